@@ -1,0 +1,43 @@
+"""Recurrent networks as graphical models: describe one time slice, and derive everything else from it.
+
+>>> import numpy as np, dbn_bptt as db
+>>> rnn = db.cells.elman(n_inputs=3, n_hidden=4, n_outputs=2)
+>>> result = db.bptt(rnn, rnn.initial_parameters(seed=0), {"x": np.ones((5, 3)), "y": np.array([0, 1, 0, 1, 1])})
+>>> sorted(result.gradients)
+['U', 'V', 'W', 'b', 'c']
+"""
+
+from dbn_bptt import cells
+from dbn_bptt.adjoint import adjoint
+from dbn_bptt.errors import DataError, DbnBpttError, TemplateError, UnknownNameError
+from dbn_bptt.messages import Messages, Result, Values, backward, bptt, forward
+from dbn_bptt.ops import (
+    concatenate,
+    cross_entropy,
+    einsum,
+    exp,
+    inverse,
+    log,
+    log_softmax,
+    logdet,
+    logsumexp,
+    matmul,
+    max,
+    operation,
+    outer,
+    relu,
+    reshape,
+    select,
+    sigmoid,
+    softmax,
+    softplus,
+    sqrt,
+    square,
+    squared_error,
+    sum,
+    tanh,
+    transpose,
+)
+from dbn_bptt.ragged import ragged
+from dbn_bptt.template import SliceTemplate
+from dbn_bptt.unroll import unroll

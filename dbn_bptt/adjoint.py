@@ -1,0 +1,257 @@
+"""The adjoint of a template is a template.
+
+`pullback` applies the VJP rows of the table to one equation: from the adjoint of its result it makes the message to each
+argument. On arrays that is a step of the reverse sweep (`messages`). Written down for every equation at once it is the
+adjoint template: where the equation of a uses h.prev, the adjoint of h gets the term (W' a_bar).next; the adjoint of a
+parameter is a sum over slices. A chain that ran forwards in time runs backwards, and the adjoint can be taken again.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import networkx as nx
+
+from dbn_bptt import ops
+from dbn_bptt.errors import TemplateError
+from dbn_bptt.expressions import (
+    Apply,
+    Constant,
+    Expression,
+    Reference,
+    Symbol,
+    Window,
+    constant,
+    delayed,
+    dependencies,
+    reference,
+    transformed,
+    uses,
+    walk,
+    window,
+)
+from dbn_bptt.slices import EVERY, Domain, extended
+from dbn_bptt.template import Definition, Piece, SliceTemplate
+
+
+def pullback(
+    root: Expression, value: Expression, seed: Expression
+) -> tuple[dict[tuple[Apply | None, int], Expression], list[tuple[Window, Expression]]]:
+    """The messages that an equation sends to its arguments, given the adjoint `seed` of its result.
+
+    Parameters
+    ----------
+    root : Expression
+        The right-hand side.
+    value : Expression
+        What stands for the value of the root: the variable that it defines.
+    seed : Expression
+        The adjoint of the root.
+
+    Returns
+    -------
+    messages : dict
+        For each place of `uses(root)` the message; no entry where the derivative is zero by definition.
+    windows : list
+        The windows in the equation with their adjoints.
+    """
+    if isinstance(root, Reference):
+        return {(None, 0): _summed(seed, root)}, []
+    adjoints: dict[Expression, Expression] = {root: seed}
+    messages: dict[tuple[Apply | None, int], Expression] = {}
+    for e in reversed(walk([root])):
+        if not isinstance(e, Apply) or e not in adjoints:
+            continue
+        y = value if e is root else e
+        for position, argument in enumerate(e.arguments):
+            vjp = e.operation.vjp(position)
+            if vjp is None or isinstance(argument, Constant):
+                continue
+            message = vjp(adjoints[e], y, *e.arguments, **dict(e.attributes))
+            if isinstance(argument, Reference):
+                messages[e, position] = _summed(message, argument)
+            else:
+                adjoints[argument] = adjoints[argument] + message if argument in adjoints else message
+    return messages, [(e, g) for e, g in adjoints.items() if isinstance(e, Window)]
+
+
+def _summed(message: Expression, to: Reference) -> Expression:
+    """A parameter has no batch: it gets the sum of the messages of all sequences."""
+    summed: Expression = message if to.symbol.timed else ops.batch_sum(message, rank=to.ndim)
+    return summed
+
+
+@dataclass(frozen=True)
+class Share:
+    """A term of an adjoint: a message made on some slices, `lag` slices after the one that receives it."""
+
+    message: Expression
+    lag: int
+    domain: Domain
+
+
+def adjoint(template: SliceTemplate) -> SliceTemplate:
+    """The template that computes a template's gradients.
+
+    It holds the equations of the template and, for every variable and input that has an influence on a loss, its
+    adjoint: ``h_bar`` for ``h``, in the same slices as ``h`` (the initial ones included: ``("h_bar", -1)`` is the gradient
+    of the initial state). For every parameter it has the total ``W_bar``. The adjoint of a loss is 1; the adjoint of
+    another total is a parameter, zero unless given, so that the adjoint of an adjoint gives products with second
+    derivatives. There the names end in ``_bar2``.
+
+    Examples
+    --------
+    >>> import dbn_bptt as db
+    >>> backward = db.adjoint(db.cells.elman(n_inputs=3, n_hidden=4, n_outputs=2))
+    >>> backward.names("total")
+    ['L', 'b_bar', 'W_bar', 'U_bar', 'c_bar', 'V_bar']
+    >>> print(db.equations(backward, format="text").splitlines()[0])
+    o_bar_t = yhat_t - y_t
+    """
+    template.check()
+    result = _copied(template)
+    mark = _mark(template)
+    seeds = _seeds(template, result, mark)
+    bars: dict[str, Expression] = {**_declared_adjoints(template, result, mark, set(seeds))}
+    shares: dict[str, list[Share]] = {}
+    for symbol, piece in _every_piece(template):
+        seed = (seeds | bars).get(symbol.name)
+        if seed is not None:
+            own = reference(symbol) if symbol.kind == "variable" else piece.expression
+            _collect(shares, piece.expression, own, seed, piece.domain)
+    known, reaches = _known_parts(template), template.reaches()
+    for name in reversed(list(bars)):
+        symbol = template.symbols[name]
+        if symbol.timed:
+            domain = _covered(template, name, reaches[name])
+            result.add(bars[name].symbol, [Piece(domain, _total(shares.get(name, []), domain, symbol, known))])
+    for name in template.names("parameter"):
+        _add_parameter_total(result, name + mark, shares.get(name, []), template.symbols[name], known)
+    result.check()
+    return result
+
+
+def _copied(template: SliceTemplate) -> SliceTemplate:
+    """The same equations under a new roof; losses become plain totals."""
+    result = SliceTemplate(f"adjoint of {template.name}")
+    result.symbols.update(template.symbols)
+    result.definitions.update({n: Definition(d.symbol, d.pieces) for n, d in template.definitions.items()})
+    result.arrays.update(template.arrays)
+    result.initial.update(template.initial)
+    result.origin = template
+    return result
+
+
+def _mark(template: SliceTemplate) -> str:
+    order, origin = 1, template.origin
+    while origin is not None:
+        order, origin = order + 1, origin.origin
+    return "_bar" if order == 1 else f"_bar{order}"
+
+
+def _seeds(template: SliceTemplate, result: SliceTemplate, mark: str) -> dict[str, Expression]:
+    """The adjoints of the totals: 1 for losses; for a template without one, parameters that are 0 unless given."""
+    if template.losses:
+        return {name: constant(1.0) for name in template.losses}
+    totals = template.names("total")
+    if not totals:
+        raise TemplateError(f"template {template.name!r} has no loss to differentiate; add .loss(...) or .total(...)")
+    return {name: result.parameter(name + mark, template.symbols[name].shape, default=0.0) for name in totals}
+
+
+def _declared_adjoints(
+    template: SliceTemplate, result: SliceTemplate, mark: str, seeded: set[str]
+) -> dict[str, Reference]:
+    """An adjoint variable for each variable and input with an influence on a seeded total."""
+    influence = nx.DiGraph()
+    for symbol, piece in _every_piece(template):
+        influence.add_edges_from((used.name, symbol.name) for used, _, _ in dependencies(piece.expression, EVERY))
+    reached = set(seeded).union(*(nx.ancestors(influence, name) for name in seeded if name in influence))
+    return {
+        name: result.variable(name + mark, template.symbols[name].shape)
+        for name in template.names("input", "variable")
+        if name in reached
+    }
+
+
+def _every_piece(template: SliceTemplate) -> list[tuple[Symbol, Piece]]:
+    """All equations, those of learned initial states included."""
+    learned = [(template.symbols[n], piece) for n, pieces in template.initial_pieces().items() for piece in pieces]
+    return [(d.symbol, piece) for d in template.definitions.values() for piece in d.pieces] + learned
+
+
+def _collect(
+    shares: dict[str, list[Share]], root: Expression, value: Expression, seed: Expression, domain: Domain
+) -> None:
+    """Note what one equation contributes to the adjoint of each of its arguments."""
+    messages, views = pullback(root, value, seed)
+    for user, position, leaf in uses(root):
+        if (user, position) in messages and leaf.symbol.kind not in ("target", "constant"):
+            share = Share(messages[user, position], leaf.delay, domain)
+            shares.setdefault(leaf.name, []).append(share)
+    for view, g in views:
+        seen = domain.shifted(-view.delay) & view.domain
+        _collect(shares, view.expression, view.expression, delayed(g, -view.delay), seen)
+
+
+def _total(shares: list[Share], domain: Domain, symbol: Symbol, known: Mapping[Expression, Expression]) -> Expression:
+    """The sum of the terms, equal ones counted; each from its own slice."""
+    terms = Counter(_seen_from(share, domain, known) for share in shares)
+    total: Expression = constant(0.0)
+    for term, count in terms.items():
+        total = total + (term if count == 1 else count * term)
+    spread: Expression = ops.broadcast_to(total, symbol.shape)
+    return spread
+
+
+def _seen_from(share: Share, domain: Domain, known: Mapping[Expression, Expression]) -> Expression:
+    message = transformed(share.message, lambda leaf: leaf, known)
+    return message if share.lag == 0 and share.domain == domain else window(message, -share.lag, share.domain)
+
+
+def _add_parameter_total(
+    result: SliceTemplate, name: str, shares: list[Share], symbol: Symbol, known: Mapping[Expression, Expression]
+) -> None:
+    """The adjoint of a parameter: the terms of all slices, summed over time."""
+    total = Symbol(name, symbol.shape, "total")
+    if name in result.symbols:
+        raise TemplateError(f"{name} is declared already; rename it to take the adjoint")
+    result.symbols[name] = total
+    plain = [Share(_unsummed(s.message), 0, s.domain) for s in shares]
+    domain = _hull([s.domain for s in plain])
+    result.add(total, [Piece(domain, _total(plain, domain, symbol, known))])
+
+
+_SOME_T = 16  # any number of slices that is larger than every lag in use tells how far domains reach out
+
+
+def _covered(template: SliceTemplate, name: str, reach: tuple[int, int]) -> Domain:
+    """All slices in which a name has a node, its initial states included."""
+    low, high = template.definitions[name].span(_SOME_T) if name in template.definitions else (0, _SOME_T)
+    return extended(reach[0] - low, reach[1] + high - _SOME_T)
+
+
+def _hull(domains: list[Domain]) -> Domain:
+    """One domain that holds all of them."""
+    if len(set(domains)) == 1:
+        return domains[0]
+    ranges = [d.slices(_SOME_T) for d in domains]
+    return extended(max([0, *(-r.start for r in ranges)]), max([0, *(r.stop - _SOME_T for r in ranges)]))
+
+
+def _unsummed(message: Expression) -> Expression:
+    """A message to a parameter before the sum over the batch, which a total takes anyway."""
+    is_sum = isinstance(message, Apply) and message.operation is ops.batch_sum
+    return message.arguments[0] if is_sum and isinstance(message, Apply) else message
+
+
+def _known_parts(template: SliceTemplate) -> dict[Expression, Expression]:
+    """Right-hand sides that a variable names, such as softmax(o), which is yhat."""
+    return {
+        d.pieces[0].expression: reference(d.symbol)
+        for d in template.definitions.values()
+        if d.symbol.kind == "variable" and len(d.pieces) == 1 and d.pieces[0].domain == EVERY
+        and isinstance(d.pieces[0].expression, Apply)
+    }  # fmt: skip
+
+

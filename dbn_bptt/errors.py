@@ -1,0 +1,37 @@
+"""The errors of the package: each message names the culprit and the mend."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class DbnBpttError(Exception):
+    """The base of all errors that this package raises on purpose."""
+
+
+class TemplateError(DbnBpttError, ValueError):
+    """A slice template is not well formed: a wrong shape, a hole, a cycle, a name used twice."""
+
+
+class DataError(DbnBpttError, ValueError):
+    """Parameters, data, initial states or lengths do not fit the template."""
+
+
+class UnknownNameError(DbnBpttError, LookupError):
+    """A name was used that nothing is called."""
+
+
+def unknown_name(name: object, known: Iterable[object], what: str) -> UnknownNameError:
+    """The error for a name that is not among the known ones, with the nearest of them.
+
+    Examples
+    --------
+    >>> print(unknown_name("hh", ["h", "x"], "variable"))
+    unknown variable 'hh'; did you mean 'h'?
+    """
+    names = [str(k) for k in known]
+    near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.4)
+    if near:
+        hint = f"did you mean {near[0]!r}?"
+    else:
+        hint = f"there is {', '.join(map(repr, names))}" if names else f"there is no {what} at all"
+    return UnknownNameError(f"unknown {what} {name!r}; {hint}")

@@ -1,0 +1,501 @@
+"""The table of primitive operations: what each computes, its vector-Jacobian products, and how it is written.
+
+An operation is a row: `forward` on arrays, one VJP per argument, a shape rule, and its notation. The engine knows
+none of them; `operation(...)` adds a row.
+
+Arrays carry the axes of the *core* shape, the shape in one slice of one sequence, last; axes for the batch may stand
+before them. Every kernel therefore counts axes from the end. An argument without batch axes, such as a parameter,
+stands for the same array in every sequence.
+
+A VJP is written once, with the overloaded operations of this file: `lambda g, y, a: g * (1 - square(y))` returns
+an array for arrays and an expression for expressions, where g is the adjoint of the result y and a the argument.
+"""
+
+import builtins
+import math
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dbn_bptt import kernels
+from dbn_bptt.errors import TemplateError
+from dbn_bptt.kernels import Shape
+
+Vjp = Callable[..., Any]
+Axes = int | Sequence[int] | None
+
+SUM, PRODUCT, JUXTAPOSED, RAISED, ATOM = range(5)  # how tightly a notation binds; an argument that binds less gets ( )
+
+
+class Symbolic:
+    """What an operation builds instead of computing: the base of expressions."""
+
+    __slots__ = ()
+    if TYPE_CHECKING:
+
+        @property
+        def shape(self) -> Shape:
+            """The core shape."""
+
+    def combine(self, operation: "Operation", arguments: tuple[Any, ...], attributes: dict[str, Hashable]) -> Any:
+        """The expression that applies an operation to arguments, of which this is one."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Notation:
+    """How an operation is written. In `latex` and `text`, {0} is the first argument; or a function of the
+    arguments' strings and the attributes. `level` is how tightly the result binds, `needs` what each argument must."""
+
+    latex: str | Callable[..., str]
+    text: str | Callable[..., str]
+    level: int = ATOM
+    needs: tuple[int, ...] = (SUM,)
+
+    def need(self, position: int) -> int:
+        """How tightly the argument at a position must bind to go without parentheses."""
+        return self.needs[min(position, len(self.needs) - 1)]
+
+
+@dataclass(frozen=True, eq=False)
+class Operation:
+    """One row of the table; call it with arrays or expressions.
+
+    Attributes
+    ----------
+    name : str
+    forward : the kernel, ``forward(*arrays, **attributes) -> array``
+    vjps : one per argument (None where the derivative is zero), or a function from position to VJP where the
+        number of arguments varies; each ``vjp(g, y, *arguments, **attributes)``
+    shape : the shape rule, ``shape(*core_shapes, **attributes) -> core shape``; ValueError where shapes do not fit
+    notation : how it is written
+    elementwise : arguments are aligned to one rank before it is applied
+    batch_sum : the kernel fused with a sum over the batch, where that is cheaper than one after the other
+    """
+
+    name: str
+    forward: Callable[..., Any]
+    vjps: tuple[Vjp | None, ...] | Callable[[int], Vjp]
+    shape: Callable[..., Shape]
+    notation: Notation
+    elementwise: bool = False
+    batch_sum: Callable[..., Any] | None = field(default=None, repr=False)
+
+    def vjp(self, position: int) -> Vjp | None:
+        """The VJP of the argument at a position."""
+        return self.vjps(position) if callable(self.vjps) else self.vjps[position]
+
+    def __call__(self, *arguments: Any, **attributes: Hashable) -> Any:
+        for argument in arguments:
+            if isinstance(argument, Symbolic):
+                return argument.combine(self, arguments, attributes)
+        return self.forward(*map(np.asarray, arguments), **attributes)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _row, (self.name,)
+
+
+TABLE: dict[str, Operation] = {}
+
+
+def _row(name: str) -> Operation:
+    return TABLE[name]
+
+
+def operation(
+    name: str,
+    forward: Callable[..., Any],
+    vjps: Sequence[Vjp | None] | Callable[[int], Vjp],
+    *,
+    shape: Callable[..., Shape] = kernels.broadcast_shapes,
+    latex: str | Callable[..., str] | None = None,
+    text: str | Callable[..., str] | None = None,
+    level: int = ATOM,
+    needs: tuple[int, ...] = (SUM,),
+    elementwise: bool | None = None,
+    batch_sum: Callable[..., Any] | None = None,
+) -> Operation:
+    r"""Add a row to the table of operations.
+
+    Without a shape rule the operation is elementwise. Without a notation it is written as a function of its name.
+
+    Examples
+    --------
+    >>> import dbn_bptt as db
+    >>> sine = db.operation("sine", np.sin, [lambda g, y, a: g * cosine(a)], latex=r"\sin({0})")
+    >>> cosine = db.operation("cosine", np.cos, [lambda g, y, a: -g * sine(a)], latex=r"\cos({0})")
+    >>> float(sine.vjp(0)(2.0, None, 0.0))
+    2.0
+    """
+    if name in TABLE:
+        raise TemplateError(f"there is an operation {name!r} already; choose another name")
+    rows = vjps if callable(vjps) else tuple(vjps)
+    inside = "{0}" if callable(rows) or len(rows) == 1 else ", ".join(f"{{{i}}}" for i in range(len(rows)))
+    notation = Notation(latex or rf"\mathrm{{{{{name}}}}}({inside})", text or f"{name}({inside})", level, needs)
+    elementwise = shape is kernels.broadcast_shapes if elementwise is None else elementwise
+    TABLE[name] = Operation(name, forward, rows, shape, notation, elementwise, batch_sum)
+    return TABLE[name]
+
+
+def shape_of(a: Any) -> Shape:
+    """The core shape of an expression, or the shape of an array."""
+    return a.shape if isinstance(a, Symbolic) else np.shape(a)
+
+
+def ndim(a: Any) -> int:
+    """The number of axes of `shape_of`."""
+    return len(shape_of(a))
+
+
+def axes_from_end(a: Any, axis: Axes) -> tuple[int, ...]:
+    """Axes counted from the end, so that batch axes before them do not matter; all axes for None."""
+    rank = ndim(a)
+    axes = tuple(range(rank)) if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
+    for k in axes:
+        if not -rank <= k < rank:
+            raise TemplateError(f"axis {k} does not exist: the shape is {shape_of(a)}; axes run from {-rank} to -1")
+    return tuple(sorted(k - rank if k >= 0 else k for k in axes))
+
+
+def sum_to(a: Any, like: Any) -> Any:
+    """Undo broadcasting: sum or spread `a` so that it gets the shape of `like`."""
+    have, want = shape_of(a), shape_of(like)
+    if have == want:
+        return a
+    if math.prod(have) < math.prod(want):
+        return broadcast_to(a, want)
+    lead = len(have) - len(want)
+    stretched = [k - len(want) for k, size in enumerate(want) if size == 1 and have[lead + k] != 1]
+    summed = sum(a, axis=[k - len(have) for k in range(lead)] + stretched)
+    return reshape(summed, want)
+
+
+# ---------------------------------------------------------------------------------------------------- arithmetic
+add = operation(
+    "add", np.add, [lambda g, y, a, b: sum_to(g, a), lambda g, y, a, b: sum_to(g, b)],
+    latex="{0} + {1}", text="{0} + {1}", level=SUM, needs=(SUM, SUM),
+)  # fmt: skip
+subtract = operation(
+    "subtract", np.subtract, [lambda g, y, a, b: sum_to(g, a), lambda g, y, a, b: sum_to(-g, b)],
+    latex="{0} - {1}", text="{0} - {1}", level=SUM, needs=(SUM, PRODUCT),
+)  # fmt: skip
+multiply = operation(
+    "multiply", np.multiply, [lambda g, y, a, b: sum_to(g * b, a), lambda g, y, a, b: sum_to(g * a, b)],
+    latex=r"{0} \odot {1}", text="{0} * {1}", level=PRODUCT, needs=(PRODUCT, PRODUCT),
+)  # fmt: skip
+divide = operation(
+    "divide", np.divide, [lambda g, y, a, b: sum_to(g / b, a), lambda g, y, a, b: sum_to(-g * y / b, b)],
+    latex=r"\frac{{{0}}}{{{1}}}", text="{0} / {1}", level=PRODUCT, needs=(PRODUCT, JUXTAPOSED),
+)  # fmt: skip
+negative = operation(
+    "negative", np.negative, [lambda g, y, a: -g], latex="-{0}", text="-{0}", level=SUM, needs=(PRODUCT,)
+)
+square = operation(
+    "square", np.square, [lambda g, y, a: 2 * g * a], latex="{0}^{{2}}", text="{0}^2", level=RAISED, needs=(ATOM,)
+)
+power = operation(
+    "power", kernels.power, [lambda g, y, a, exponent: g * (exponent * a ** (exponent - 1))],
+    shape=lambda a, exponent: a,
+    latex=lambda a, exponent: f"{a}^{{{exponent:g}}}", text=lambda a, exponent: f"{a}^{exponent:g}",
+    level=RAISED, needs=(ATOM,),
+)  # fmt: skip
+exp = operation("exp", np.exp, [lambda g, y, a: g * y], latex=r"\exp({0})")
+log = operation("log", np.log, [lambda g, y, a: g / a], latex=r"\log({0})")
+sqrt = operation("sqrt", np.sqrt, [lambda g, y, a: 0.5 * g / y], latex=r"\sqrt{{{0}}}")
+
+# ------------------------------------------------------------------------------------------------ nonlinearities
+tanh = operation("tanh", np.tanh, [lambda g, y, a: g * (1 - square(y))], latex=r"\tanh({0})")
+sigmoid = operation("sigmoid", kernels.sigmoid, [lambda g, y, a: g * (y * (1 - y))], latex=r"\sigma({0})")
+step = operation("step", kernels.step, [None], latex=r"[{0} > 0]", text="[{0} > 0]")
+relu = operation("relu", kernels.relu, [lambda g, y, a: g * step(a)], latex=r"\mathrm{{relu}}({0})")
+softplus = operation("softplus", kernels.softplus, [lambda g, y, a: g * sigmoid(a)])
+select = operation(
+    "select", kernels.select,
+    [None, lambda g, y, m, a, b: sum_to(select(m, g, 0.0), a), lambda g, y, m, a, b: sum_to(select(m, 0.0, g), b)],
+    latex=r"\{{{1} \text{{ if }} {0} \text{{ else }} {2}\}}", text="({1} if {0} else {2})",
+)  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------------ linear algebra
+def matmul(a: Any, b: Any) -> Any:
+    """The matrix product, as `numpy.matmul` defines it for the core shapes, broadcasting included."""
+    ranks = ndim(a), ndim(b)
+    if 0 in ranks:
+        raise TemplateError(f"a matrix product needs at least one axis: shapes {shape_of(a)} and {shape_of(b)}; use *")
+    if min(ranks) == 1 and builtins.max(ranks) > 2:  # a stack of matrices times one vector: make the vector a matrix
+        if ranks[0] == 1:
+            stack = matmul(reshape(a, (1, *shape_of(a))), b)
+            return reshape(stack, (*shape_of(stack)[:-2], shape_of(stack)[-1]))
+        stack = matmul(a, reshape(b, (*shape_of(b), 1)))
+        return reshape(stack, shape_of(stack)[:-1])
+    if min(ranks) > 1:
+        rank = builtins.max(ranks)
+        a, b = (reshape(m, (1,) * (rank - ndim(m)) + shape_of(m)) for m in (a, b))
+        ranks = rank, rank
+    return _matmul(a, b, ranks=ranks)
+
+
+def _matmul_vjp_a(g: Any, y: Any, a: Any, b: Any, ranks: tuple[int, int]) -> Any:
+    if ranks == (2, 1):
+        return outer(g, b)
+    if ranks[1] == 1:
+        return g * b
+    return sum_to(matmul(b, g) if ranks[0] == 1 else matmul(g, swap(b)), a)
+
+
+def _matmul_vjp_b(g: Any, y: Any, a: Any, b: Any, ranks: tuple[int, int]) -> Any:
+    if ranks == (1, 2):
+        return outer(a, g)
+    if ranks[0] == 1:
+        return g * a
+    return sum_to(matmul(swap(a), g), b)
+
+
+_matmul = operation(
+    "matmul", kernels.matmul, [_matmul_vjp_a, _matmul_vjp_b], shape=kernels.matmul_shape,
+    latex=lambda a, b, ranks: rf"{a}^\top {b}" if ranks == (1, 1) else f"{a} {b}",
+    text=lambda a, b, ranks: f"{a}' {b}" if ranks == (1, 1) else f"{a} {b}",
+    level=JUXTAPOSED, needs=(JUXTAPOSED, JUXTAPOSED),
+)  # fmt: skip
+outer = operation(
+    "outer", kernels.outer, [lambda g, y, a, b: matmul(g, b), lambda g, y, a, b: matmul(a, g)],
+    shape=kernels.outer_shape, latex=r"{0} {1}^\top", text="{0} {1}'", level=JUXTAPOSED, needs=(JUXTAPOSED, ATOM),
+    batch_sum=kernels.outer_batch_sum,
+)  # fmt: skip
+inverse = operation(
+    "inverse", np.linalg.inv, [lambda g, y, a: -matmul(matmul(swap(y), g), swap(y))], shape=kernels.square_shape,
+    latex="{0}^{{-1}}", text="{0}^-1", level=RAISED, needs=(ATOM,),
+)  # fmt: skip
+logdet = operation(
+    "logdet", kernels.logdet, [lambda g, y, a: reshape(g, (*shape_of(g), 1, 1)) * swap(inverse(a))],
+    shape=lambda a: kernels.square_shape(a)[:-2], latex=r"\log|{0}|", text="log|{0}|",
+)  # fmt: skip
+
+
+def einsum(subscripts: str, *operands: Any) -> Any:
+    """`numpy.einsum` over the core axes, with an explicit or implicit output and without an ellipsis.
+
+    Examples
+    --------
+    >>> einsum("ij,j->i", np.eye(2), np.array([3.0, 4.0]))
+    array([3., 4.])
+    """
+    inputs, output, operands = kernels.einsum_labels(subscripts, operands, shape_of)
+    return _einsum(*operands, inputs=inputs, output=output)
+
+
+def _einsum_vjp(position: int) -> Vjp:
+    def vjp(g: Any, y: Any, *operands: Any, inputs: tuple[str, ...], output: str) -> Any:
+        others = [k for k in range(len(operands)) if k != position]
+        reached = set(output).union(*(inputs[k] for k in others))
+        wanted = "".join(label for label in inputs[position] if label in reached)
+        labels = (output, *(inputs[k] for k in others))
+        message = _einsum(g, *(operands[k] for k in others), inputs=labels, output=wanted)
+        mine = shape_of(operands[position])
+        kept = tuple(n if label in reached else 1 for label, n in zip(inputs[position], mine, strict=True))
+        return broadcast_to(reshape(message, kept), mine)
+
+    return vjp
+
+
+_einsum = operation(
+    "einsum", kernels.einsum, _einsum_vjp, shape=kernels.einsum_shape,
+    latex=lambda *a, inputs, output: rf"\mathrm{{einsum}}_{{{','.join(inputs)}\to {output}}}({', '.join(a)})",
+    text=lambda *a, inputs, output: f"einsum({','.join(inputs)}->{output}; {', '.join(a)})",
+    batch_sum=kernels.einsum_batch_sum,
+)  # fmt: skip
+
+
+# --------------------------------------------------------------------------------------------------------- shape
+def transpose(a: Any, axes: Sequence[int] | None = None) -> Any:
+    """Permute the axes; reverse them without `axes`."""
+    order = tuple(range(ndim(a)))[::-1] if axes is None else tuple(k % ndim(a) for k in axes)
+    if sorted(order) != list(range(ndim(a))):
+        raise TemplateError(f"axes {axes} do not permute the {ndim(a)} axes of shape {shape_of(a)}")
+    return a if order == tuple(range(ndim(a))) else _transpose(a, axes=order)
+
+
+def swap(a: Any) -> Any:
+    """Transpose the last two axes."""
+    rank = ndim(a)
+    return transpose(a, (*range(rank - 2), rank - 1, rank - 2))
+
+
+def reshape(a: Any, shape: Shape | int) -> Any:
+    """Give the core shape another form with as many elements; one size may be -1."""
+    old, new = shape_of(a), kernels.full_shape(shape, math.prod(shape_of(a)))
+    if math.prod(old) != math.prod(new):
+        raise TemplateError(f"shape {old} cannot be reshaped to {new}: {math.prod(old)} and {math.prod(new)} elements")
+    return a if old == new else _reshape(a, shape=new, rank=len(old))
+
+
+def broadcast_to(a: Any, shape: Shape) -> Any:
+    """Repeat along new axes and axes of size 1, as `numpy.broadcast_to`."""
+    if shape_of(a) == tuple(shape):
+        return a
+    return _broadcast(reshape(a, (1,) * (len(shape) - ndim(a)) + shape_of(a)), shape=tuple(shape))
+
+
+def concatenate(parts: Sequence[Any], axis: int = -1) -> Any:
+    """Join along an axis that exists."""
+    if len(parts) == 0:
+        raise TemplateError("concatenate needs at least one part")
+    (axis,) = axes_from_end(parts[0], axis)
+    return _concatenate(*parts, axis=axis, sizes=tuple(shape_of(p)[axis] for p in parts))
+
+
+def index(a: Any, key: Any) -> Any:
+    """Basic indexing by integers, slices and an ellipsis, as `a[key]`."""
+    return _index(a, key=kernels.encode_key(key, shape_of(a)), shape=shape_of(a))
+
+
+def _concatenate_vjp(position: int) -> Vjp:
+    def vjp(g: Any, y: Any, *parts: Any, axis: int, sizes: tuple[int, ...]) -> Any:
+        start = builtins.sum(sizes[:position])
+        span = slice(start, start + sizes[position])
+        return index(g, (Ellipsis, span, *(slice(None),) * (-axis - 1)))
+
+    return vjp
+
+
+_transpose = operation(
+    "transpose", kernels.transpose, [lambda g, y, a, axes: transpose(g, [axes.index(k) for k in range(len(axes))])],
+    shape=lambda a, axes: tuple(a[k] for k in axes),
+    latex=lambda a, axes: rf"{a}^\top", text=lambda a, axes: f"{a}'", level=RAISED, needs=(ATOM,),
+)  # fmt: skip
+_reshape = operation(
+    "reshape", kernels.reshape, [lambda g, y, a, shape, rank: reshape(g, shape_of(a))],
+    shape=lambda a, shape, rank: shape,
+    latex=lambda a, shape, rank: a, text=lambda a, shape, rank: a, needs=(ATOM,),
+)  # fmt: skip
+_broadcast = operation(
+    "broadcast", kernels.broadcast, [lambda g, y, a, shape: sum_to(g, a)], shape=kernels.broadcast_shape,
+    latex=lambda a, shape: a, text=lambda a, shape: a, needs=(ATOM,),
+)  # fmt: skip
+_concatenate = operation(
+    "concatenate", kernels.concatenate, _concatenate_vjp, shape=kernels.concatenate_shape,
+    latex=lambda *a, axis, sizes: rf"[{'; '.join(a)}]", text=lambda *a, axis, sizes: f"[{'; '.join(a)}]",
+)  # fmt: skip
+_index = operation(
+    "index", kernels.index, [lambda g, y, a, key, shape: _scatter(g, key=key, shape=shape)],
+    shape=kernels.index_shape,
+    latex=lambda a, key, shape: f"{a}[{kernels.key_text(key)}]",
+    text=lambda a, key, shape: f"{a}[{kernels.key_text(key)}]", needs=(ATOM,),
+)  # fmt: skip
+_scatter = operation(
+    "scatter", kernels.scatter, [lambda g, y, a, key, shape: _index(g, key=key, shape=shape)],
+    shape=kernels.scatter_shape,
+    latex=lambda a, key, shape: rf"\mathrm{{scatter}}_{{[{kernels.key_text(key)}]}}({a})",
+    text=lambda a, key, shape: f"scatter([{kernels.key_text(key)}], {a})",
+)  # fmt: skip
+
+
+# ---------------------------------------------------------------------------------------------------- reductions
+def sum(a: Any, axis: Axes = None, keepdims: bool = False) -> Any:
+    """The sum over axes; over all of them without `axis`."""
+    axes = axes_from_end(a, axis)
+    return _sum(a, axis=axes, keepdims=keepdims) if axes else a
+
+
+def max(a: Any, axis: Axes = None, keepdims: bool = False) -> Any:
+    """The maximum over axes. Where several elements attain it, they share its derivative equally."""
+    axes = axes_from_end(a, axis)
+    return _max(a, axis=axes, keepdims=keepdims) if axes else a
+
+
+def logsumexp(a: Any, axis: Axes = None, keepdims: bool = False) -> Any:
+    """log(sum(exp(a))) over axes, safe from overflow; -inf where all elements are -inf."""
+    return _logsumexp(a, axis=axes_from_end(a, axis), keepdims=keepdims)
+
+
+def softmax(a: Any, axis: int = -1) -> Any:
+    """exp(a) / sum(exp(a)) along an axis."""
+    return _softmax(a, axis=axes_from_end(a, axis))
+
+
+def log_softmax(a: Any, axis: int = -1) -> Any:
+    """a - logsumexp(a) along an axis."""
+    return _log_softmax(a, axis=axes_from_end(a, axis))
+
+
+def _spread(g: Any, a: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
+    """Repeat the adjoint of a reduction over the axes that were reduced."""
+    rank = ndim(a)
+    kept = tuple(1 if k - rank in axis else size for k, size in enumerate(shape_of(a)))
+    return broadcast_to(g if keepdims else reshape(g, kept), shape_of(a))
+
+
+def _reduction(symbol: str) -> dict[str, Any]:
+    """Shape rule and notation of an operation that reduces axes."""
+    return {
+        "shape": kernels.reduced_shape,
+        "latex": lambda a, axis, keepdims: rf"{symbol}({a})",
+        "text": lambda a, axis, keepdims: f"{symbol.strip(chr(92))}({a})",
+    }
+
+
+_sum = operation("sum", kernels.sum_, [lambda g, y, a, **over: _spread(g, a, **over)], **_reduction(r"\sum"))
+_max = operation(
+    "max", kernels.max_, [lambda g, y, a, axis, keepdims: _spread(g, a, axis, keepdims) * _is_max(a, axis=axis)],
+    **_reduction(r"\max"),
+)  # fmt: skip
+_is_max = operation(
+    "is_max", kernels.is_max, [None], shape=lambda a, axis: a,
+    latex=lambda a, axis: rf"[{a} = \max {a}]", text=lambda a, axis: f"[{a} = max]", needs=(ATOM,),
+)  # fmt: skip
+_logsumexp = operation(
+    "logsumexp", kernels.logsumexp,
+    [lambda g, y, a, axis, keepdims: _spread(g, a, axis, keepdims) * _softmax(a, axis=axis)],
+    **_reduction("logsumexp") | {"latex": lambda a, axis, keepdims: rf"\log \sum \exp({a})"},
+)  # fmt: skip
+_softmax = operation(
+    "softmax", kernels.softmax, [lambda g, y, a, axis: y * (g - sum(g * y, axis, keepdims=True))],
+    shape=lambda a, axis: a,
+    latex=lambda a, axis: rf"\mathrm{{softmax}}({a})", text=lambda a, axis: f"softmax({a})",
+)  # fmt: skip
+_log_softmax = operation(
+    "log_softmax", kernels.log_softmax, [lambda g, y, a, axis: g - _softmax(a, axis=axis) * sum(g, axis, keepdims=True)],
+    shape=lambda a, axis: a,
+    latex=lambda a, axis: rf"\log \mathrm{{softmax}}({a})", text=lambda a, axis: f"log softmax({a})",
+)  # fmt: skip
+
+
+# -------------------------------------------------------------------------------------------------------- losses
+def cross_entropy(logits: Any, target: Any) -> Any:
+    """-sum_k target_k log softmax(logits)_k over the last axis, in nats.
+
+    The target is an array of probabilities, or of class indices with one axis less. In a template, a target that is
+    declared with `classes=` takes either form of data.
+
+    Examples
+    --------
+    >>> round(float(cross_entropy(np.array([0.0, 0.0, 0.0]), 2)), 6) == round(math.log(3), 6)
+    True
+    """
+    if not isinstance(target, Symbolic) and ndim(target) == ndim(logits) - 1:
+        target = kernels.one_hot(np.asarray(target), shape_of(logits)[-1])
+    return _cross_entropy(logits, target)
+
+
+def squared_error(a: Any, b: Any) -> Any:
+    """Half the squared distance, sum((a - b)^2) / 2 over all axes, so that its derivative in a is a - b."""
+    return 0.5 * sum(square(a - b))
+
+
+_cross_entropy = operation(
+    "cross_entropy", kernels.cross_entropy,
+    [
+        lambda g, y, o, p: reshape(g, (*shape_of(g), 1)) * (softmax(o) * sum(p, -1, keepdims=True) - p),
+        lambda g, y, o, p: -reshape(g, (*shape_of(g), 1)) * log_softmax(o),
+    ],
+    shape=kernels.cross_entropy_shape, elementwise=False,
+    latex=r"-{1}^\top \log \mathrm{{softmax}}({0})", text="-{1}' log softmax({0})", level=SUM, needs=(SUM, ATOM),
+)  # fmt: skip
+
+# --------------------------------------------------------------------------------------------------------- batch
+batch_sum = operation(
+    "batch_sum", kernels.batch_sum, [lambda g, y, a, rank: g], shape=lambda a, rank: a,
+    latex=lambda a, rank: a, text=lambda a, rank: a, needs=(ATOM,),
+)  # fmt: skip

@@ -1,0 +1,322 @@
+"""The slice template: the variables of one time slice and the equation of each.
+
+A template is what a two-slice network is to a dynamic Bayesian network. Each variable has one equation over
+parameters, variables of its slice and variables of other slices, and may have another one for the first slice: that
+is the pair (B0, B->). A *total* sums an expression over all slices and the batch; a *loss* is a total whose gradient
+is wanted.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import networkx as nx
+import numpy as np
+
+from dbn_bptt import ops
+from dbn_bptt.errors import TemplateError, unknown_name
+from dbn_bptt.expressions import Expression, Kind, Reference, Symbol, constant, dependencies, reference
+from dbn_bptt.kernels import Array, Shape
+from dbn_bptt.slices import AFTER_FIRST, EVERY, FIRST, LAST, Domain, initial_slice
+
+At = Literal["every", "first", "last"]
+_AT: dict[str, Domain] = {"every": EVERY, "first": FIRST, "last": LAST}
+
+
+@dataclass(frozen=True)
+class Piece:
+    """An equation's right-hand side and the slices on which it holds."""
+
+    domain: Domain
+    expression: Expression
+
+
+@dataclass(frozen=True)
+class Definition:
+    """All pieces of a variable's or total's equation; their domains do not meet."""
+
+    symbol: Symbol
+    pieces: tuple[Piece, ...]
+    loss: bool = False
+
+    def span(self, T: int) -> tuple[int, int]:
+        """The first slice that an equation covers, and the one after the last."""
+        ranges = [p.domain.slices(T) for p in self.pieces]
+        return min(r.start for r in ranges), max(r.stop for r in ranges)
+
+
+class SliceTemplate:
+    """The description of one time slice, from which everything else is derived.
+
+    Parameters
+    ----------
+    name : str
+        What the model is called in reports and pictures.
+
+    Examples
+    --------
+    >>> import dbn_bptt as db
+    >>> t = db.SliceTemplate("leaky counter")
+    >>> w, x = t.parameter("w", ()), t.input("x", ())
+    >>> h = t.variable("h", ())
+    >>> t.define(h, w * h.prev + x)
+    >>> t.loss("L", h * h, at="last")
+    >>> t
+    SliceTemplate 'leaky counter': parameters w; inputs x; variables h; loss L
+    """
+
+    def __init__(self, name: str = "template"):
+        self.name = name
+        self.symbols: dict[str, Symbol] = {}
+        self.definitions: dict[str, Definition] = {}
+        self.arrays: dict[str, Array] = {}  # constants, and defaults of parameters and inputs
+        self.initial: dict[str, Array | Reference] = {}
+        self.origin: SliceTemplate | None = None  # what an adjoint template is the adjoint of
+
+    # ---------------------------------------------------------------------------------------------- declarations
+    def parameter(self, name: str, shape: Shape | int, default: Any = None) -> Reference:
+        """Declare a parameter: the same array in every slice and every sequence."""
+        return self._declare(name, shape, "parameter", default)
+
+    def constant(self, name: str, value: Any) -> Reference:
+        """Declare a named constant: an array that has a node in the graph, but no gradient."""
+        array = constant(value).array
+        return self._declare(name, array.shape, "constant", array)
+
+    def input(self, name: str, shape: Shape | int, default: Any = None) -> Reference:
+        """Declare an input: data of this shape per slice; with a default it may be left out of the data."""
+        return self._declare(name, shape, "input", default)
+
+    def target(self, name: str, shape: Shape | int | None = None, classes: int | None = None) -> Reference:
+        """Declare a target, to which no gradient is sent.
+
+        With `classes=K` its data are class indices (T,) or (T, B), or probabilities (T[, B], K), and in equations it
+        is the vector of the K probabilities.
+        """
+        if (shape is None) == (classes is None):
+            raise TemplateError(f"{name}: give either the shape of the target or its number of classes")
+        if classes is not None:
+            return self._declare(name, (classes,), "target", probabilities=True)
+        return self._declare(name, () if shape is None else shape, "target")
+
+    def variable(self, name: str, shape: Shape | int, initial: Any = None) -> Reference:
+        """Declare a variable; `define` gives it its equation.
+
+        `initial` is its state before the first slice (after the last one for a chain that runs backwards): zeros
+        unless given, an array, or a parameter to be learned. If the equations reach back K > 1 slices it has K
+        rows, oldest first. A call may override zeros and arrays by its own `initial=`.
+        """
+        declared = self._declare(name, shape, "variable")
+        if isinstance(initial, Reference):
+            self._check_declared(name, initial)
+            self.initial[name] = initial
+        elif initial is not None:
+            self.initial[name] = constant(initial).array
+        return declared
+
+    def _declare(
+        self, name: str, shape: Shape | int, kind: Kind, array: Any = None, probabilities: bool = False
+    ) -> Reference:
+        if not name.isidentifier():
+            raise TemplateError(f"{name!r} is not a name; use letters, digits and _")
+        if name in self.symbols:
+            raise TemplateError(f"{name!r} is declared already, as a {self.symbols[name].kind}; choose another name")
+        sizes = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
+        if not all(isinstance(n, int | np.integer) and n > 0 for n in sizes):
+            raise TemplateError(f"{name}: shape {shape!r} must consist of positive integers")
+        symbol = Symbol(name, tuple(map(int, sizes)), kind, probabilities)
+        if array is not None:
+            self.arrays[name] = np.array(np.broadcast_to(constant(array).array, symbol.shape))
+        self.symbols[name] = symbol
+        return reference(symbol)
+
+    # ------------------------------------------------------------------------------------------------- equations
+    def define(self, variable: Expression, equation: Any, first: Any = None) -> None:
+        """Give a variable its equation; `first` is another one for slice 0."""
+        if not isinstance(variable, Reference) or variable.symbol.kind != "variable" or variable.delay:
+            raise TemplateError(f"define a variable declared by .variable(...), in its own slice, not {variable!r}")
+        self._check_declared(variable.name, variable)
+        pieces = [Piece(EVERY, equation)] if first is None else [Piece(FIRST, first), Piece(AFTER_FIRST, equation)]
+        self.add(variable.symbol, pieces)
+
+    def loss(self, name: str, expression: Any, at: At = "every") -> Reference:
+        """Declare a loss: a scalar per slice, summed over slices and batch. Several losses add up."""
+        total = self.total(name, expression, at)
+        if total.shape:
+            del self.definitions[name], self.symbols[name]
+            raise TemplateError(f"{name}: a loss is a scalar per slice, not of shape {total.shape}; sum it over its axes")
+        self.definitions[name] = Definition(total.symbol, self.definitions[name].pieces, loss=True)
+        return total
+
+    def total(self, name: str, expression: Any, at: At = "every") -> Reference:
+        """Declare the sum of an expression over every slice (or the first, or the last) and the batch."""
+        if at not in _AT:
+            raise TemplateError(f"{name}: at={at!r} is not one of {', '.join(map(repr, _AT))}")
+        expression = self._checked(name, expression)
+        total = self._declare(name, expression.shape, "total")
+        self.add(total.symbol, [Piece(_AT[at], expression)])
+        return total
+
+    def add(self, symbol: Symbol, pieces: list[Piece], loss: bool = False) -> None:
+        """Add the definition of a declared variable or total, piece by piece."""
+        name = symbol.name
+        if name in self.definitions:
+            raise TemplateError(f"{name} is defined already; one equation a variable")
+        whole = tuple(Piece(p.domain, self._fitted(symbol, self._checked(name, p.expression))) for p in pieces)
+        self.definitions[name] = Definition(symbol, whole, loss)
+
+    def _checked(self, name: str, expression: Any) -> Expression:
+        e = expression if isinstance(expression, Expression) else constant(expression)
+        for symbol, _, _ in dependencies(e, EVERY):
+            self._check_declared(name, reference(symbol))
+            if symbol.kind == "total":
+                raise TemplateError(f"{name}: {symbol.name} is a total over all slices; no equation of a slice can use it")
+        return e
+
+    def _check_declared(self, user: str, leaf: Reference) -> None:
+        if self.symbols.get(leaf.name) != leaf.symbol:
+            if leaf.name in self.symbols:
+                raise TemplateError(f"{user}: {leaf.name} belongs to another template; use this template's own {leaf.name}")
+            raise unknown_name(leaf.name, self.symbols, f"name in the equation of {user}:")
+
+    def _fitted(self, symbol: Symbol, e: Expression) -> Expression:
+        try:
+            spread: Expression = ops.broadcast_to(e, symbol.shape)
+        except TemplateError:
+            mend = "declare the variable with the shape of its equation"
+            raise TemplateError(f"{symbol.name} has shape {symbol.shape}, its equation {e.shape}; {mend}") from None
+        return spread
+
+    # ------------------------------------------------------------------------------------------------------ views
+    def names(self, *kinds: Kind) -> list[str]:
+        """The names of some kinds, in the order of declaration."""
+        return [name for name, symbol in self.symbols.items() if symbol.kind in kinds]
+
+    @property
+    def losses(self) -> list[str]:
+        """The names of the losses."""
+        return [name for name, d in self.definitions.items() if d.loss]
+
+    def __getitem__(self, name: str) -> Reference:
+        if name not in self.symbols:
+            raise unknown_name(name, self.symbols, "name")
+        return reference(self.symbols[name])
+
+    def __repr__(self) -> str:
+        groups = {
+            "parameters": self.names("parameter"),
+            "inputs": self.names("input"),
+            "variables": self.names("variable"),
+            "loss": self.losses,
+        }
+        parts = "; ".join(f"{title} {', '.join(names)}" for title, names in groups.items() if names)
+        return f"SliceTemplate {self.name!r}: {parts}"
+
+    def reaches(self) -> dict[str, tuple[int, int]]:
+        """How many initial slices each variable and input has: before its first slice, and after its last."""
+        lagged = [(s.name, lag, d) for _, _, s, lag, d in _every_dependency(self) if s.timed and lag]
+        reach = dict.fromkeys(self.symbols, (0, 0))
+        for name, lag, domain in lagged:
+            for T in range(1, abs(lag) + 3):
+                touched = domain.shifted(-lag).slices(T)
+                low, high = self.definitions[name].span(T) if name in self.definitions else (0, T)
+                if touched:
+                    before, after = reach[name]
+                    reach[name] = max(before, low - touched.start), max(after, touched.stop - high)
+        return reach
+
+    def initial_shapes(self) -> dict[str, Shape]:
+        """The shape of each initial state: one row a slice that the equations reach out to, no axis for a single one."""
+        rows = {name: sum(reach) for name, reach in self.reaches().items() if any(reach)}
+        return {name: ((n,) if n > 1 else ()) + self.symbols[name].shape for name, n in rows.items()}
+
+    def initial_parameters(self, seed: int | np.random.Generator = 0) -> dict[str, Array]:
+        """Random parameters to begin with: matrices uniform in +-1/sqrt(columns), vectors and scalars 0.
+
+        Parameters with a default are left out.
+        """
+        rng = np.random.default_rng(seed)
+        drawn = {}
+        for name in self.names("parameter"):
+            shape = self.symbols[name].shape
+            if name not in self.arrays:
+                drawn[name] = rng.uniform(-1, 1, shape) / np.sqrt(shape[-1]) if len(shape) > 1 else np.zeros(shape)
+        return drawn
+
+    # ------------------------------------------------------------------------------------------------------ checks
+    def check(self) -> None:
+        """Refuse a template with a hole, a cycle inside a slice, or an initial state of the wrong shape."""
+        if not self.definitions:
+            raise TemplateError(f"template {self.name!r} defines nothing; declare variables and define(...) them")
+        for name in self.names("variable"):
+            if name not in self.definitions:
+                raise TemplateError(f"{name} is declared but has no equation; define({name}, ...)")
+        shapes = self.initial_shapes() if self.initial else {}
+        for name, given in self.initial.items():
+            if name not in shapes:
+                raise TemplateError(f"{name} has an initial state but no equation uses {name}.prev; leave it out")
+            if given.shape != shapes[name]:
+                raise TemplateError(f"{name}: the initial state has shape {given.shape}, not {shapes[name]}")
+        _check_order(self)
+
+    def initial_pieces(self) -> dict[str, list[Piece]]:
+        """The equations of initial states that are parameters: a row of the parameter for each initial slice."""
+        pieces: dict[str, list[Piece]] = {}
+        learned = {name: given for name, given in self.initial.items() if isinstance(given, Reference)}
+        for name, (before, after) in (self.reaches() if learned else {}).items():
+            if name in learned:
+                slices = [*range(-before, 0), *range(after)]
+                rows = list(learned[name]) if len(slices) > 1 else [learned[name]]
+                pieces[name] = [Piece(initial_slice(t), row) for t, row in zip(slices, rows, strict=True)]
+        return pieces
+
+
+def _every_dependency(template: SliceTemplate) -> Iterator[tuple[Definition, int, Symbol, int, Domain]]:
+    """Who depends on whom: definition, index of its piece, symbol, lag, domain."""
+    for definition in template.definitions.values():
+        for k, piece in enumerate(definition.pieces):
+            for symbol, lag, domain in dependencies(piece.expression, piece.domain):
+                yield definition, k, symbol, lag, domain
+
+
+def _check_order(template: SliceTemplate) -> None:
+    """Refuse equations that would have to run before themselves.
+
+    In the graph of pieces weighted by lag, a cycle whose lags add up to 0 lies inside a slice, and a component with
+    cycles of both signs has such a cycle in long sequences. With weights s * lag * (n + 1) - 1 the cycles to refuse for
+    direction s are the negative ones.
+    """
+    pieces = nx.MultiDiGraph()
+    for definition, k, symbol, lag, domain in _every_dependency(template):
+        used = template.definitions.get(symbol.name)
+        for j, other in enumerate(used.pieces if used else ()):
+            if any((domain.shifted(-lag) & other.domain).slices(T) for T in range(1, abs(lag) + 4)):
+                pieces.add_edge((symbol.name, j), (definition.symbol.name, k), lag=lag)
+    for component in nx.strongly_connected_components(pieces):
+        part = pieces.subgraph(component)
+        scale = part.number_of_nodes() + 1
+        cycles = [_refused_cycle(part, lambda lag, sign=sign: sign * lag * scale - 1) for sign in (1, -1)]
+        if all(cycles):
+            names = list(dict.fromkeys(name for name, _ in min((c for c in cycles if c), key=len)))
+            loop = " -> ".join([*names, names[0]])
+            raise TemplateError(f"the equations of {loop} need each other in one slice; use .prev for one of them")
+
+
+def _refused_cycle(graph: nx.MultiDiGraph, weight: Any) -> list[Any] | None:
+    """A cycle of negative weight, or None."""
+    simple = nx.DiGraph()
+    for u, v, lag in graph.edges(data="lag"):
+        w = weight(lag)
+        if w < simple.get_edge_data(u, v, {"weight": float("inf")})["weight"]:
+            simple.add_edge(u, v, weight=w)
+    if not simple:
+        return None
+    loops = [u for u, v, w in simple.edges(data="weight") if u == v and w < 0]
+    if loops:
+        return loops
+    try:
+        return list(nx.find_negative_cycle(simple, next(iter(simple))))
+    except nx.NetworkXError:
+        return None
+
+
