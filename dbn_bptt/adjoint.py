@@ -104,27 +104,29 @@ def adjoint(template: SliceTemplate) -> SliceTemplate:
     >>> import dbn_bptt as db
     >>> backward = db.adjoint(db.cells.elman(n_inputs=3, n_hidden=4, n_outputs=2))
     >>> backward.names("total")
-    ['L', 'b_bar', 'W_bar', 'U_bar', 'c_bar', 'V_bar']
+    ['L', 'W_bar', 'U_bar', 'b_bar', 'V_bar', 'c_bar']
     >>> print(db.equations(backward, format="text").splitlines()[0])
     o_bar_t = yhat_t - y_t
     """
     template.check()
-    result = _copied(template)
-    mark = _mark(template)
+    result, mark = _copied(template), _mark(template)
     seeds = _seeds(template, result, mark)
-    bars: dict[str, Expression] = {**_declared_adjoints(template, result, mark, set(seeds))}
+    bars = _declared_adjoints(template, result, mark, set(seeds))
     shares: dict[str, list[Share]] = {}
+    deltas: dict[str, list[Piece]] = {}
     for symbol, piece in _every_piece(template):
-        seed = (seeds | bars).get(symbol.name)
+        seed = seeds.get(symbol.name, bars.get(symbol.name))
         if seed is not None:
-            own = reference(symbol) if symbol.kind == "variable" else piece.expression
-            _collect(shares, piece.expression, own, seed, piece.domain)
+            equation = piece.expression, reference(symbol), seed
+            _collect(shares, *_with_delta(result, deltas, piece.domain, *equation, mark), piece.domain)
     known, reaches = _known_parts(template), template.reaches()
-    for name in reversed(list(bars)):
-        symbol = template.symbols[name]
-        if symbol.timed:
-            domain = _covered(template, name, reaches[name])
-            result.add(bars[name].symbol, [Piece(domain, _total(shares.get(name, []), domain, symbol, known))])
+    for name in reversed(bars):
+        domain = _covered(template, name, reaches[name])
+        total = _total(shares.get(name, []), domain, template.symbols[name], known)
+        result.add(bars[name].symbol, [Piece(domain, total)])
+        delta = _delta_name(name, mark)
+        if delta in deltas:
+            result.add(result.symbols[delta], deltas[delta])
     for name in template.names("parameter"):
         _add_parameter_total(result, name + mark, shares.get(name, []), template.symbols[name], known)
     result.check()
@@ -161,7 +163,7 @@ def _seeds(template: SliceTemplate, result: SliceTemplate, mark: str) -> dict[st
 
 def _declared_adjoints(
     template: SliceTemplate, result: SliceTemplate, mark: str, seeded: set[str]
-) -> dict[str, Reference]:
+) -> Mapping[str, Reference]:
     """An adjoint variable for each variable and input with an influence on a seeded total."""
     influence = nx.DiGraph()
     for symbol, piece in _every_piece(template):
@@ -180,6 +182,31 @@ def _every_piece(template: SliceTemplate) -> list[tuple[Symbol, Piece]]:
     return [(d.symbol, piece) for d in template.definitions.values() for piece in d.pieces] + learned
 
 
+def _delta_name(name: str, mark: str) -> str:
+    return f"delta{mark.removeprefix('_bar')}_{name}"
+
+
+def _with_delta(
+    result: SliceTemplate, deltas: dict[str, list[Piece]], domain: Domain,
+    root: Expression, value: Reference, seed: Expression, mark: str,
+) -> tuple[Expression, Expression, Expression]:  # fmt: skip
+    """Give the adjoint of a pre-activation its usual name: delta_h = h_bar f'(.) for h = f(b + W h.prev + U x).
+
+    All messages of the equation share it.
+    """
+    inner = root.arguments[0] if isinstance(root, Apply) else None
+    if not (isinstance(root, Apply) and root.operation in _ACTIVATIONS and isinstance(inner, Apply)):
+        return root, value, seed
+    name = _delta_name(value.name, mark)
+    delta = result[name] if name in result.symbols else result.variable(name, root.shape)
+    vjp = root.operation.vjp(0)
+    deltas.setdefault(name, []).append(Piece(domain, vjp(seed, value, inner) if vjp else constant(0.0)))
+    return inner, inner, delta
+
+
+_ACTIVATIONS = (ops.tanh, ops.sigmoid, ops.relu, ops.softplus)
+
+
 def _collect(
     shares: dict[str, list[Share]], root: Expression, value: Expression, seed: Expression, domain: Domain
 ) -> None:
@@ -196,7 +223,8 @@ def _collect(
 
 def _total(shares: list[Share], domain: Domain, symbol: Symbol, known: Mapping[Expression, Expression]) -> Expression:
     """The sum of the terms, equal ones counted; each from its own slice."""
-    terms = Counter(_seen_from(share, domain, known) for share in shares)
+    in_order = sorted(shares, key=lambda share: abs(share.lag))  # the own slice first, as in print
+    terms = Counter(_seen_from(share, domain, known) for share in in_order)
     total: Expression = constant(0.0)
     for term, count in terms.items():
         total = total + (term if count == 1 else count * term)

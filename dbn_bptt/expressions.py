@@ -330,6 +330,9 @@ def _simpler_transpose(parts: tuple[Expression, ...], attributes: Mapping[str, A
         inner = dict(a.attributes)["axes"]
         twice: Expression = ops.transpose(a.arguments[0], [inner[k] for k in axes])
         return twice
+    if isinstance(a, Apply) and a.operation is ops.outer:
+        turned: Expression = ops.outer(a.arguments[1], a.arguments[0])
+        return turned
     return None
 
 

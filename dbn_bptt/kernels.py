@@ -74,14 +74,12 @@ def select(mask: Array, a: Array, b: Array) -> Array:
 
 # ----------------------------------------------------------------------------------------------------- linear algebra
 def matmul(a: Array, b: Array, ranks: tuple[int, int]) -> Array:
-    """The product for core ranks (2, 1), (1, 2), (1, 1) or equal ranks from 2 on.
+    """The product for core ranks (2, 1), (1, 1) or equal ranks from 2 on.
 
     A matrix without batch axes times a batch of vectors is one matrix product, not B of them.
     """
     if ranks == (2, 1):
         return b @ a.T if a.ndim == 2 else np.matmul(a, b[..., None])[..., 0]
-    if ranks == (1, 2):
-        return a @ b if b.ndim == 2 else np.matmul(a[..., None, :], b)[..., 0, :]
     if ranks == (1, 1):
         return np.einsum("...i,...i->...", a, b)
     return np.matmul(a, b)
@@ -94,8 +92,6 @@ def matmul_shape(a: Shape, b: Shape, ranks: tuple[int, int]) -> Shape:
         raise ValueError(f"shapes {a} and {b} do not chain: {a[-1]} columns against {inner} rows")
     if ranks[1] == 1:
         return a[:-1]
-    if ranks[0] == 1:
-        return b[1:]
     return (*broadcast_shapes(a[:-2], b[:-2]), a[-2], b[-1])
 
 
@@ -349,6 +345,11 @@ def log_softmax(a: Array, axis: tuple[int, ...]) -> Array:
 def cross_entropy(logits: Array, target: Array) -> Array:
     """-sum target * log_softmax(logits) over the last axis."""
     return -np.einsum("...k,...k->...", log_softmax(logits, (-1,)), target)
+
+
+def half_square(difference: Array, rank: int) -> Array:
+    """Half the sum of squares over the core axes."""
+    return 0.5 * np.square(difference).sum(tuple(range(-rank, 0)))
 
 
 def cross_entropy_shape(logits: Shape, target: Shape) -> Shape:

@@ -230,6 +230,8 @@ def matmul(a: Any, b: Any) -> Any:
             return reshape(stack, (*shape_of(stack)[:-2], shape_of(stack)[-1]))
         stack = matmul(a, reshape(b, (*shape_of(b), 1)))
         return reshape(stack, shape_of(stack)[:-1])
+    if ranks == (1, 2):
+        return matmul(transpose(b), a)
     if min(ranks) > 1:
         rank = builtins.max(ranks)
         a, b = (reshape(m, (1,) * (rank - ndim(m)) + shape_of(m)) for m in (a, b))
@@ -238,19 +240,13 @@ def matmul(a: Any, b: Any) -> Any:
 
 
 def _matmul_vjp_a(g: Any, y: Any, a: Any, b: Any, ranks: tuple[int, int]) -> Any:
-    if ranks == (2, 1):
-        return outer(g, b)
     if ranks[1] == 1:
-        return g * b
-    return sum_to(matmul(b, g) if ranks[0] == 1 else matmul(g, swap(b)), a)
+        return outer(g, b) if ranks[0] == 2 else g * b
+    return sum_to(matmul(g, swap(b)), a)
 
 
 def _matmul_vjp_b(g: Any, y: Any, a: Any, b: Any, ranks: tuple[int, int]) -> Any:
-    if ranks == (1, 2):
-        return outer(a, g)
-    if ranks[0] == 1:
-        return g * a
-    return sum_to(matmul(swap(a), g), b)
+    return g * a if ranks[0] == 1 else sum_to(matmul(swap(a), g), b)
 
 
 _matmul = operation(
@@ -481,9 +477,14 @@ def cross_entropy(logits: Any, target: Any) -> Any:
 
 def squared_error(a: Any, b: Any) -> Any:
     """Half the squared distance, sum((a - b)^2) / 2 over all axes, so that its derivative in a is a - b."""
-    return 0.5 * sum(square(a - b))
+    return _squared_error(a - b, rank=builtins.max(ndim(a), ndim(b)))
 
 
+_squared_error = operation(
+    "squared_error", kernels.half_square, [lambda g, y, d, rank: reshape(g, (1,) * rank) * d],
+    shape=lambda d, rank: (),
+    latex=r"\tfrac{{1}}{{2}} \lVert {0} \rVert^{{2}}", text="1/2 |{0}|^2", level=PRODUCT,
+)  # fmt: skip
 _cross_entropy = operation(
     "cross_entropy", kernels.cross_entropy,
     [
