@@ -9,6 +9,7 @@
 
 from dbn_bptt import cells
 from dbn_bptt.adjoint import adjoint
+from dbn_bptt.compare import Report, compare
 from dbn_bptt.equations import equations
 from dbn_bptt.errors import DataError, DbnBpttError, TemplateError, UnknownNameError
 from dbn_bptt.messages import Messages, Result, Values, backward, bptt, forward

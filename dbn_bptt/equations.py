@@ -24,7 +24,12 @@ from dbn_bptt.template import Definition, Piece, SliceTemplate
 
 Format = Literal["latex", "text"]
 _MARKS = {"bar": r"\bar", "bar2": r"\tilde", "bar3": r"\check", "fw": r"\overrightarrow", "bw": r"\overleftarrow"}
-_GREEK = {"alpha", "beta", "gamma", "delta", "epsilon", "theta", "lambda", "mu", "nu", "pi", "rho", "sigma", "phi", "psi"}
+_ACCENTS = {"bar": "\u0304", "bar2": "\u0303", "bar3": "\u030c", "fw": "\u20d7", "bw": "\u20d6"}
+_GREEK = {
+    "alpha": "\u03b1", "beta": "\u03b2", "gamma": "\u03b3", "delta": "\u03b4", "epsilon": "\u03b5", "theta": "\u03b8",
+    "lambda": "\u03bb", "mu": "\u03bc", "nu": "\u03bd", "pi": "\u03c0", "rho": "\u03c1", "sigma": "\u03c3",
+    "phi": "\u03c6", "psi": "\u03c8",
+}  # fmt: skip
 
 
 def equations(template: SliceTemplate, format: Format = "latex") -> str:
@@ -225,8 +230,34 @@ def _minus(at: str, delay: int) -> str:
     return f"{letter}{k:+d}" if k else letter
 
 
+def name_parts(name: str) -> tuple[str, list[str]]:
+    """A name for plain text: letter, with combining accents for hat, bar and arrows, and its subscripts.
+
+    Examples
+    --------
+    >>> name_parts("W_i1"), name_parts("h")
+    (('W', ['i', '1']), ('h', []))
+    """
+    base, subs, layer, marks = _taken_apart(name)
+    hat = base.endswith("hat") and len(base) > 3
+    letter = (base[:-3] + "\u0302") if hat else _GREEK.get(base, base)
+    return letter + "".join(_ACCENTS[mark] for mark in marks), [*subs, *([layer] if layer else [])]
+
+
 def _latex_parts(name: str) -> tuple[str, str, str]:
     """Base, subscript and superscript: W_i2_bar is the adjoint of gate i's W in layer 2."""
+    base, subs, layer, marks = _taken_apart(name)
+    hat = base.endswith("hat") and len(base) > 3
+    letter = _letter(base[:-3] if hat else base)
+    if hat:
+        letter = rf"\hat{{{letter}}}"
+    for mark in marks:
+        letter = rf"{_MARKS[mark]}{{{letter}}}"
+    return letter, ",".join(subs), f"^{{({layer})}}" if layer else ""
+
+
+def _taken_apart(name: str) -> tuple[str, list[str], str, list[str]]:
+    """Base, subscripts, number of the layer and marks of a name."""
     base, *rest = name.split("_")
     marks = [part for part in rest if part in _MARKS]
     subs = [part for part in rest if part and part not in _MARKS]
@@ -235,13 +266,7 @@ def _latex_parts(name: str) -> tuple[str, str, str]:
         subs[-1], layer = match[1], match[2]
     elif match := re.fullmatch(r"([A-Za-z]+?)(\d+)", base):
         base, layer = match[1], match[2]
-    hat = base.endswith("hat") and len(base) > 3
-    letter = _letter(base[:-3] if hat else base)
-    if hat:
-        letter = rf"\hat{{{letter}}}"
-    for mark in marks:
-        letter = rf"{_MARKS[mark]}{{{letter}}}"
-    return letter, ",".join(subs), f"^{{({layer})}}" if layer else ""
+    return base, subs, layer, marks
 
 
 def _letter(base: str) -> str:

@@ -52,10 +52,10 @@ class Domain:
         return Domain(_tightest(self.lows | other.lows, low=True), _tightest(self.highs | other.highs, low=False))
 
     def __str__(self) -> str:
-        low = " and ".join(f"{b} <= t" for b in sorted(self.lows))
-        high = " and ".join(f"t <= {b}" for b in sorted(self.highs))
-        only = self.lows | self.highs
-        return f"t = {next(iter(only))}" if len(only) == 1 else f"{low} and {high}"
+        if self.lows == self.highs:
+            return f"t = {next(iter(self.lows))}"
+        low, high = (" and ".join(map(str, sorted(bounds))) for bounds in (self.lows, self.highs))
+        return f"{low} <= t <= {high}"
 
 
 def _tightest(bounds: frozenset[Bound], low: bool) -> frozenset[Bound]:

@@ -271,6 +271,35 @@ class SliceTemplate:
         return pieces
 
 
+def parents(template: SliceTemplate) -> dict[str, list[tuple[str, int]]]:
+    """For each variable and total what it depends on: name and lag, parameters left out.
+
+    Examples
+    --------
+    >>> import dbn_bptt as db
+    >>> parents(db.cells.elman(n_inputs=3, n_hidden=4, n_outputs=2))["a"]
+    [('h', 1), ('x', 0)]
+    """
+    found: dict[str, dict[tuple[str, int], None]] = {name: {} for name in template.definitions}
+    for definition, _, symbol, lag, _ in _every_dependency(template):
+        if symbol.timed:
+            found[definition.symbol.name][symbol.name, lag] = None
+    return {name: list(pairs) for name, pairs in found.items()}
+
+
+def interface(template: SliceTemplate) -> list[str]:
+    """The variables of a slice that have children in another one: all that slices tell each other.
+
+    Examples
+    --------
+    >>> import dbn_bptt as db
+    >>> interface(db.cells.lstm(n_inputs=3, n_hidden=4, n_outputs=2))
+    ['s', 'h']
+    """
+    lagged = {name for pairs in parents(template).values() for name, lag in pairs if lag}
+    return [name for name in template.names("variable") if name in lagged]
+
+
 def _every_dependency(template: SliceTemplate) -> Iterator[tuple[Definition, int, Symbol, int, Domain]]:
     """Who depends on whom: definition, index of its piece, symbol, lag, domain."""
     for definition in template.definitions.values():

@@ -1,0 +1,84 @@
+"""The command `dbn-bptt`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from dbn_bptt import cells
+from dbn_bptt.errors import DataError, DbnBpttError
+from dbn_bptt.explain import CELLS, Explanation, explain
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit status: 0, 1 if the engines disagree, 2 for bad input."""
+    options = _parser().parse_args(arguments)
+    try:
+        text = _text(options.text, options.file)
+        explanation = explain(text, options.cell, options.hidden, options.activation, options.seed, progress=True)
+        print(explanation)
+        for path in write(explanation, options.out):
+            print(f"wrote {path}")
+    except DbnBpttError as error:
+        print(f"dbn-bptt: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"dbn-bptt: cannot write into {options.out}: {error.strerror}; choose another --out", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("dbn-bptt: interrupted; nothing was written", file=sys.stderr)
+        return 130
+    return 0 if explanation.report.ok else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="dbn-bptt", description="Back-propagation through time as message passing on the unrolled network."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    p = commands.add_parser(
+        "explain",
+        help="show back-propagation through time on a text",
+        description="Predict each next character of a text with a recurrent network; compute the gradients by messages "
+        "on the unrolled graph, and confirm them by a direct NumPy implementation and by finite differences. Writes a "
+        "picture of the graph and all numbers into a folder. The exit status is 1 if the engines disagree.",
+    )
+    p.add_argument("text", nargs="?", metavar="TEXT", help="the text (default: a short one)")
+    p.add_argument("--file", type=Path, metavar="PATH", help="read the text from a file (UTF-8)")
+    p.add_argument("--cell", choices=sorted(CELLS), default="elman", help="the recurrent network (default: elman)")
+    p.add_argument("--hidden", type=int, default=16, metavar="N", help="hidden units (default: 16)")
+    p.add_argument(
+        "--activation", choices=sorted(cells.ACTIVATIONS), help="of elman and jordan (default: tanh)", default=None
+    )
+    p.add_argument("--seed", type=int, default=0, metavar="N", help="of the random parameters (default: 0)")
+    p.add_argument("--out", type=Path, default=Path("dbn-bptt-out"), metavar="DIR", help="default: dbn-bptt-out")
+    return parser
+
+
+def _text(text: str | None, file: Path | None) -> str | None:
+    """The text to explain; None for the embedded one."""
+    if file is None:
+        return text
+    if text is not None:
+        raise DataError("give a TEXT or a --file, not both")
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot read {file}: {error.strerror}") from None
+    if not content:
+        raise DataError(f"{file} is empty; give a file with at least two characters")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file} is not UTF-8 text (byte {error.start}); convert it or give another file") from None
+
+
+def write(explanation: Explanation, folder: Path) -> list[Path]:
+    """Write the picture and the numbers; each file whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {"unrolled.svg": explanation.picture, "explain.json": explanation.to_json()}
+    for name, content in files.items():
+        unfinished = folder / f".{name}.part"
+        unfinished.write_text(content, encoding="utf-8")
+        unfinished.replace(folder / name)
+    return [folder / name for name in files]

@@ -1,0 +1,262 @@
+"""Do the engines agree? Gradients by messages beside the NumPy reference and finite differences."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from dbn_bptt import cells
+from dbn_bptt.data import Arrays
+from dbn_bptt.errors import DbnBpttError
+from dbn_bptt.expressions import Apply, walk
+from dbn_bptt.kernels import Array
+from dbn_bptt.messages import Result, bptt, forward
+from dbn_bptt.ragged import is_ragged
+from dbn_bptt.reference import elman_bptt
+from dbn_bptt.template import SliceTemplate
+
+_KINKED = {"relu", "step", "max", "is_max"}  # operations on which long difference steps mislead
+
+
+@dataclass(frozen=True)
+class Row:
+    """One gradient, by messages and by another engine.
+
+    Attributes
+    ----------
+    engine : what the messages are compared with
+    quantity : the parameter, input or initial state
+    norm : Euclidean norm of the gradient by messages
+    absolute : largest absolute difference; for finite differences that of the derivatives along one direction
+    relative : the same relative to the largest entry (for finite differences, to the norm) of the gradient
+    tolerance : up to which relative difference the engines count as agreeing
+    """
+
+    engine: str
+    quantity: str
+    norm: float
+    absolute: float
+    relative: float
+    tolerance: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether the engines agree on this gradient."""
+        return bool(self.relative <= self.tolerance)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `compare` found; prints as a table.
+
+    Attributes
+    ----------
+    template : the name of the template
+    loss : by messages, summed over slices and batch
+    rows : one for each engine and gradient
+    result : the run of BPTT by messages
+    """
+
+    template: str
+    loss: float
+    rows: tuple[Row, ...]
+    result: Result = field(repr=False)
+
+    @property
+    def ok(self) -> bool:
+        """Whether all engines agree on all gradients."""
+        return all(row.ok for row in self.rows)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report in plain numbers and strings, for JSON."""
+        rows = [{**row.__dict__, "ok": row.ok} for row in self.rows]
+        return {"template": self.template, "loss": self.loss, "ok": self.ok, "rows": rows}
+
+    def __str__(self) -> str:
+        engines = list(dict.fromkeys(r.engine for r in self.rows))
+        cells = {(r.quantity, r.engine): f"{r.relative:.1e}" + ("" if r.ok else " DIFFERS") for r in self.rows}
+        norms = {r.quantity: f"{r.norm:.6g}" for r in self.rows}
+        head = ("gradient", "norm", *engines)
+        body = [(name, norm, *(cells.get((name, e), "-") for e in engines)) for name, norm in norms.items()]
+        widths = [max(map(len, column)) for column in zip(head, *body, strict=True)]
+        lines = ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in (head, *body)]
+        title = f"{self.template}: loss = {self.loss:.10g}; gradients by messages, and their relative difference from"
+        verdict = "all engines agree" if self.ok else "THE ENGINES DISAGREE"
+        return "\n".join([title, *lines, verdict])
+
+    __repr__ = __str__
+
+
+def compare(
+    template: SliceTemplate,
+    parameters: Arrays,
+    data: Arrays | None = None,
+    *,
+    initial: Arrays | None = None,
+    lengths: Any = None,
+    T: int | None = None,
+    seed: int = 0,
+    progress: bool = False,
+) -> Report:
+    """Compare the gradients by messages with those of every other engine that applies.
+
+    The reference in NumPy applies to `cells.elman` with tanh or sigmoid and cross-entropy. Finite differences apply
+    always: along one random direction for each gradient, by the five-point rule, in float64.
+
+    Parameters
+    ----------
+    template, parameters, data, initial, lengths, T, progress
+        As in `bptt`.
+    seed : int
+        For the random directions.
+
+    Examples
+    --------
+    >>> import numpy as np, dbn_bptt as db
+    >>> rnn = db.cells.elman(n_inputs=3, n_hidden=4, n_outputs=2)
+    >>> data = {"x": np.ones((5, 3)), "y": np.array([0, 1, 0, 1, 1])}
+    >>> report = db.compare(rnn, rnn.initial_parameters(seed=0), data)
+    >>> report.ok, sorted({row.engine for row in report.rows})
+    (True, ['NumPy reference', 'finite differences'])
+    """
+    arrays = Inputs(parameters, data or {}, initial or {}, lengths)
+    result = bptt(template, parameters, data, initial=initial, lengths=lengths, T=T, progress=progress)
+    gradients = _all_gradients(result)
+    single = result.values.given.dtype == np.float32
+    rows: list[Row] = []
+    for engine in ENGINES:
+        other = engine(template, arrays)
+        for name in gradients if other is not None else ():
+            if other is not None and name in other[1]:
+                rows.append(_row(other[0], name, gradients[name], other[1][name], 1e-4 if single else 1e-10))
+    kinked = any(isinstance(e, Apply) and e.operation.name in _KINKED for e in _expressions(result))
+    tolerance = 1e-3 if single else 1e-4 if kinked else 1e-6
+    shown = tqdm(gradients, desc="finite differences", leave=False, disable=not progress)
+    rng = np.random.default_rng(seed)
+    for name in shown:
+        rows.append(_difference_row(result, arrays, name, gradients[name], rng, 1e-6 if kinked else 1e-4, tolerance))
+    return Report(template.name, result.loss, tuple(rows), result)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a gradient is taken at."""
+
+    parameters: Arrays
+    data: Arrays
+    initial: Arrays
+    lengths: Any
+
+
+def _all_gradients(result: Result) -> dict[str, Array]:
+    """The gradients of parameters, initial states and inputs under names that tell them apart."""
+    m = result.messages
+    masks = {"valid", "ends"} if is_ragged(result.graph.graph["template"]) else set()
+    states = {f"initial {name}": g for name, g in m.initial_gradients.items()}
+    return {**m.gradients, **states, **{name: g for name, g in m.input_gradients.items() if name not in masks}}
+
+
+def _expressions(result: Result) -> Iterator[Any]:
+    rules = {rule for _, rule in result.graph.nodes(data="rule") if rule is not None}
+    return iter(walk(rules))
+
+
+def _row(engine: str, name: str, mine: Array, other: Array, tolerance: float) -> Row:
+    difference = float(np.max(np.abs(mine - other), initial=0.0))
+    scale = float(np.max(np.abs(other), initial=0.0))
+    relative = difference / scale if scale else difference
+    return Row(engine, name, float(np.linalg.norm(mine)), difference, relative, tolerance)
+
+
+# ----------------------------------------------------------------------------------------------------- NumPy reference
+def _reference(template: SliceTemplate, arrays: Inputs) -> tuple[str, dict[str, Array]] | None:
+    """The hand-written BPTT, where the template is the Elman network that it is written for."""
+    activation = _elman_activation(template)
+    if activation is None:
+        return None
+    parameters = {name: np.asarray(value) for name, value in arrays.parameters.items()}
+    x, y = np.asarray(arrays.data["x"]), np.asarray(arrays.data["y"])
+    h0 = np.asarray(arrays.initial.get("h", np.zeros(parameters["b"].shape, x.dtype)))
+    K = len(parameters["c"])
+    if arrays.lengths is None:
+        target = np.eye(K, dtype=x.dtype)[y] if np.issubdtype(y.dtype, np.integer) else y
+        _, found = elman_bptt(parameters, x, target, h0, activation)
+        return "NumPy reference", _renamed(found, h0)
+    total: dict[str, Any] = {"x": np.zeros_like(x), "initial h": np.zeros_like(h0)}
+    for b, length in enumerate(arrays.lengths):
+        own = y[:length, b]
+        target = np.eye(K, dtype=x.dtype)[own] if np.issubdtype(y.dtype, np.integer) else own
+        _, found = elman_bptt(parameters, x[:length, b], target, h0 if h0.ndim == 1 else h0[b], activation)
+        total["x"][:length, b] = found.pop("x")
+        at = ... if h0.ndim == 1 else b
+        total["initial h"][at] += found.pop("h0")
+        total |= {name: total.get(name, 0) + g for name, g in found.items()}
+    return "NumPy reference", total
+
+
+def _renamed(found: Mapping[str, Array], h0: Array) -> dict[str, Array]:
+    named = {name: g for name, g in found.items() if name != "h0"}
+    g = found["h0"]
+    return named | {"initial h": g if g.shape == h0.shape else g.sum(0)}
+
+
+def _elman_activation(template: SliceTemplate) -> str | None:
+    """tanh or sigmoid if the template is `cells.elman` with that activation: equal expressions are one object."""
+    try:
+        (H, n), K = template.symbols["U"].shape, template.symbols["c"].shape[0]
+        for activation in ("tanh", "sigmoid"):
+            model = cells.elman(n, H, K, activation=activation)
+            if template.definitions == model.definitions and not template.initial:
+                return activation
+    except (KeyError, ValueError, IndexError, DbnBpttError):
+        return None
+    return None
+
+
+ENGINES: tuple[Callable[[SliceTemplate, Inputs], tuple[str, dict[str, Array]] | None], ...] = (_reference,)
+
+
+# -------------------------------------------------------------------------------------------------- finite differences
+def _difference_row(
+    result: Result, arrays: Inputs, name: str, gradient: Array, rng: np.random.Generator, step: float, tolerance: float
+) -> Row:
+    """The derivative of the loss along a random direction of unit norm, by messages and by differences."""
+    direction = rng.normal(size=gradient.shape)
+    direction /= np.linalg.norm(direction)
+    at = _point(result, arrays, name)
+    h = step * max(1.0, float(np.linalg.norm(at)) / np.sqrt(at.size))
+    losses = [_loss_at(result, arrays, name, at + k * h * direction) for k in (-2, -1, 1, 2)]
+    by_differences = (losses[0] - 8 * losses[1] + 8 * losses[2] - losses[3]) / (12 * h)
+    norm = float(np.linalg.norm(gradient))
+    difference = abs(float(np.sum(gradient * direction)) - by_differences)
+    scale = norm or 1.0
+    rounding = 1e-14 * max(map(abs, losses)) / h  # differences cannot resolve less of a loss of this size
+    return Row("finite differences", name, norm, difference, difference / scale, max(tolerance, rounding / scale))
+
+
+def _point(result: Result, arrays: Inputs, name: str) -> Array:
+    """The value of a parameter, input or initial state, in float64."""
+    given = result.values.given
+    if name.startswith("initial "):
+        state = name.removeprefix("initial ")
+        return np.asarray(arrays.initial.get(state, np.zeros(given.initial_shapes[state])), float)
+    return (given.parameters if name in given.parameters else given.data)[name].astype(float)
+
+
+def _loss_at(result: Result, arrays: Inputs, name: str, value: Array) -> float:
+    """The loss with one quantity replaced."""
+    given = result.values.given
+    parameters = {n: v.astype(float) for n, v in given.parameters.items()}
+    constants = result.graph.graph["template"].names("constant")
+    parameters = {n: v for n, v in parameters.items() if n not in constants}
+    data = {n: np.asarray(v) for n, v in arrays.data.items()}
+    initial = dict(arrays.initial)
+    if name.startswith("initial "):
+        initial[name.removeprefix("initial ")] = value
+    elif name in parameters:
+        parameters[name] = value
+    else:
+        data[name] = value
+    return forward(result.graph, parameters, data, initial=initial, lengths=arrays.lengths).loss
