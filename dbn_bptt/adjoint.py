@@ -117,8 +117,9 @@ def adjoint(template: SliceTemplate) -> SliceTemplate:
     for symbol, piece in _every_piece(template):
         seed = seeds.get(symbol.name, bars.get(symbol.name))
         if seed is not None:
-            equation = piece.expression, reference(symbol), seed
-            _collect(shares, *_with_delta(result, deltas, piece.domain, *equation, mark), piece.domain)
+            value = reference(symbol) if symbol.kind == "variable" else piece.expression
+            equation = _with_delta(result, deltas, piece, value, seed, mark)
+            _collect(shares, *equation, piece.domain)
     known, reaches = _known_parts(template), template.reaches()
     for name in reversed(bars):
         domain = _covered(template, name, reaches[name])
@@ -187,20 +188,20 @@ def _delta_name(name: str, mark: str) -> str:
 
 
 def _with_delta(
-    result: SliceTemplate, deltas: dict[str, list[Piece]], domain: Domain,
-    root: Expression, value: Reference, seed: Expression, mark: str,
-) -> tuple[Expression, Expression, Expression]:  # fmt: skip
+    result: SliceTemplate, deltas: dict[str, list[Piece]], piece: Piece, value: Expression, seed: Expression, mark: str
+) -> tuple[Expression, Expression, Expression]:
     """Give the adjoint of a pre-activation its usual name: delta_h = h_bar f'(.) for h = f(b + W h.prev + U x).
 
     All messages of the equation share it.
     """
-    inner = root.arguments[0] if isinstance(root, Apply) else None
-    if not (isinstance(root, Apply) and root.operation in _ACTIVATIONS and isinstance(inner, Apply)):
+    root = piece.expression
+    inner = root.arguments[0] if isinstance(root, Apply) and root.operation in _ACTIVATIONS else None
+    if not (isinstance(root, Apply) and isinstance(inner, Apply) and isinstance(value, Reference)):
         return root, value, seed
     name = _delta_name(value.name, mark)
     delta = result[name] if name in result.symbols else result.variable(name, root.shape)
     vjp = root.operation.vjp(0)
-    deltas.setdefault(name, []).append(Piece(domain, vjp(seed, value, inner) if vjp else constant(0.0)))
+    deltas.setdefault(name, []).append(Piece(piece.domain, vjp(seed, value, inner) if vjp else constant(0.0)))
     return inner, inner, delta
 
 

@@ -225,7 +225,7 @@ def _difference_row(
     """The derivative of the loss along a random direction of unit norm, by messages and by differences."""
     direction = rng.normal(size=gradient.shape)
     direction /= np.linalg.norm(direction)
-    at = _point(result, arrays, name)
+    at = _point(result, name)
     h = step * max(1.0, float(np.linalg.norm(at)) / np.sqrt(at.size))
     losses = [_loss_at(result, arrays, name, at + k * h * direction) for k in (-2, -1, 1, 2)]
     by_differences = (losses[0] - 8 * losses[1] + 8 * losses[2] - losses[3]) / (12 * h)
@@ -236,12 +236,12 @@ def _difference_row(
     return Row("finite differences", name, norm, difference, difference / scale, max(tolerance, rounding / scale))
 
 
-def _point(result: Result, arrays: Inputs, name: str) -> Array:
+def _point(result: Result, name: str) -> Array:
     """The value of a parameter, input or initial state, in float64."""
     given = result.values.given
     if name.startswith("initial "):
         state = name.removeprefix("initial ")
-        return np.asarray(arrays.initial.get(state, np.zeros(given.initial_shapes[state])), float)
+        return given.initial[state].reshape(given.initial_shapes[state]).astype(float)
     return (given.parameters if name in given.parameters else given.data)[name].astype(float)
 
 

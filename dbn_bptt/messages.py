@@ -82,9 +82,9 @@ class Messages:
         if parameter not in self.gradients:
             raise unknown_name(parameter, self.gradients, "parameter")
         rows = np.zeros((self.slices, *self.gradients[parameter].shape), self.gradients[parameter].dtype)
-        for (parent, (_, t), _), message in self.edge.items():
+        for (parent, child, _), message in self.edge.items():
             if parent == parameter:
-                rows[min(max(t, 0), self.slices - 1)] += message
+                rows[min(max(int(child[1]), 0), self.slices - 1)] += message
         return rows
 
 
