@@ -29,9 +29,10 @@ def unknown_name(name: object, known: Iterable[object], what: str) -> UnknownNam
     unknown variable 'hh'; did you mean 'h'?
     """
     names = [str(k) for k in known]
-    near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.4)
+    lower = {n.lower(): n for n in reversed(names)}
+    near = difflib.get_close_matches(str(name).lower(), lower, n=1, cutoff=0.4)
     if near:
-        hint = f"did you mean {near[0]!r}?"
+        hint = f"did you mean {lower[near[0]]!r}?"
     else:
         hint = f"there is {', '.join(map(repr, names))}" if names else f"there is no {what} at all"
     return UnknownNameError(f"unknown {what} {name!r}; {hint}")

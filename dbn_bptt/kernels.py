@@ -261,9 +261,20 @@ def _spans(part: Any) -> bool:
     return isinstance(part, tuple)
 
 
-def key_text(key: tuple[Any, ...]) -> str:
+def key_text(key: tuple[Any, ...], shape: Shape) -> str:
     """An encoded index as it is written in Python."""
-    return ", ".join(f"{k[1]}:{k[2]}" + (f":{k[3]}" if k[3] != 1 else "") if _spans(k) else str(k) for k in key)
+    parts = [_part_text(part, size) for part, size in zip(key, shape, strict=True)]
+    while len(parts) > 1 and parts[-1] == ":":
+        parts.pop()
+    return ", ".join(parts)
+
+
+def _part_text(part: Any, size: int) -> str:
+    if not _spans(part):
+        return str(part)
+    _, start, stop, step = part
+    bounds = f"{start or ''}:{'' if stop in (-1, size) else stop}" if step > 0 or start == size - 1 else f"{start}:{stop}"
+    return bounds + (f":{step}" if step != 1 else "")
 
 
 def index(a: Array, key: tuple[Any, ...], shape: Shape) -> Array:
@@ -287,7 +298,7 @@ def scatter(a: Array, key: tuple[Any, ...], shape: Shape) -> Array:
 def scatter_shape(a: Shape, key: tuple[Any, ...], shape: Shape) -> Shape:
     """The shape rule of `scatter`."""
     if a != index_shape(shape, key, shape):
-        raise ValueError(f"shape {a} does not fit index [{key_text(key)}] of shape {shape}")
+        raise ValueError(f"shape {a} does not fit index [{key_text(key, shape)}] of shape {shape}")
     return shape
 
 

@@ -377,14 +377,14 @@ _concatenate = operation(
 _index = operation(
     "index", kernels.index, [lambda g, y, a, key, shape: _scatter(g, key=key, shape=shape)],
     shape=kernels.index_shape,
-    latex=lambda a, key, shape: f"{a}[{kernels.key_text(key)}]",
-    text=lambda a, key, shape: f"{a}[{kernels.key_text(key)}]", needs=(ATOM,),
+    latex=lambda a, key, shape: f"{a}[{kernels.key_text(key, shape)}]",
+    text=lambda a, key, shape: f"{a}[{kernels.key_text(key, shape)}]", needs=(ATOM,),
 )  # fmt: skip
 _scatter = operation(
     "scatter", kernels.scatter, [lambda g, y, a, key, shape: _index(g, key=key, shape=shape)],
     shape=kernels.scatter_shape,
-    latex=lambda a, key, shape: rf"\mathrm{{scatter}}_{{[{kernels.key_text(key)}]}}({a})",
-    text=lambda a, key, shape: f"scatter([{kernels.key_text(key)}], {a})",
+    latex=lambda a, key, shape: rf"\mathrm{{scatter}}_{{[{kernels.key_text(key, shape)}]}}({a})",
+    text=lambda a, key, shape: f"scatter([{kernels.key_text(key, shape)}], {a})",
 )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from dbn_bptt import ops
 from dbn_bptt.errors import DataError, TemplateError
-from dbn_bptt.expressions import Expression, dependencies, frames, reference
+from dbn_bptt.expressions import Expression, Symbol, dependencies, frames, reference
 from dbn_bptt.kernels import Array
 from dbn_bptt.slices import EVERY, LAST
 from dbn_bptt.template import Definition, Piece, SliceTemplate
@@ -95,8 +95,10 @@ def with_lengths(template: SliceTemplate, data: Mapping[str, Any], lengths: Any,
         return data
     if not is_ragged(template):
         raise DataError("this graph does not take lengths; unroll db.ragged(template), or call db.bptt(template, ...)")
-    known = {name: np.asarray(value) for name, value in data.items() if name in template.symbols}
-    sizes = {name: a.shape[:2] for name, a in known.items() if a.ndim > 1}
+    known = {template.symbols[name]: np.asarray(value) for name, value in data.items() if name in template.symbols}
+    sizes = {symbol: a.shape[:2] for symbol, a in known.items() if _is_batch(symbol, a)}
+    if known and not sizes:
+        raise DataError("lengths need a batch: inputs (T, B, n) and targets (T, B)")
     ends = np.asarray(lengths)
     slices, batch = next(iter(sizes.values()), (T, ends.size))
     if slices is None or ends.shape != (batch,) or not np.issubdtype(ends.dtype, np.integer):
@@ -107,6 +109,11 @@ def with_lengths(template: SliceTemplate, data: Mapping[str, Any], lengths: Any,
     kept = np.minimum(t, ends - 1)
     masks = {VALID: (t < ends).astype(np.float32), ENDS: (t == ends - 1).astype(np.float32)}
     return {name: _continued(np.asarray(value), kept) for name, value in data.items()} | masks
+
+
+def _is_batch(symbol: Symbol, array: Array) -> bool:
+    classes = symbol.probabilities and np.issubdtype(array.dtype, np.integer)
+    return array.ndim == 2 + (0 if classes else len(symbol.shape))
 
 
 def _continued(array: Array, kept: Array) -> Array:
