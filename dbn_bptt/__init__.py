@@ -12,7 +12,8 @@ from dbn_bptt.adjoint import adjoint
 from dbn_bptt.compare import Report, compare
 from dbn_bptt.equations import equations
 from dbn_bptt.errors import DataError, DbnBpttError, TemplateError, UnknownNameError
-from dbn_bptt.messages import Messages, Result, Values, backward, bptt, forward
+from dbn_bptt.messages import backward, bptt, forward
+from dbn_bptt.operation import operation
 from dbn_bptt.ops import (
     concatenate,
     cross_entropy,
@@ -25,7 +26,6 @@ from dbn_bptt.ops import (
     logsumexp,
     matmul,
     max,
-    operation,
     outer,
     relu,
     reshape,
@@ -41,5 +41,6 @@ from dbn_bptt.ops import (
     transpose,
 )
 from dbn_bptt.ragged import ragged
+from dbn_bptt.results import Messages, Result, Values
 from dbn_bptt.template import SliceTemplate
 from dbn_bptt.unroll import unroll

@@ -1,9 +1,10 @@
 """The adjoint of a template is a template.
 
-`pullback` applies the VJP rows of the table to one equation: from the adjoint of its result it makes the message to each
-argument. On arrays that is a step of the reverse sweep (`messages`). Written down for every equation at once it is the
-adjoint template: where the equation of a uses h.prev, the adjoint of h gets the term (W' a_bar).next; the adjoint of a
-parameter is a sum over slices. A chain that ran forwards in time runs backwards, and the adjoint can be taken again.
+`pullback` applies the VJP rows of the table to one equation: from the adjoint of its result it makes the message to
+each argument. Evaluated on arrays that is a step of the reverse sweep (`messages`). Written down for every equation at
+once it is the adjoint template: where the equation of a uses h.prev, the adjoint of h gets the term (W' a_bar).next;
+the adjoint of a parameter is a sum over slices. A chain that ran forwards in time runs backwards, and the adjoint can
+be taken again.
 """
 
 from collections import Counter
@@ -13,25 +14,12 @@ from dataclasses import dataclass
 import networkx as nx
 
 from dbn_bptt import ops
+from dbn_bptt.definitions import Definition, Piece
 from dbn_bptt.errors import TemplateError
-from dbn_bptt.expressions import (
-    Apply,
-    Constant,
-    Expression,
-    Reference,
-    Symbol,
-    Window,
-    constant,
-    delayed,
-    dependencies,
-    reference,
-    transformed,
-    uses,
-    walk,
-    window,
-)
+from dbn_bptt.expressions import Apply, Constant, Expression, Reference, Symbol, Window, constant, reference, window
 from dbn_bptt.slices import EVERY, Domain, extended
-from dbn_bptt.template import Definition, Piece, SliceTemplate
+from dbn_bptt.template import SliceTemplate
+from dbn_bptt.traversal import delayed, dependencies, transformed, uses, walk
 
 
 def pullback(
@@ -94,10 +82,11 @@ def adjoint(template: SliceTemplate) -> SliceTemplate:
     """The template that computes a template's gradients.
 
     It holds the equations of the template and, for every variable and input that has an influence on a loss, its
-    adjoint: ``h_bar`` for ``h``, in the same slices as ``h`` (the initial ones included: ``("h_bar", -1)`` is the gradient
-    of the initial state). For every parameter it has the total ``W_bar``. The adjoint of a loss is 1; the adjoint of
-    another total is a parameter, zero unless given, so that the adjoint of an adjoint gives products with second
-    derivatives. There the names end in ``_bar2``.
+    adjoint: ``h_bar`` for ``h``, in the same slices as ``h``, the initial ones included: ``("h_bar", -1)`` is the
+    gradient of the initial state. The adjoint of a pre-activation, as of the argument of sigmoid in a gate i, is called
+    ``delta_i``. For every parameter there is the total ``W_bar``. The adjoint of a loss is 1; the adjoint of another
+    total is a parameter, zero unless given, so that the adjoint of an adjoint gives products with second derivatives.
+    There the names end in ``_bar2``.
 
     Examples
     --------
@@ -121,7 +110,7 @@ def adjoint(template: SliceTemplate) -> SliceTemplate:
             equation = _with_delta(result, deltas, piece, value, seed, mark)
             _collect(shares, *equation, piece.domain)
     known, reaches = _known_parts(template), template.reaches()
-    for name in reversed(bars):
+    for name in reversed(list(bars)):
         domain = _covered(template, name, reaches[name])
         total = _total(shares.get(name, []), domain, template.symbols[name], known)
         result.add(bars[name].symbol, [Piece(domain, total)])
@@ -164,7 +153,7 @@ def _seeds(template: SliceTemplate, result: SliceTemplate, mark: str) -> dict[st
 
 def _declared_adjoints(
     template: SliceTemplate, result: SliceTemplate, mark: str, seeded: set[str]
-) -> Mapping[str, Reference]:
+) -> dict[str, Reference]:
     """An adjoint variable for each variable and input with an influence on a seeded total."""
     influence = nx.DiGraph()
     for symbol, piece in _every_piece(template):
@@ -282,5 +271,3 @@ def _known_parts(template: SliceTemplate) -> dict[Expression, Expression]:
         if d.symbol.kind == "variable" and len(d.pieces) == 1 and d.pieces[0].domain == EVERY
         and isinstance(d.pieces[0].expression, Apply)
     }  # fmt: skip
-
-

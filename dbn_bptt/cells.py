@@ -1,8 +1,8 @@
 """Ready templates: recurrent networks as they stand in textbooks.
 
-Each has the output layer o_t = c + V h_t. With ``output="softmax"`` there is yhat_t = softmax(o_t), the target y is a class
-(or probabilities) and the loss is the cross-entropy; with ``output="linear"`` o_t itself is compared with a target vector
-by half the squared distance.
+Each has the output layer o_t = c + V h_t. With ``output="softmax"`` there is yhat_t = softmax(o_t), the target y is a
+class (or probabilities) and the loss is the cross-entropy; with ``output="linear"`` o_t itself is compared with a
+target vector by half the squared distance.
 
 A *layer* is the recurrent part alone: a function that adds its variables to a template and returns the hidden state.
 `stacked` and `bidirectional` combine layers by name, or your own.
@@ -33,12 +33,19 @@ class Layer(Protocol):
     A layer with `reverse` reads the hidden state of the next slice where others read that of the previous one.
     """
 
-    def __call__(self, t: SliceTemplate, x: Expression, n_hidden: int, tag: str = "", reverse: bool = False) -> Reference:
+    def __call__(
+        self, t: SliceTemplate, x: Expression, n_hidden: int, tag: str = "", reverse: bool = False
+    ) -> Reference:
         """Add the layer to a template."""
 
 
 def elman_layer(
-    t: SliceTemplate, x: Expression, n_hidden: int, tag: str = "", reverse: bool = False, activation: Activation = "tanh"
+    t: SliceTemplate,
+    x: Expression,
+    n_hidden: int,
+    tag: str = "",
+    reverse: bool = False,
+    activation: Activation = "tanh",
 ) -> Reference:
     """a_t = b + W h_{t-1} + U x_t, h_t = activation(a_t)."""
     (W, U, b) = _affine(t, x, n_hidden, tag)
@@ -48,9 +55,7 @@ def elman_layer(
     return h
 
 
-def lstm_layer(
-    t: SliceTemplate, x: Expression, n_hidden: int, tag: str = "", reverse: bool = False
-) -> Reference:
+def lstm_layer(t: SliceTemplate, x: Expression, n_hidden: int, tag: str = "", reverse: bool = False) -> Reference:
     """Input gate i, forget gate f, output gate q, candidate g, cell state s (torch's i, f, o, g, c)."""
     weights = {gate: _affine(t, x, n_hidden, f"_{gate}{tag}") for gate in "ifgq"}
     i, f, g, q, s, h = (t.variable(name + tag, n_hidden) for name in "ifgqsh")
@@ -150,7 +155,11 @@ def jordan(
     """The Jordan network: the previous output feeds back, or with teacher forcing the previous target."""
     t = SliceTemplate("Jordan network")
     x = t.input("x", n_inputs)
-    W, U, b = t.parameter("W", (n_hidden, n_outputs)), t.parameter("U", (n_hidden, n_inputs)), t.parameter("b", n_hidden)
+    W, U, b = (
+        t.parameter("W", (n_hidden, n_outputs)),
+        t.parameter("U", (n_hidden, n_inputs)),
+        t.parameter("b", n_hidden),
+    )
     V, c = t.parameter("V", (n_outputs, n_hidden)), t.parameter("c", n_outputs)
     y = _target(t, n_outputs, output)
     a, h, o = t.variable("a", n_hidden), t.variable("h", n_hidden), t.variable("o", n_outputs)

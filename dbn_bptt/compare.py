@@ -10,12 +10,14 @@ from tqdm import tqdm
 from dbn_bptt import cells
 from dbn_bptt.data import Arrays
 from dbn_bptt.errors import DbnBpttError
-from dbn_bptt.expressions import Apply, walk
+from dbn_bptt.expressions import Apply
 from dbn_bptt.kernels import Array
-from dbn_bptt.messages import Result, bptt, forward
+from dbn_bptt.messages import bptt, forward
 from dbn_bptt.ragged import is_ragged
 from dbn_bptt.reference import elman_bptt
+from dbn_bptt.results import Result
 from dbn_bptt.template import SliceTemplate
+from dbn_bptt.traversal import walk
 
 _KINKED = {"relu", "step", "max", "is_max"}  # operations on which long difference steps mislead
 
@@ -125,18 +127,22 @@ def compare(
     result = bptt(template, parameters, data, initial=initial, lengths=lengths, T=T, progress=progress)
     gradients = _all_gradients(result)
     single = result.values.given.dtype == np.float32
-    rows: list[Row] = []
-    for engine in ENGINES:
-        other = engine(template, arrays)
-        for name in gradients if other is not None else ():
-            if other is not None and name in other[1]:
-                rows.append(_row(other[0], name, gradients[name], other[1][name], 1e-4 if single else 1e-10))
     kinked = any(isinstance(e, Apply) and e.operation.name in _KINKED for e in _expressions(result))
-    tolerance = 1e-3 if single else 1e-4 if kinked else 1e-6
-    shown = tqdm(gradients, desc="finite differences", leave=False, disable=not progress)
+    step, tolerance = (1e-6, 1e-4) if kinked else (1e-4, 1e-6)
+    answers = [answer for engine in ENGINES if (answer := engine(template, arrays)) is not None]
+    rows = [
+        _row(title, name, gradients[name], found[name], 1e-4 if single else 1e-10)
+        for title, found in answers
+        for name in gradients
+        if name in found
+    ]
     rng = np.random.default_rng(seed)
-    for name in shown:
-        rows.append(_difference_row(result, arrays, name, gradients[name], rng, 1e-6 if kinked else 1e-4, tolerance))
+    shown = tqdm(gradients, desc="finite differences", leave=False, disable=not progress)
+    differences = [
+        _difference_row(result, arrays, name, gradients[name], rng, step, 1e-3 if single else tolerance)
+        for name in shown
+    ]
+    rows += differences
     return Report(template.name, result.loss, tuple(rows), result)
 
 

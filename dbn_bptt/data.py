@@ -8,7 +8,8 @@ import numpy as np
 
 from dbn_bptt.errors import DataError, unknown_name
 from dbn_bptt.expressions import Reference
-from dbn_bptt.kernels import Array, Shape
+from dbn_bptt.kernels import Array
+from dbn_bptt.shapes import Shape
 from dbn_bptt.template import SliceTemplate
 
 Arrays = Mapping[str, Any]
@@ -69,7 +70,9 @@ def given(
         batch=batch,
         dtype=dtype,
         parameters={n: _parameter(template, n, arrays).astype(dtype) for n in template.names("parameter", "constant")},
-        data={n: _series(template, n, encoded, (slices, *batch)).astype(dtype) for n in template.names("input", "target")},
+        data={
+            n: _series(template, n, encoded, (slices, *batch)).astype(dtype) for n in template.names("input", "target")
+        },
         initial={name: row.astype(dtype) for name, row in rows.items() if row is not None},
         initial_shapes={name: starts[name].shape if name in starts else shape for name, shape in states.items()},
     )
@@ -123,7 +126,9 @@ def _encoded(template: SliceTemplate, name: str, array: Array) -> Array:
         wrong = (np.abs(total - 1) > 1e-5) | (array < 0).any(-1)
         if wrong.any():
             place = tuple(int(k) for k in np.argwhere(wrong)[0])
-            mend = "give class indices, or rows of probabilities that sum to 1 (for weights multiply the loss by an input)"
+            mend = (
+                "give class indices, or rows of probabilities that sum to 1 (for weights multiply the loss by an input)"
+            )
             raise DataError(f"target {name!r} at index {place} is no distribution (sum {total[place]:g}); {mend}")
     return array
 
@@ -136,7 +141,9 @@ def _extent(template: SliceTemplate, data: Mapping[str, Array], T: int | None) -
         lead = array.shape[: array.ndim - len(shape)]
         if array.shape[array.ndim - len(shape) :] != shape or len(lead) not in (1, 2):
             sizes = "".join(f", {n}" for n in shape)
-            classes = f", or class indices (T,) or (T, B) below {shape[-1]}" if template.symbols[name].probabilities else ""
+            classes = (
+                f", or class indices (T,) or (T, B) below {shape[-1]}" if template.symbols[name].probabilities else ""
+            )
             raise DataError(f"{name!r} has shape {array.shape}; it must be (T{sizes}) or (T, B{sizes}){classes}")
         extents[name] = lead
     for name, lead in extents.items():
@@ -150,7 +157,9 @@ def _extent(template: SliceTemplate, data: Mapping[str, Array], T: int | None) -
         raise DataError(f"template {template.name!r} got no data that tells the number of slices; give T=")
     slices, *batch = next(iter(extents.values())) if extents else (T,)
     if slices is None or slices < 1 or 0 in batch:
-        raise DataError(f"there are {slices} slices (T) of batch {tuple(batch)}; give at least one slice of one sequence")
+        raise DataError(
+            f"there are {slices} slices (T) of batch {tuple(batch)}; give at least one slice of one sequence"
+        )
     return slices, tuple(batch)
 
 

@@ -8,19 +8,13 @@ from typing import Literal
 import numpy as np
 
 from dbn_bptt import ops
+from dbn_bptt.definitions import Definition, Piece
 from dbn_bptt.errors import TemplateError
-from dbn_bptt.expressions import (
-    Apply,
-    Constant,
-    Expression,
-    Reference,
-    frames,
-    resolved,
-    transformed,
-    walk,
-)
+from dbn_bptt.expressions import Apply, Constant, Expression, Reference
+from dbn_bptt.operation import ATOM, JUXTAPOSED, SUM
 from dbn_bptt.slices import Bound, Domain
-from dbn_bptt.template import Definition, Piece, SliceTemplate
+from dbn_bptt.template import SliceTemplate
+from dbn_bptt.traversal import frames, resolved, transformed, walk
 
 Format = Literal["latex", "text"]
 _MARKS = {"bar": r"\bar", "bar2": r"\tilde", "bar3": r"\check", "fw": r"\overrightarrow", "bw": r"\overleftarrow"}
@@ -142,7 +136,7 @@ def _with_named_softmax(template: SliceTemplate, expression: Expression) -> Expr
         for name, d in template.definitions.items()
         if d.symbol.kind == "variable" and len(d.pieces) == 1
     }
-    known = {}
+    known: dict[Expression, Expression] = {}
     for e in walk([expression]):
         if isinstance(e, Apply) and e.operation.name == "cross_entropy" and e.arguments[0].ndim == 1:
             logits, target = e.arguments
@@ -176,7 +170,7 @@ class Writer:
     def total(self, root: Expression, body: str, level: int) -> str:
         """A sum over all slices of a written expression."""
         minus = isinstance(root, Apply) and root.operation is ops.negative
-        body = body[1:] if minus else f"({body})" if level == ops.SUM else body
+        body = body[1:] if minus else f"({body})" if level == SUM else body
         return ("-" if minus else "") + ("sum_t " if self.format == "text" else r"\sum_{t} ") + body
 
     def where(self, domain: Domain) -> str:
@@ -189,7 +183,7 @@ class Writer:
         for e in walk([root]):
             if isinstance(e, Reference):
                 text = self.timed(e.name, at, e.delay) if e.symbol.timed else self.name(e.name)
-                written[e] = text, ops.ATOM
+                written[e] = text, ATOM
             elif isinstance(e, Constant):
                 written[e] = self._constant(e)
             elif isinstance(e, Apply):
@@ -199,10 +193,10 @@ class Writer:
     def _constant(self, e: Constant) -> tuple[str, int]:
         first = float(e.array.flat[0])
         if e.is_all(first):
-            return f"{first:g}", ops.ATOM if first >= 0 else ops.SUM
+            return f"{first:g}", ATOM if first >= 0 else SUM
         if e.ndim == 2 and e.shape[0] == e.shape[1] and np.array_equal(e.array, np.eye(e.shape[0])):
-            return "I", ops.ATOM
-        return ("const", ops.ATOM) if self.format == "text" else (r"\mathrm{const}", ops.ATOM)
+            return "I", ATOM
+        return ("const", ATOM) if self.format == "text" else (r"\mathrm{const}", ATOM)
 
     def _apply(self, e: Apply, written: dict[Expression, tuple[str, int]]) -> tuple[str, int]:
         notation = e.operation.notation
@@ -212,7 +206,7 @@ class Writer:
             parts.append(text if level >= notation.need(position) else f"({text})")
         if e.operation is ops.multiply and any(not a.shape for a in e.arguments):
             first, second = parts if not e.arguments[0].shape else parts[::-1]
-            return f"{first} {second}", ops.JUXTAPOSED
+            return f"{first} {second}", JUXTAPOSED
         form = notation.text if self.format == "text" else notation.latex
         text = form.format(*parts) if isinstance(form, str) else form(*parts, **dict(e.attributes))
         if e.operation.name in ("reshape", "broadcast", "batch_sum"):

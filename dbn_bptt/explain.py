@@ -13,8 +13,9 @@ from dbn_bptt.compare import Report, compare
 from dbn_bptt.equations import equations
 from dbn_bptt.errors import DataError, unknown_name
 from dbn_bptt.kernels import Array
-from dbn_bptt.messages import Messages, bptt
+from dbn_bptt.messages import bptt
 from dbn_bptt.render.svg import svg
+from dbn_bptt.results import Messages
 from dbn_bptt.template import At, SliceTemplate, interface, parents
 
 TEXT = "hello world, hello back-propagation through time"
@@ -141,7 +142,9 @@ def _task(
 ) -> tuple[SliceTemplate, dict[str, Array], dict[str, Array], str]:
     """The network, its parameters, and the text as data: characters as one-hot inputs, the next ones as classes."""
     if len(text) < 2:
-        raise DataError(f"the text {text!r} has {len(text)} characters; give at least two, one to predict from the other")
+        raise DataError(
+            f"the text {text!r} has {len(text)} characters; give at least two, one to predict from the other"
+        )
     if hidden < 1:
         raise DataError(f"hidden is {hidden}; give at least one hidden unit")
     if cell not in CELLS:

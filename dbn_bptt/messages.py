@@ -7,110 +7,21 @@ is back-propagation through time, as dynamic programming on the graph.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import networkx as nx
 import numpy as np
 from tqdm import tqdm
 
-from dbn_bptt.adjoint import pullback
 from dbn_bptt.data import Arrays, Given, given, initial_slices, roots
-from dbn_bptt.errors import DataError, TemplateError, unknown_name
-from dbn_bptt.expressions import Expression, Symbol, reference, uses
-from dbn_bptt.kernels import Array, Shape
+from dbn_bptt.errors import TemplateError
+from dbn_bptt.kernels import Array
+from dbn_bptt.local import LocalSteps, summed
 from dbn_bptt.ragged import is_ragged, ragged, with_lengths
-from dbn_bptt.tape import Tape, tape
+from dbn_bptt.results import Edge, Messages, Result, Values
+from dbn_bptt.shapes import Shape
 from dbn_bptt.template import SliceTemplate
 from dbn_bptt.unroll import Node, arguments, unroll
-
-Edge = tuple[Node, Node, int]
-
-
-@dataclass(frozen=True)
-class Values:
-    """What the forward sweep put on the nodes: ``values["h", 2]``, ``values["W"]``.
-
-    Attributes
-    ----------
-    node : dict from node to array; with axis B in front for timed nodes in a batch
-    given : the checked input
-    loss : the sum of all losses over slices and batch, in nats for cross-entropies
-    """
-
-    graph: nx.MultiDiGraph = field(repr=False)
-    node: Mapping[Node, Array] = field(repr=False)
-    given: Given = field(repr=False)
-    loss: float
-
-    def __getitem__(self, node: Any) -> Array:
-        return _at(self.node, node, self.given.T)
-
-    def stack(self, name: str) -> Array:
-        """The values of a variable in all slices, (T, ...)."""
-        return np.stack([self[name, t] for t in range(self.given.T)])
-
-
-@dataclass(frozen=True)
-class Messages:
-    """What the reverse sweep sent.
-
-    Attributes
-    ----------
-    adjoint : dict from node to dL/dnode, of the shape of the node's value
-    edge : dict from (parent, child, key) to the message that child sends parent, the parent's share of dL through it.
-        None is sent to targets and constants.
-    gradients : dict from parameter to its gradient
-    input_gradients : dict from input to its gradient, (T, ...)
-    initial_gradients : dict from variable to the gradient of its initial state, in the shape in which that was given
-    """
-
-    adjoint: Mapping[Node, Array] = field(repr=False)
-    edge: Mapping[Edge, Array] = field(repr=False)
-    gradients: Mapping[str, Array] = field(repr=False)
-    input_gradients: Mapping[str, Array] = field(repr=False)
-    initial_gradients: Mapping[str, Array] = field(repr=False)
-    slices: int
-
-    def stack(self, name: str) -> Array:
-        """The adjoints of a variable in all slices, (T, ...)."""
-        return np.stack([_at(self.adjoint, (name, t), self.slices) for t in range(self.slices)])
-
-    def per_slice(self, parameter: str) -> Array:
-        """The message into a parameter from each slice, the gradient of its copy there: (T, ...), with the gradient
-        as its sum. What initial slices send counts with the slice next to them."""
-        if parameter not in self.gradients:
-            raise unknown_name(parameter, self.gradients, "parameter")
-        rows = np.zeros((self.slices, *self.gradients[parameter].shape), self.gradients[parameter].dtype)
-        for (parent, child, _), message in self.edge.items():
-            if parent == parameter:
-                rows[min(max(int(child[1]), 0), self.slices - 1)] += message
-        return rows
-
-
-@dataclass(frozen=True)
-class Result:
-    """Graph, values and messages of one run of BPTT."""
-
-    graph: nx.MultiDiGraph = field(repr=False)
-    values: Values = field(repr=False)
-    messages: Messages = field(repr=False)
-
-    @property
-    def loss(self) -> float:
-        """The sum of all losses over slices and batch."""
-        return self.values.loss
-
-    @property
-    def gradients(self) -> Mapping[str, Array]:
-        """The gradients of the parameters."""
-        return self.messages.gradients
-
-    def __repr__(self) -> str:
-        found = self.values.given
-        size = f"T={found.T}" + (f", B={found.batch[0]}" if found.batch else "")
-        norms = ", ".join(f"|d{name}| = {np.linalg.norm(g):.4g}" for name, g in self.gradients.items())
-        return f"BPTT of {self.graph.graph['template'].name!r}, {size}: loss = {self.loss:.6g}; {norms}"
 
 
 def forward(
@@ -152,11 +63,11 @@ def forward(
     template, T = graph.graph["template"], graph.graph["T"]
     found = _given(template, parameters, data, initial, lengths, T)
     node: dict[Node, Array] = dict(roots(template, found))
-    tapes = _Tapes(found)
+    local = LocalSteps(found)
     with np.errstate(all="ignore"):
         for v in _shown(nx.topological_sort(graph), len(graph), "values", progress):
             if v not in node:
-                node[v] = tapes.value(graph.nodes[v], [node[u] for u in arguments(graph, v)])
+                node[v] = local.value(graph.nodes[v], [node[u] for u in arguments(graph, v)])
     return Values(graph, node, found, float(sum(node[name] for name in template.losses)))
 
 
@@ -176,18 +87,20 @@ def backward(graph: nx.MultiDiGraph, values: Values, *, progress: bool = False) 
     (0.108, [0.036, 0.036, 0.036])
     """
     losses = _losses(graph)
-    tapes = _Tapes(values.given)
+    local = LocalSteps(values.given)
     adjoint: dict[Node, Array] = {}
     edge: dict[Edge, Array] = {}
     for v in _shown(reversed(list(nx.topological_sort(graph))), len(graph), "messages", progress):
-        arriving = [edge[v, child, key] for child, keys in graph.succ[v].items() for key in keys if (v, child, key) in edge]
+        arriving = [
+            edge[v, child, key] for child, keys in graph.succ[v].items() for key in keys if (v, child, key) in edge
+        ]
         if v in losses:
             arriving.append(np.ones_like(values.node[v]))
-        adjoint[v] = _sum(arriving, values.node[v])
+        adjoint[v] = summed(arriving, values.node[v])
         if arriving:
             parents = arguments(graph, v)
             arrays = [values.node[u] for u in parents]
-            for key, message in tapes.messages(graph.nodes[v], arrays, values.node[v], adjoint[v]):
+            for key, message in local.messages(graph.nodes[v], arrays, values.node[v], adjoint[v]):
                 edge[parents[key], v, key] = message
     return _messages(graph, values, adjoint, edge)
 
@@ -233,7 +146,12 @@ def bptt(
 
 
 def _given(
-    template: SliceTemplate, parameters: Arrays, data: Arrays | None, initial: Arrays | None, lengths: Any, T: int | None
+    template: SliceTemplate,
+    parameters: Arrays,
+    data: Arrays | None,
+    initial: Arrays | None,
+    lengths: Any,
+    T: int | None,
 ) -> Given:
     data = with_lengths(template, data or {}, lengths, T)
     return given(template, parameters, data, initial, T)
@@ -251,88 +169,7 @@ def _shown(nodes: Iterable[Node], total: int, title: str, progress: bool) -> Ite
     return shown
 
 
-def _at(table: Mapping[Node, Array], node: Any, T: int) -> Array:
-    """The entry of a node, or an error that says which slices there are."""
-    if node in table:
-        return table[node]
-    names = list(dict.fromkeys(n if isinstance(n, str) else n[0] for n in table))
-    name = node[0] if isinstance(node, tuple) else node
-    if name not in names:
-        raise unknown_name(name, names, "name")
-    slices = [n[1] for n in table if isinstance(n, tuple) and n[0] == name]
-    if not slices:
-        raise DataError(f"{name!r} has no slices; use [{name!r}]")
-    raise DataError(f"{node!r}: T is {T}, so t runs from {min(slices)} to {max(slices)}; write [{name!r}, t]")
-
-
-def _sum(arrays: list[Array], like: Array) -> Array:
-    """The sum of the messages; zeros where none arrives."""
-    if len(arrays) < 2:
-        return arrays[0] if arrays else np.zeros_like(like)
-    total = arrays[0] + arrays[1]
-    for array in arrays[2:]:
-        total += array
-    return np.asarray(total)
-
-
-class _Tapes:
-    """The programs of the equations, written once for all slices that share one."""
-
-    def __init__(self, found: Given):
-        self.found = found
-        self.values: dict[Expression, Tape] = {}
-        self.pulls: dict[tuple[Expression, str], tuple[Tape, list[int]]] = {}
-
-    def value(self, attributes: Mapping[str, Any], parents: list[Array]) -> Array:
-        """The value of a node from those of its parents."""
-        rule = attributes["rule"]
-        if rule is None:  # a copy, or a total
-            return _sum(parents, np.zeros(attributes["shape"], self.found.dtype))
-        if rule not in self.values:
-            leaves = [leaf for _, _, leaf in uses(rule)]
-            self.values[rule] = tape([rule], leaves, self.found.batch, self.found.dtype)
-        (value,) = self.values[rule](parents)
-        return self._batched(value, attributes)
-
-    def messages(
-        self, attributes: Mapping[str, Any], parents: list[Array], value: Array, adjoint: Array
-    ) -> list[tuple[int, Array]]:
-        """The messages of a node to its parents, by argument position."""
-        rule = attributes["rule"]
-        if rule is None:
-            return [(key, adjoint) for key in range(len(parents))]
-        memo = rule, attributes["name"]
-        if memo not in self.pulls:
-            self.pulls[memo] = self._pull(rule, attributes["name"])
-        pull, keys = self.pulls[memo]
-        sent = zip(keys, pull([*parents, value, adjoint]), strict=True)
-        return [(key, self._spread(message, parents[key])) for key, message in sent]
-
-    def _pull(self, rule: Expression, name: str) -> tuple[Tape, list[int]]:
-        places = uses(rule)
-        own = reference(Symbol(name, rule.shape, "variable"))
-        seed = reference(Symbol(f"adjoint of {name}", rule.shape, "variable"))
-        messages, _ = pullback(rule, own, seed)
-        keys = [
-            key for key, (user, position, leaf) in enumerate(places)
-            if (user, position) in messages and leaf.symbol.kind not in ("target", "constant")
-        ]  # fmt: skip
-        wanted = [messages[places[key][0], places[key][1]] for key in keys]
-        leaves = [*(leaf for _, _, leaf in places), own, seed]
-        return tape(wanted, leaves, self.found.batch, self.found.dtype), keys
-
-    def _batched(self, value: Array, attributes: Mapping[str, Any]) -> Array:
-        if attributes["kind"] == "term" or value.shape == self.found.batch + attributes["shape"]:
-            return value
-        return np.broadcast_to(value, self.found.batch + attributes["shape"])
-
-    def _spread(self, message: Array, parent: Array) -> Array:
-        return message if message.shape == parent.shape else np.broadcast_to(message, parent.shape)
-
-
-def _messages(
-    graph: nx.MultiDiGraph, values: Values, adjoint: dict[Node, Array], edge: dict[Edge, Array]
-) -> Messages:
+def _messages(graph: nx.MultiDiGraph, values: Values, adjoint: dict[Node, Array], edge: dict[Edge, Array]) -> Messages:
     """Collect the gradients from the adjoints of the roots."""
     template, found = graph.graph["template"], values.given
     silent = [v for v, kind in graph.nodes(data="kind") if kind in ("target", "constant")]

@@ -1,152 +1,34 @@
-"""The table of primitive operations: what each computes, its vector-Jacobian products, and how it is written.
+"""The table of primitive operations.
 
-An operation is a row: `forward` on arrays, one VJP per argument, a shape rule, and its notation. The engine knows
-none of them; `operation(...)` adds a row.
-
-Arrays carry the axes of the *core* shape, the shape in one slice of one sequence, last; axes for the batch may stand
-before them. Every kernel therefore counts axes from the end. An argument without batch axes, such as a parameter,
-stands for the same array in every sequence.
-
-A VJP is written once, with the overloaded operations of this file: `lambda g, y, a: g * (1 - square(y))` returns
-an array for arrays and an expression for expressions, where g is the adjoint of the result y and a the argument.
+A VJP is written once, with the overloaded operations of this file: `lambda g, y, a: g * (1 - square(y))` returns an
+array for arrays and an expression for expressions, where g is the adjoint of the result y, and a the argument.
 """
 
 import builtins
 import math
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from dbn_bptt import kernels
+from dbn_bptt import kernels, shapes
 from dbn_bptt.errors import TemplateError
-from dbn_bptt.kernels import Shape
+from dbn_bptt.operation import (
+    ATOM,
+    JUXTAPOSED,
+    PRODUCT,
+    RAISED,
+    SUM,
+    Operation,
+    Symbolic,
+    Vjp,
+    ndim,
+    operation,
+    shape_of,
+)
+from dbn_bptt.shapes import Shape
 
-Vjp = Callable[..., Any]
 Axes = int | Sequence[int] | None
-
-SUM, PRODUCT, JUXTAPOSED, RAISED, ATOM = range(5)  # how tightly a notation binds; an argument that binds less gets ( )
-
-
-class Symbolic:
-    """What an operation builds instead of computing: the base of expressions."""
-
-    __slots__ = ()
-    if TYPE_CHECKING:
-
-        @property
-        def shape(self) -> Shape:
-            """The core shape."""
-
-    def combine(self, operation: "Operation", arguments: tuple[Any, ...], attributes: dict[str, Hashable]) -> Any:
-        """The expression that applies an operation to arguments, of which this is one."""
-        raise NotImplementedError
-
-
-@dataclass(frozen=True)
-class Notation:
-    """How an operation is written. In `latex` and `text`, {0} is the first argument; or a function of the
-    arguments' strings and the attributes. `level` is how tightly the result binds, `needs` what each argument must."""
-
-    latex: str | Callable[..., str]
-    text: str | Callable[..., str]
-    level: int = ATOM
-    needs: tuple[int, ...] = (SUM,)
-
-    def need(self, position: int) -> int:
-        """How tightly the argument at a position must bind to go without parentheses."""
-        return self.needs[min(position, len(self.needs) - 1)]
-
-
-@dataclass(frozen=True, eq=False)
-class Operation:
-    """One row of the table; call it with arrays or expressions.
-
-    Attributes
-    ----------
-    name : str
-    forward : the kernel, ``forward(*arrays, **attributes) -> array``
-    vjps : one per argument (None where the derivative is zero), or a function from position to VJP where the
-        number of arguments varies; each ``vjp(g, y, *arguments, **attributes)``
-    shape : the shape rule, ``shape(*core_shapes, **attributes) -> core shape``; ValueError where shapes do not fit
-    notation : how it is written
-    elementwise : arguments are aligned to one rank before it is applied
-    batch_sum : the kernel fused with a sum over the batch, where that is cheaper than one after the other
-    """
-
-    name: str
-    forward: Callable[..., Any]
-    vjps: tuple[Vjp | None, ...] | Callable[[int], Vjp]
-    shape: Callable[..., Shape]
-    notation: Notation
-    elementwise: bool = False
-    batch_sum: Callable[..., Any] | None = field(default=None, repr=False)
-
-    def vjp(self, position: int) -> Vjp | None:
-        """The VJP of the argument at a position."""
-        return self.vjps(position) if callable(self.vjps) else self.vjps[position]
-
-    def __call__(self, *arguments: Any, **attributes: Hashable) -> Any:
-        for argument in arguments:
-            if isinstance(argument, Symbolic):
-                return argument.combine(self, arguments, attributes)
-        return self.forward(*map(np.asarray, arguments), **attributes)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _row, (self.name,)
-
-
-TABLE: dict[str, Operation] = {}
-
-
-def _row(name: str) -> Operation:
-    return TABLE[name]
-
-
-def operation(
-    name: str,
-    forward: Callable[..., Any],
-    vjps: Sequence[Vjp | None] | Callable[[int], Vjp],
-    *,
-    shape: Callable[..., Shape] = kernels.broadcast_shapes,
-    latex: str | Callable[..., str] | None = None,
-    text: str | Callable[..., str] | None = None,
-    level: int = ATOM,
-    needs: tuple[int, ...] = (SUM,),
-    elementwise: bool | None = None,
-    batch_sum: Callable[..., Any] | None = None,
-) -> Operation:
-    r"""Add a row to the table of operations.
-
-    Without a shape rule the operation is elementwise. Without a notation it is written as a function of its name.
-
-    Examples
-    --------
-    >>> import dbn_bptt as db
-    >>> sine = db.operation("sine", np.sin, [lambda g, y, a: g * cosine(a)], latex=r"\sin({0})")
-    >>> cosine = db.operation("cosine", np.cos, [lambda g, y, a: -g * sine(a)], latex=r"\cos({0})")
-    >>> float(sine.vjp(0)(2.0, None, 0.0))
-    2.0
-    """
-    if name in TABLE:
-        raise TemplateError(f"there is an operation {name!r} already; choose another name")
-    rows = vjps if callable(vjps) else tuple(vjps)
-    inside = "{0}" if callable(rows) or len(rows) == 1 else ", ".join(f"{{{i}}}" for i in range(len(rows)))
-    notation = Notation(latex or rf"\mathrm{{{{{name}}}}}({inside})", text or f"{name}({inside})", level, needs)
-    elementwise = shape is kernels.broadcast_shapes if elementwise is None else elementwise
-    TABLE[name] = Operation(name, forward, rows, shape, notation, elementwise, batch_sum)
-    return TABLE[name]
-
-
-def shape_of(a: Any) -> Shape:
-    """The core shape of an expression, or the shape of an array."""
-    return a.shape if isinstance(a, Symbolic) else np.shape(a)
-
-
-def ndim(a: Any) -> int:
-    """The number of axes of `shape_of`."""
-    return len(shape_of(a))
 
 
 def axes_from_end(a: Any, axis: Axes) -> tuple[int, ...]:
@@ -211,7 +93,7 @@ sigmoid = operation("sigmoid", kernels.sigmoid, [lambda g, y, a: g * (y * (1 - y
 step = operation("step", kernels.step, [None], latex=r"[{0} > 0]", text="[{0} > 0]")
 relu = operation("relu", kernels.relu, [lambda g, y, a: g * step(a)], latex=r"\mathrm{{relu}}({0})")
 softplus = operation("softplus", kernels.softplus, [lambda g, y, a: g * sigmoid(a)])
-select = operation(
+select: Operation = operation(
     "select", kernels.select,
     [None, lambda g, y, m, a, b: sum_to(select(m, g, 0.0), a), lambda g, y, m, a, b: sum_to(select(m, 0.0, g), b)],
     latex=r"\{{{1} \text{{ if }} {0} \text{{ else }} {2}\}}", text="({1} if {0} else {2})",
@@ -250,23 +132,23 @@ def _matmul_vjp_b(g: Any, y: Any, a: Any, b: Any, ranks: tuple[int, int]) -> Any
 
 
 _matmul = operation(
-    "matmul", kernels.matmul, [_matmul_vjp_a, _matmul_vjp_b], shape=kernels.matmul_shape,
+    "matmul", kernels.matmul, [_matmul_vjp_a, _matmul_vjp_b], shape=shapes.matmul_shape,
     latex=lambda a, b, ranks: rf"{a}^\top {b}" if ranks == (1, 1) else f"{a} {b}",
     text=lambda a, b, ranks: f"{a}' {b}" if ranks == (1, 1) else f"{a} {b}",
     level=JUXTAPOSED, needs=(JUXTAPOSED, JUXTAPOSED),
 )  # fmt: skip
 outer = operation(
     "outer", kernels.outer, [lambda g, y, a, b: matmul(g, b), lambda g, y, a, b: matmul(a, g)],
-    shape=kernels.outer_shape, latex=r"{0} {1}^\top", text="{0} {1}'", level=JUXTAPOSED, needs=(JUXTAPOSED, ATOM),
+    shape=shapes.outer_shape, latex=r"{0} {1}^\top", text="{0} {1}'", level=JUXTAPOSED, needs=(JUXTAPOSED, ATOM),
     batch_sum=kernels.outer_batch_sum,
 )  # fmt: skip
 inverse = operation(
-    "inverse", np.linalg.inv, [lambda g, y, a: -matmul(matmul(swap(y), g), swap(y))], shape=kernels.square_shape,
+    "inverse", np.linalg.inv, [lambda g, y, a: -matmul(matmul(swap(y), g), swap(y))], shape=shapes.square_shape,
     latex="{0}^{{-1}}", text="{0}^-1", level=RAISED, needs=(ATOM,),
 )  # fmt: skip
 logdet = operation(
     "logdet", kernels.logdet, [lambda g, y, a: reshape(g, (*shape_of(g), 1, 1)) * swap(inverse(a))],
-    shape=lambda a: kernels.square_shape(a)[:-2], latex=r"\log|{0}|", text="log|{0}|",
+    shape=lambda a: shapes.square_shape(a)[:-2], latex=r"\log|{0}|", text="log|{0}|",
 )  # fmt: skip
 
 
@@ -278,7 +160,7 @@ def einsum(subscripts: str, *operands: Any) -> Any:
     >>> einsum("ij,j->i", np.eye(2), np.array([3.0, 4.0]))
     array([3., 4.])
     """
-    inputs, output, operands = kernels.einsum_labels(subscripts, operands, shape_of)
+    inputs, output, operands = shapes.einsum_labels(subscripts, operands, shape_of)
     return _einsum(*operands, inputs=inputs, output=output)
 
 
@@ -297,7 +179,7 @@ def _einsum_vjp(position: int) -> Vjp:
 
 
 _einsum = operation(
-    "einsum", kernels.einsum, _einsum_vjp, shape=kernels.einsum_shape,
+    "einsum", kernels.einsum, _einsum_vjp, shape=shapes.einsum_shape,
     latex=lambda *a, inputs, output: rf"\mathrm{{einsum}}_{{{','.join(inputs)}\to {output}}}({', '.join(a)})",
     text=lambda *a, inputs, output: f"einsum({','.join(inputs)}->{output}; {', '.join(a)})",
     batch_sum=kernels.einsum_batch_sum,
@@ -321,7 +203,7 @@ def swap(a: Any) -> Any:
 
 def reshape(a: Any, shape: Shape | int) -> Any:
     """Give the core shape another form with as many elements; one size may be -1."""
-    old, new = shape_of(a), kernels.full_shape(shape, math.prod(shape_of(a)))
+    old, new = shape_of(a), shapes.full_shape(shape, math.prod(shape_of(a)))
     if math.prod(old) != math.prod(new):
         raise TemplateError(f"shape {old} cannot be reshaped to {new}: {math.prod(old)} and {math.prod(new)} elements")
     return a if old == new else _reshape(a, shape=new, rank=len(old))
@@ -344,7 +226,7 @@ def concatenate(parts: Sequence[Any], axis: int = -1) -> Any:
 
 def index(a: Any, key: Any) -> Any:
     """Basic indexing by integers, slices and an ellipsis, as `a[key]`."""
-    return _index(a, key=kernels.encode_key(key, shape_of(a)), shape=shape_of(a))
+    return _index(a, key=shapes.encode_key(key, shape_of(a)), shape=shape_of(a))
 
 
 def _concatenate_vjp(position: int) -> Vjp:
@@ -367,24 +249,24 @@ _reshape = operation(
     latex=lambda a, shape, rank: a, text=lambda a, shape, rank: a, needs=(ATOM,),
 )  # fmt: skip
 _broadcast = operation(
-    "broadcast", kernels.broadcast, [lambda g, y, a, shape: sum_to(g, a)], shape=kernels.broadcast_shape,
+    "broadcast", kernels.broadcast, [lambda g, y, a, shape: sum_to(g, a)], shape=shapes.broadcast_shape,
     latex=lambda a, shape: a, text=lambda a, shape: a, needs=(ATOM,),
 )  # fmt: skip
 _concatenate = operation(
-    "concatenate", kernels.concatenate, _concatenate_vjp, shape=kernels.concatenate_shape,
+    "concatenate", kernels.concatenate, _concatenate_vjp, shape=shapes.concatenate_shape,
     latex=lambda *a, axis, sizes: rf"[{'; '.join(a)}]", text=lambda *a, axis, sizes: f"[{'; '.join(a)}]",
 )  # fmt: skip
 _index = operation(
     "index", kernels.index, [lambda g, y, a, key, shape: _scatter(g, key=key, shape=shape)],
-    shape=kernels.index_shape,
-    latex=lambda a, key, shape: f"{a}[{kernels.key_text(key, shape)}]",
-    text=lambda a, key, shape: f"{a}[{kernels.key_text(key, shape)}]", needs=(ATOM,),
+    shape=shapes.index_shape,
+    latex=lambda a, key, shape: f"{a}[{shapes.key_text(key, shape)}]",
+    text=lambda a, key, shape: f"{a}[{shapes.key_text(key, shape)}]", needs=(ATOM,),
 )  # fmt: skip
-_scatter = operation(
+_scatter: Operation = operation(
     "scatter", kernels.scatter, [lambda g, y, a, key, shape: _index(g, key=key, shape=shape)],
-    shape=kernels.scatter_shape,
-    latex=lambda a, key, shape: rf"\mathrm{{scatter}}_{{[{kernels.key_text(key, shape)}]}}({a})",
-    text=lambda a, key, shape: f"scatter([{kernels.key_text(key, shape)}], {a})",
+    shape=shapes.scatter_shape,
+    latex=lambda a, key, shape: rf"\mathrm{{scatter}}_{{[{shapes.key_text(key, shape)}]}}({a})",
+    text=lambda a, key, shape: f"scatter([{shapes.key_text(key, shape)}], {a})",
 )  # fmt: skip
 
 
@@ -426,7 +308,7 @@ def _spread(g: Any, a: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
 def _reduction(symbol: str) -> dict[str, Any]:
     """Shape rule and notation of an operation that reduces axes."""
     return {
-        "shape": kernels.reduced_shape,
+        "shape": shapes.reduced_shape,
         "latex": lambda a, axis, keepdims: rf"{symbol}({a})",
         "text": lambda a, axis, keepdims: f"{symbol.strip(chr(92))}({a})",
     }
@@ -437,7 +319,7 @@ _max = operation(
     "max", kernels.max_, [lambda g, y, a, axis, keepdims: _spread(g, a, axis, keepdims) * _is_max(a, axis=axis)],
     **_reduction(r"\max"),
 )  # fmt: skip
-_is_max = operation(
+_is_max: Operation = operation(
     "is_max", kernels.is_max, [None], shape=lambda a, axis: a,
     latex=lambda a, axis: rf"[{a} = \max {a}]", text=lambda a, axis: f"[{a} = max]", needs=(ATOM,),
 )  # fmt: skip
@@ -446,13 +328,14 @@ _logsumexp = operation(
     [lambda g, y, a, axis, keepdims: _spread(g, a, axis, keepdims) * _softmax(a, axis=axis)],
     **_reduction("logsumexp") | {"latex": lambda a, axis, keepdims: rf"\log \sum \exp({a})"},
 )  # fmt: skip
-_softmax = operation(
+_softmax: Operation = operation(
     "softmax", kernels.softmax, [lambda g, y, a, axis: y * (g - sum(g * y, axis, keepdims=True))],
     shape=lambda a, axis: a,
     latex=lambda a, axis: rf"\mathrm{{softmax}}({a})", text=lambda a, axis: f"softmax({a})",
 )  # fmt: skip
 _log_softmax = operation(
-    "log_softmax", kernels.log_softmax, [lambda g, y, a, axis: g - _softmax(a, axis=axis) * sum(g, axis, keepdims=True)],
+    "log_softmax", kernels.log_softmax,
+    [lambda g, y, a, axis: g - _softmax(a, axis=axis) * sum(g, axis, keepdims=True)],
     shape=lambda a, axis: a,
     latex=lambda a, axis: rf"\log \mathrm{{softmax}}({a})", text=lambda a, axis: f"log softmax({a})",
 )  # fmt: skip
@@ -491,7 +374,7 @@ _cross_entropy = operation(
         lambda g, y, o, p: reshape(g, (*shape_of(g), 1)) * (softmax(o) * sum(p, -1, keepdims=True) - p),
         lambda g, y, o, p: -reshape(g, (*shape_of(g), 1)) * log_softmax(o),
     ],
-    shape=kernels.cross_entropy_shape, elementwise=False,
+    shape=shapes.cross_entropy_shape, elementwise=False,
     latex=r"-{1}^\top \log \mathrm{{softmax}}({0})", text="-{1}' log softmax({0})", level=SUM, needs=(SUM, ATOM),
 )  # fmt: skip
 

@@ -1,8 +1,8 @@
 """Ragged batches: sequences of several lengths in one array.
 
-`ragged(template)` is a template again, with two more inputs made from the lengths: `valid` is 1 while a sequence runs and
-`ends` is 1 in its last slice. A state stops at its sequence's length, in both directions, and later slices count nothing.
-The engines know nothing of lengths.
+`ragged(template)` is a template again, with two more inputs made from the lengths: `valid` is 1 while a sequence runs
+and `ends` is 1 in its last slice. A state stops at its sequence's length, in both directions, and later slices count
+nothing. The engines know nothing of lengths.
 """
 
 from collections.abc import Mapping
@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 
 from dbn_bptt import ops
+from dbn_bptt.definitions import Definition, Piece
 from dbn_bptt.errors import DataError, TemplateError
-from dbn_bptt.expressions import Expression, Symbol, dependencies, frames, reference
+from dbn_bptt.expressions import Expression, Symbol, reference
 from dbn_bptt.kernels import Array
 from dbn_bptt.slices import EVERY, LAST
-from dbn_bptt.template import Definition, Piece, SliceTemplate
+from dbn_bptt.template import SliceTemplate
+from dbn_bptt.traversal import dependencies, frames
 
 VALID, ENDS = "valid", "ends"
 

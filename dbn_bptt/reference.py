@@ -16,7 +16,9 @@ Array = NDArray[Any]
 def elman_bptt(
     parameters: Mapping[str, Array], x: Array, y: Array, h0: ArrayLike = 0.0, activation: str = "tanh"
 ) -> tuple[float, dict[str, Array]]:
-    """Loss and gradients of a_t = b + W h_{t-1} + U x_t, h_t = f(a_t), o_t = c + V h_t, L = -sum_t y_t . log softmax(o_t).
+    """Loss and gradients of the Elman network.
+
+    a_t = b + W h_{t-1} + U x_t, h_t = f(a_t), o_t = c + V h_t, yhat_t = softmax(o_t), L = -sum_t y_t . log yhat_t.
 
     Parameters
     ----------
@@ -45,7 +47,8 @@ def elman_bptt(
     T = len(x)
     h_initial = np.zeros((*x.shape[1:-1], len(b)), x.dtype) + h0
 
-    h, yhat = [], []
+    h: list[Array] = []
+    yhat: list[Array] = []
     loss = 0.0
     for t in range(T):
         h_before = h[t - 1] if t > 0 else h_initial

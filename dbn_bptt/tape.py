@@ -6,8 +6,10 @@ from functools import partial
 from typing import Any
 
 from dbn_bptt import ops
-from dbn_bptt.expressions import Apply, Constant, Expression, walk
-from dbn_bptt.kernels import Array, Shape
+from dbn_bptt.expressions import Apply, Constant, Expression
+from dbn_bptt.kernels import Array
+from dbn_bptt.shapes import Shape
+from dbn_bptt.traversal import walk
 
 Instruction = tuple[Callable[..., Array], tuple[int, ...], int]
 

@@ -6,43 +6,21 @@ is the pair (B0, B->). A *total* sums an expression over all slices and the batc
 is wanted.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Literal
 
-import networkx as nx
 import numpy as np
 
 from dbn_bptt import ops
+from dbn_bptt.definitions import Definition, Piece, check_order, every_dependency
 from dbn_bptt.errors import TemplateError, unknown_name
-from dbn_bptt.expressions import Expression, Kind, Reference, Symbol, constant, dependencies, reference
-from dbn_bptt.kernels import Array, Shape
+from dbn_bptt.expressions import Expression, Kind, Reference, Symbol, constant, reference
+from dbn_bptt.kernels import Array
+from dbn_bptt.shapes import Shape
 from dbn_bptt.slices import AFTER_FIRST, EVERY, FIRST, LAST, Domain, initial_slice
+from dbn_bptt.traversal import dependencies
 
 At = Literal["every", "first", "last"]
 _AT: dict[str, Domain] = {"every": EVERY, "first": FIRST, "last": LAST}
-
-
-@dataclass(frozen=True)
-class Piece:
-    """An equation's right-hand side and the slices on which it holds."""
-
-    domain: Domain
-    expression: Expression
-
-
-@dataclass(frozen=True)
-class Definition:
-    """All pieces of a variable's or total's equation; their domains do not meet."""
-
-    symbol: Symbol
-    pieces: tuple[Piece, ...]
-    loss: bool = False
-
-    def span(self, T: int) -> tuple[int, int]:
-        """The first slice that an equation covers, and the one after the last."""
-        ranges = [p.domain.slices(T) for p in self.pieces]
-        return min(r.start for r in ranges), max(r.stop for r in ranges)
 
 
 class SliceTemplate:
@@ -139,23 +117,22 @@ class SliceTemplate:
         pieces = [Piece(EVERY, equation)] if first is None else [Piece(FIRST, first), Piece(AFTER_FIRST, equation)]
         self.add(variable.symbol, pieces)
 
-    def loss(self, name: str, expression: Any, at: At = "every") -> Reference:
+    def loss(self, name: str, expression: Any, at: At = "every") -> None:
         """Declare a loss: a scalar per slice, summed over slices and batch. Several losses add up."""
-        total = self.total(name, expression, at)
-        if total.shape:
-            del self.definitions[name], self.symbols[name]
-            raise TemplateError(f"{name}: a loss is a scalar per slice, not of shape {total.shape}; sum it over its axes")
-        self.definitions[name] = Definition(total.symbol, self.definitions[name].pieces, loss=True)
-        return total
+        e = self._checked(name, expression)
+        if e.shape:
+            raise TemplateError(f"{name}: a loss is a scalar per slice, not of shape {e.shape}; sum it over its axes")
+        self._add_total(name, e, at, loss=True)
 
-    def total(self, name: str, expression: Any, at: At = "every") -> Reference:
+    def total(self, name: str, expression: Any, at: At = "every") -> None:
         """Declare the sum of an expression over every slice (or the first, or the last) and the batch."""
+        self._add_total(name, self._checked(name, expression), at, loss=False)
+
+    def _add_total(self, name: str, expression: Expression, at: At, loss: bool) -> None:
         if at not in _AT:
             raise TemplateError(f"{name}: at={at!r} is not one of {', '.join(map(repr, _AT))}")
-        expression = self._checked(name, expression)
         total = self._declare(name, expression.shape, "total")
-        self.add(total.symbol, [Piece(_AT[at], expression)])
-        return total
+        self.add(total.symbol, [Piece(_AT[at], expression)], loss)
 
     def add(self, symbol: Symbol, pieces: list[Piece], loss: bool = False) -> None:
         """Add the definition of a declared variable or total, piece by piece."""
@@ -170,13 +147,17 @@ class SliceTemplate:
         for symbol, _, _ in dependencies(e, EVERY):
             self._check_declared(name, reference(symbol))
             if symbol.kind == "total":
-                raise TemplateError(f"{name}: {symbol.name} is a total over all slices; no equation of a slice can use it")
+                raise TemplateError(
+                    f"{name}: {symbol.name} is a total over all slices; no equation of a slice can use it"
+                )
         return e
 
     def _check_declared(self, user: str, leaf: Reference) -> None:
         if self.symbols.get(leaf.name) != leaf.symbol:
             if leaf.name in self.symbols:
-                raise TemplateError(f"{user}: {leaf.name} belongs to another template; use this template's own {leaf.name}")
+                raise TemplateError(
+                    f"{user}: {leaf.name} belongs to another template; use this template's own {leaf.name}"
+                )
             raise unknown_name(leaf.name, self.symbols, f"name in the equation of {user}:")
 
     def _fitted(self, symbol: Symbol, e: Expression) -> Expression:
@@ -214,7 +195,7 @@ class SliceTemplate:
 
     def reaches(self) -> dict[str, tuple[int, int]]:
         """How many initial slices each variable and input has: before its first slice, and after its last."""
-        lagged = [(s.name, lag, d) for _, _, s, lag, d in _every_dependency(self) if s.timed and lag]
+        lagged = [(s.name, lag, d) for _, _, s, lag, d in every_dependency(self.definitions) if s.timed and lag]
         reach = dict.fromkeys(self.symbols, (0, 0))
         for name, lag, domain in lagged:
             for T in range(1, abs(lag) + 3):
@@ -226,7 +207,7 @@ class SliceTemplate:
         return reach
 
     def initial_shapes(self) -> dict[str, Shape]:
-        """The shape of each initial state: one row a slice that the equations reach out to, no axis for a single one."""
+        """The shape of each initial state: a row for each slice that equations reach out to, no axis for one row."""
         rows = {name: sum(reach) for name, reach in self.reaches().items() if any(reach)}
         return {name: ((n,) if n > 1 else ()) + self.symbols[name].shape for name, n in rows.items()}
 
@@ -257,7 +238,7 @@ class SliceTemplate:
                 raise TemplateError(f"{name} has an initial state but no equation uses {name}.prev; leave it out")
             if given.shape != shapes[name]:
                 raise TemplateError(f"{name}: the initial state has shape {given.shape}, not {shapes[name]}")
-        _check_order(self)
+        check_order(self.definitions)
 
     def initial_pieces(self) -> dict[str, list[Piece]]:
         """The equations of initial states that are parameters: a row of the parameter for each initial slice."""
@@ -281,7 +262,7 @@ def parents(template: SliceTemplate) -> dict[str, list[tuple[str, int]]]:
     [('h', 1), ('x', 0)]
     """
     found: dict[str, dict[tuple[str, int], None]] = {name: {} for name in template.definitions}
-    for definition, _, symbol, lag, _ in _every_dependency(template):
+    for definition, _, symbol, lag, _ in every_dependency(template.definitions):
         if symbol.timed:
             found[definition.symbol.name][symbol.name, lag] = None
     return {name: list(pairs) for name, pairs in found.items()}
@@ -298,54 +279,3 @@ def interface(template: SliceTemplate) -> list[str]:
     """
     lagged = {name for pairs in parents(template).values() for name, lag in pairs if lag}
     return [name for name in template.names("variable") if name in lagged]
-
-
-def _every_dependency(template: SliceTemplate) -> Iterator[tuple[Definition, int, Symbol, int, Domain]]:
-    """Who depends on whom: definition, index of its piece, symbol, lag, domain."""
-    for definition in template.definitions.values():
-        for k, piece in enumerate(definition.pieces):
-            for symbol, lag, domain in dependencies(piece.expression, piece.domain):
-                yield definition, k, symbol, lag, domain
-
-
-def _check_order(template: SliceTemplate) -> None:
-    """Refuse equations that would have to run before themselves.
-
-    In the graph of pieces weighted by lag, a cycle whose lags add up to 0 lies inside a slice, and a component with
-    cycles of both signs has such a cycle in long sequences. With weights s * lag * (n + 1) - 1 the cycles to refuse for
-    direction s are the negative ones.
-    """
-    pieces = nx.MultiDiGraph()
-    for definition, k, symbol, lag, domain in _every_dependency(template):
-        used = template.definitions.get(symbol.name)
-        for j, other in enumerate(used.pieces if used else ()):
-            if any((domain.shifted(-lag) & other.domain).slices(T) for T in range(1, abs(lag) + 4)):
-                pieces.add_edge((symbol.name, j), (definition.symbol.name, k), lag=lag)
-    for component in nx.strongly_connected_components(pieces):
-        part = pieces.subgraph(component)
-        scale = part.number_of_nodes() + 1
-        cycles = [_refused_cycle(part, lambda lag, sign=sign: sign * lag * scale - 1) for sign in (1, -1)]
-        if all(cycles):
-            names = list(dict.fromkeys(name for name, _ in min((c for c in cycles if c), key=len)))
-            loop = " -> ".join([*names, names[0]])
-            raise TemplateError(f"the equations of {loop} need each other in one slice; use .prev for one of them")
-
-
-def _refused_cycle(graph: nx.MultiDiGraph, weight: Any) -> list[Any] | None:
-    """A cycle of negative weight, or None."""
-    simple = nx.DiGraph()
-    for u, v, lag in graph.edges(data="lag"):
-        w = weight(lag)
-        if w < simple.get_edge_data(u, v, {"weight": float("inf")})["weight"]:
-            simple.add_edge(u, v, weight=w)
-    if not simple:
-        return None
-    loops = [u for u, v, w in simple.edges(data="weight") if u == v and w < 0]
-    if loops:
-        return loops
-    try:
-        return list(nx.find_negative_cycle(simple, next(iter(simple))))
-    except nx.NetworkXError:
-        return None
-
-

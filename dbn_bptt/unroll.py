@@ -10,9 +10,11 @@ import networkx as nx
 import numpy as np
 
 from dbn_bptt import ops
+from dbn_bptt.definitions import Definition, Piece
 from dbn_bptt.errors import DataError
-from dbn_bptt.expressions import Expression, Reference, frames, is_zero, resolved, uses
-from dbn_bptt.template import Definition, Piece, SliceTemplate
+from dbn_bptt.expressions import Expression, Reference, is_zero
+from dbn_bptt.template import SliceTemplate
+from dbn_bptt.traversal import frames, resolved, uses
 
 Node = str | tuple[str, int]
 

@@ -148,7 +148,8 @@ def given_by_default() -> db.SliceTemplate:
     """A constant, an input with a default, an initial state by default, and an unused parameter."""
     t = db.SliceTemplate("defaults")
     A = t.constant("A", np.arange(6.0).reshape(2, 3) / 5)
-    w, unused, scale = t.parameter("w", 2), t.parameter("unused", 4), t.parameter("scale", (), default=2.0)
+    t.parameter("unused", 4)
+    w, scale = t.parameter("w", 2), t.parameter("scale", (), default=2.0)
     x, step = t.input("x", 3), t.input("step", (), default=0.5)
     h = t.variable("h", 2, initial=[1.0, -1.0])
     t.define(h, h.prev + step * db.tanh(A @ x * w - scale * h.prev))

@@ -17,8 +17,6 @@ Formula = Callable[[Any, Callable[[str, int], Any], Callable[[str], Any]], Any]
 SIZE, CLASSES = 3, 3
 
 
-
-
 class RandomTemplate:
     """A template of up to four variables with lags up to 2, drawn from a seed."""
 

@@ -13,7 +13,10 @@ from dbn_bptt import cells
         (cells.elman(3, 4, 2), {"W": (4, 4), "U": (4, 3), "b": (4,), "V": (2, 4), "c": (2,)}),
         (cells.jordan(3, 4, 2), {"W": (4, 2), "U": (4, 3), "b": (4,), "V": (2, 4), "c": (2,)}),
         (cells.bidirectional("elman", 3, 4, 2), {"W_fw": (4, 4), "U_bw": (4, 3), "V": (2, 8)}),
-        (cells.stacked(["gru", "elman"], 3, 4, 2), {"W_r1": (4, 4), "U_z1": (4, 3), "d_n1": (4,), "U2": (4, 4), "V": (2, 4)}),
+        (
+            cells.stacked(["gru", "elman"], 3, 4, 2),
+            {"W_r1": (4, 4), "U_z1": (4, 3), "d_n1": (4,), "U2": (4, 4), "V": (2, 4)},
+        ),
         (cells.stacked([cells.both_directions("lstm")] * 2, 3, 4, 2), {"U_i1_fw": (4, 3), "U_i2_bw": (4, 8)}),
         (cells.gru(3, 4, 2, reset="before"), {"W_n": (4, 4), "b_n": (4,)}),
     ],

@@ -23,7 +23,9 @@ def _with(**changed):
 
 def _run(parameters=None, data=None, **options):
     rnn, drawn = _rnn()
-    return db.bptt(rnn, drawn if parameters is None else parameters, {"x": x, "y": y} if data is None else data, **options)
+    return db.bptt(
+        rnn, drawn if parameters is None else parameters, {"x": x, "y": y} if data is None else data, **options
+    )
 
 
 def _changed(array, index, value):
@@ -131,7 +133,7 @@ TEMPLATES = [
     ("define a parameter", lambda t, W, h: t.define(W, h), "define a variable declared by .variable"),
     ("loss of a vector", lambda t, W, h: t.loss("L", h), r"L: a loss is a scalar per slice, not of shape \(4,\); sum it"),
     ("loss at nowhere", lambda t, W, h: t.loss("L", db.sum(h), at="end"), "at='end' is not one of 'every', 'first', 'last'"),
-    ("use of a total", lambda t, W, h: t.loss("L", db.sum(h)) is None or t.define(h, h.prev + t["L"]), "L is a total over all slices"),
+    ("use of a total", lambda t, W, h: t.loss("L", db.sum(h)) or t.define(h, h.prev + t["L"]), "L is a total over all slices"),
     ("cross-entropy of unlike shapes", lambda t, W, h: db.cross_entropy(t["x"], t["y"]), "declare the target with classes="),
     ("target without a form", lambda t, W, h: t.target("z"), "z: give either the shape of the target or its number of classes"),
     ("initial state of no use", lambda t, W, h: t.define(t.variable("g", 2, initial=[1, 1]), t["x"][:2]) or t.define(h, h.prev),

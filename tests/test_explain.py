@@ -99,7 +99,9 @@ def test_disagreeing_engines_end_with_status_1(tmp_path, capsys, monkeypatch):
 
     def disagreeing(*arguments, **options):
         report = agreeing(*arguments, **options)
-        return Report(report.template, report.loss, (*report.rows, Row("broken", "W", 1.0, 1.0, 1.0, 1e-9)), report.result)
+        return Report(
+            report.template, report.loss, (*report.rows, Row("broken", "W", 1.0, 1.0, 1.0, 1e-9)), report.result
+        )
 
     monkeypatch.setattr(explain, "compare", disagreeing)
     status, out, _ = _run("abc", out=tmp_path, capsys=capsys)

@@ -163,7 +163,9 @@ def test_float32_stays_float32():
     exact = drawn.bptt()
     single = {n: v.astype(np.float32) for n, v in drawn.parameters.items()}
     data = {"x": drawn.data["x"].astype(np.float32), "y": drawn.data["y"]}
-    result = drawn.bptt(parameters=single, data=data, initial={n: v.astype(np.float32) for n, v in drawn.initial.items()})
+    result = drawn.bptt(
+        parameters=single, data=data, initial={n: v.astype(np.float32) for n, v in drawn.initial.items()}
+    )
     assert {a.dtype for a in result.values.node.values()} == {np.dtype(np.float32)}
     for name, g in gradients(result).items():
         assert g.dtype == np.float32

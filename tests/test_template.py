@@ -86,7 +86,8 @@ def test_equal_expressions_are_one_object():
     assert W @ h is not W @ h.prev
     assert h + 0 is h
     assert h * 1 is h
-    assert -(-h) is h
+    minus = -h
+    assert -minus is h
     assert W.T.T is W
 
 

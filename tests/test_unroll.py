@@ -24,7 +24,9 @@ def test_networkx_sees_an_acyclic_multigraph(case: Case):
     for name in template.names("variable"):
         assert {t for n, t in (v for v in graph if isinstance(v, tuple)) if n == name} >= set(range(case.T))
     for node in graph:
-        assert [k for _, _, k in sorted(graph.in_edges(node, keys=True), key=lambda e: e[2])] == list(range(graph.in_degree(node)))
+        assert [k for _, _, k in sorted(graph.in_edges(node, keys=True), key=lambda e: e[2])] == list(
+            range(graph.in_degree(node))
+        )
 
 
 def test_nodes_and_edges_of_the_elman_network():
@@ -105,7 +107,9 @@ def test_the_order_does_not_depend_on_the_hash_seed():
         "print(list(g.edges(keys=True)), db.equations(db.adjoint(cells.gru(3, 4, 2))), render.svg(g))"
     )
     seen = {
-        subprocess.run([sys.executable, "-c", program], env={"PYTHONHASHSEED": seed}, capture_output=True, check=True).stdout
+        subprocess.run(
+            [sys.executable, "-c", program], env={"PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
         for seed in ("0", "1", "2")
     }
     assert len(seen) == 1

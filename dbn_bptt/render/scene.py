@@ -1,7 +1,7 @@
 """The scene of an unrolled graph: every node on a fixed grid, every edge a curve that keeps clear of nodes.
 
-x is the slice and y the variable's row, the same in every slice. Inputs lie at the bottom, losses on top. Parameters are
-not drawn as nodes: an edge whose argument a parameter multiplies carries its name.
+x is the slice and y the variable's row, the same in every slice. Inputs lie at the bottom, losses on top. Parameters
+are not drawn as nodes: an edge whose argument a parameter multiplies carries its name.
 """
 
 import math
@@ -11,12 +11,16 @@ from dataclasses import dataclass
 import networkx as nx
 import numpy as np
 
-from dbn_bptt.expressions import Apply, Expression, Reference, uses
+from dbn_bptt.expressions import Apply, Expression, Reference
 from dbn_bptt.kernels import Array
+from dbn_bptt.traversal import uses
 from dbn_bptt.unroll import Node
 
 COLUMN, ROW, RADIUS, MARGIN = 128.0, 74.0, 19.0, 66.0
 MOST_SLICES = 8  # longer graphs are folded: the first slices, an ellipsis, the last ones
+
+Point = tuple[float, float]
+Points = tuple[Point, Point, Point, Point]
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class Spot:
 class Line:
     """An edge on the page: a cubic Bezier curve from rim to rim, with the parameter on it and its weight in 0..1."""
 
-    points: tuple[tuple[float, float], ...]
+    points: Points
     label: str
     weight: float | None
     title: str
@@ -69,8 +73,8 @@ def scene(graph: nx.MultiDiGraph, messages: Mapping[tuple[Node, Node, int], Arra
             spots[node] = Spot(node, columns[t], y, attributes["kind"], name, t, title)
     weights = _weights(messages, spots) if messages is not None else {}
     lines = [
-        _line(spots[u], spots[v], lag, _label(graph, v, key), weights.get((u, v, key)), len(rows))
-        for u, v, key, lag in graph.edges(keys=True, data="lag")
+        _line(spots[u], spots[v], _label(graph, v, key), weights.get((u, v, key)))
+        for u, v, key in graph.edges(keys=True)
         if u in spots and v in spots
     ]
     T = graph.graph["T"]
@@ -133,30 +137,31 @@ def _label(graph: nx.MultiDiGraph, child: Node, key: int) -> str:
     return ""
 
 
-def _line(u: Spot, v: Spot, lag: int, label: str, weight: float | None, rows: int) -> Line:
-    """A curve between two nodes that touches no third one.
-
-    Between rows next to each other in a slice it is straight. Over more rows it swings out between the columns. Between
-    slices it leaves and arrives horizontally; over more than one slice it runs halfway between two rows.
-    """
+def _line(u: Spot, v: Spot, label: str, weight: float | None) -> Line:
+    """An edge from rim to rim."""
     title = f"{u.name}, slice {u.t} to {v.name}, slice {v.t}"
-    if u.x == v.x:
-        up = math.copysign(RADIUS, v.y - u.y)
-        if abs(u.y - v.y) <= ROW + 1:
-            start, end = (u.x, u.y + up), (v.x, v.y - up)
-            return Line((start, start, end, end), label, weight, title)
-        swing = min(COLUMN / 2 - 8, 30 + 7 * abs(u.y - v.y) / ROW)
-        side = 1 if v.kind != "term" or u.kind != "target" else -1
-        start = (u.x + side * RADIUS * 0.9, u.y + up * 0.45)
-        end = (v.x + side * RADIUS * 0.9, v.y - up * 0.45)
-        return Line((start, (u.x + side * swing * 1.25, u.y + up * 2), (v.x + side * swing * 1.25, v.y - up * 2), end), label, weight, title)
+    return Line(_within_slice(u, v) if u.x == v.x else _between_slices(u, v), label, weight, title)
+
+
+def _within_slice(u: Spot, v: Spot) -> Points:
+    """Straight between rows next to each other; over more rows it swings out between the columns."""
+    up = math.copysign(RADIUS, v.y - u.y)
+    if abs(u.y - v.y) <= ROW + 1:
+        start, end = (u.x, u.y + up), (v.x, v.y - up)
+        return start, start, end, end
+    swing = 1.25 * min(COLUMN / 2 - 8, 30 + 7 * abs(u.y - v.y) / ROW)
+    start, end = (u.x + RADIUS * 0.9, u.y + up * 0.45), (v.x + RADIUS * 0.9, v.y - up * 0.45)
+    return start, (u.x + swing, u.y + 2 * up), (v.x + swing, v.y - 2 * up), end
+
+
+def _between_slices(u: Spot, v: Spot) -> Points:
+    """Leaves and arrives horizontally; over more than one slice it bends towards a lane above its row."""
     ahead = math.copysign(1.0, v.x - u.x)
     start, end = (u.x + ahead * RADIUS, u.y), (v.x - ahead * RADIUS, v.y)
-    reach = (COLUMN - 2 * RADIUS) * 0.55
-    if abs(v.x - u.x) <= COLUMN + 1:
-        return Line((start, (start[0] + ahead * reach, start[1]), (end[0] - ahead * reach, end[1]), end), label, weight, title)
-    lane = u.y - ROW / 2 * 1.5
-    return Line((start, (start[0] + ahead * reach, lane), (end[0] - ahead * reach, lane), end), label, weight, title)
+    reach = ahead * (COLUMN - 2 * RADIUS) * 0.55
+    far = abs(v.x - u.x) > COLUMN + 1
+    lane_u, lane_v = (u.y - ROW * 0.75, u.y - ROW * 0.75) if far else (u.y, v.y)
+    return start, (start[0] + reach, lane_u), (end[0] - reach, lane_v), end
 
 
 def _weights(

@@ -6,8 +6,8 @@ import networkx as nx
 
 from dbn_bptt.equations import name_parts
 from dbn_bptt.errors import DataError
-from dbn_bptt.messages import Result
 from dbn_bptt.render.scene import RADIUS, ROW, Line, Scene, Spot, scene
+from dbn_bptt.results import Result
 
 # Okabe and Ito's colours, told apart by the colour-blind; shapes and line styles say the same a second time.
 STYLE = """
@@ -91,7 +91,8 @@ def _node(spot: Spot) -> str:
         else f'<circle class="node {spot.kind}" cx="{spot.x:g}" cy="{spot.y:g}" r="{RADIUS:g}"/>'
     )
     label = _mathematics(spot.name, str(spot.t))
-    return f'<g><title>{escape(spot.title)}</title>{shape}<text class="name" x="{spot.x:g}" y="{spot.y + 5:g}">{label}</text></g>'
+    text = f'<text class="name" x="{spot.x:g}" y="{spot.y + 5:g}">{label}</text>'
+    return f"<g><title>{escape(spot.title)}</title>{shape}{text}</g>"
 
 
 def _mathematics(name: str, t: str | None = None) -> str:
@@ -116,6 +117,6 @@ def _edge_label(line: Line) -> str:
     x, y = (x0 + 3 * x1 + 3 * x2 + x3) / 8, (y0 + 3 * y1 + 3 * y2 + y3) / 8
     across = abs(x3 - x0) > ROW / 2
     label = _mathematics(line.label)
-    return f'<text class="label halo" x="{x + (0 if across else 13):g}" y="{y + (-7 if across else 4):g}">{label}</text>'
-
-
+    return (
+        f'<text class="label halo" x="{x + (0 if across else 13):g}" y="{y + (-7 if across else 4):g}">{label}</text>'
+    )

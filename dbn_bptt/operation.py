@@ -1,0 +1,143 @@
+"""A row of the table of operations: what a primitive operation computes, its derivatives, and how it is written.
+
+The engine knows no operation. `operation(...)` adds a row: `forward` on arrays, one vector-Jacobian product (VJP) per
+argument, a shape rule, and a notation.
+
+Arrays carry the axes of the *core* shape, the shape in one slice of one sequence, last; axes for the batch may stand
+before them. Every kernel therefore counts axes from the end. An argument without batch axes, such as a parameter,
+stands for the same array in every sequence.
+"""
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dbn_bptt import shapes
+from dbn_bptt.errors import TemplateError
+from dbn_bptt.shapes import Shape
+
+Vjp = Callable[..., Any]
+
+SUM, PRODUCT, JUXTAPOSED, RAISED, ATOM = range(5)  # how tightly a notation binds; an argument that binds less gets ( )
+
+
+class Symbolic:
+    """What an operation builds instead of computing: the base of expressions."""
+
+    __slots__ = ()
+    if TYPE_CHECKING:
+
+        @property
+        def shape(self) -> Shape:
+            """The core shape."""
+
+    def combine(self, operation: "Operation", arguments: tuple[Any, ...], attributes: dict[str, Hashable]) -> Any:
+        """The expression that applies an operation to arguments, of which this is one."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Notation:
+    """How an operation is written. In `latex` and `text`, {0} is the first argument; or a function of the
+    arguments' strings and the attributes. `level` is how tightly the result binds, `needs` what each argument must."""
+
+    latex: str | Callable[..., str]
+    text: str | Callable[..., str]
+    level: int = ATOM
+    needs: tuple[int, ...] = (SUM,)
+
+    def need(self, position: int) -> int:
+        """How tightly the argument at a position must bind to go without parentheses."""
+        return self.needs[min(position, len(self.needs) - 1)]
+
+
+@dataclass(frozen=True, eq=False)
+class Operation:
+    """One row of the table; call it with arrays or expressions.
+
+    Attributes
+    ----------
+    name : str
+    forward : the kernel, ``forward(*arrays, **attributes) -> array``
+    vjps : one per argument (None where the derivative is zero), or a function from position to VJP where the
+        number of arguments varies; each ``vjp(g, y, *arguments, **attributes)``
+    shape : the shape rule, ``shape(*core_shapes, **attributes) -> core shape``; ValueError where shapes do not fit
+    notation : how it is written
+    elementwise : arguments are aligned to one rank before it is applied
+    batch_sum : the kernel fused with a sum over the batch, where that is cheaper than one after the other
+    """
+
+    name: str
+    forward: Callable[..., Any]
+    vjps: tuple[Vjp | None, ...] | Callable[[int], Vjp]
+    shape: Callable[..., Shape]
+    notation: Notation
+    elementwise: bool = False
+    batch_sum: Callable[..., Any] | None = field(default=None, repr=False)
+
+    def vjp(self, position: int) -> Vjp | None:
+        """The VJP of the argument at a position."""
+        return self.vjps(position) if callable(self.vjps) else self.vjps[position]
+
+    def __call__(self, *arguments: Any, **attributes: Hashable) -> Any:
+        for argument in arguments:
+            if isinstance(argument, Symbolic):
+                return argument.combine(self, arguments, attributes)
+        return self.forward(*map(np.asarray, arguments), **attributes)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _row, (self.name,)
+
+
+TABLE: dict[str, Operation] = {}
+
+
+def _row(name: str) -> Operation:
+    return TABLE[name]
+
+
+def operation(
+    name: str,
+    forward: Callable[..., Any],
+    vjps: Sequence[Vjp | None] | Callable[[int], Vjp],
+    *,
+    shape: Callable[..., Shape] = shapes.broadcast_shapes,
+    latex: str | Callable[..., str] | None = None,
+    text: str | Callable[..., str] | None = None,
+    level: int = ATOM,
+    needs: tuple[int, ...] = (SUM,),
+    elementwise: bool | None = None,
+    batch_sum: Callable[..., Any] | None = None,
+) -> Operation:
+    r"""Add a row to the table of operations.
+
+    Without a shape rule the operation is elementwise. Without a notation it is written as a function of its name.
+
+    Examples
+    --------
+    >>> import dbn_bptt as db
+    >>> sine = db.operation("sine", np.sin, [lambda g, y, a: g * cosine(a)], latex=r"\sin({0})")
+    >>> cosine = db.operation("cosine", np.cos, [lambda g, y, a: -g * sine(a)], latex=r"\cos({0})")
+    >>> float(sine.vjp(0)(2.0, None, 0.0))
+    2.0
+    """
+    if name in TABLE:
+        raise TemplateError(f"there is an operation {name!r} already; choose another name")
+    rows = vjps if callable(vjps) else tuple(vjps)
+    inside = "{0}" if callable(rows) or len(rows) == 1 else ", ".join(f"{{{i}}}" for i in range(len(rows)))
+    notation = Notation(latex or rf"\mathrm{{{{{name}}}}}({inside})", text or f"{name}({inside})", level, needs)
+    elementwise = shape is shapes.broadcast_shapes if elementwise is None else elementwise
+    TABLE[name] = Operation(name, forward, rows, shape, notation, elementwise, batch_sum)
+    return TABLE[name]
+
+
+def shape_of(a: Any) -> Shape:
+    """The core shape of an expression, or the shape of an array."""
+    return a.shape if isinstance(a, Symbolic) else np.shape(a)
+
+
+def ndim(a: Any) -> int:
+    """The number of axes of `shape_of`."""
+    return len(shape_of(a))
