@@ -1,72 +1,25 @@
 """The adjoint of a template is a template.
 
-`pullback` applies the VJP rows of the table to one equation: from the adjoint of its result it makes the message to
-each argument. Evaluated on arrays that is a step of the reverse sweep (`messages`). Written down for every equation at
-once it is the adjoint template: where the equation of a uses h.prev, the adjoint of h gets the term (W' a_bar).next;
-the adjoint of a parameter is a sum over slices. A chain that ran forwards in time runs backwards, and the adjoint can
-be taken again.
+The pullback of every equation, written down, is the adjoint template: where the equation of a uses h.prev, the adjoint
+of h gets the term (W' a_bar).next; the adjoint of a parameter is a sum over slices. A chain that ran forwards in time
+runs backwards, and the adjoint can be taken again.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import count
 
 import networkx as nx
 
 from dbn_bptt import ops
 from dbn_bptt.definitions import Definition, Piece
 from dbn_bptt.errors import TemplateError
-from dbn_bptt.expressions import Apply, Constant, Expression, Reference, Symbol, Window, constant, reference, window
+from dbn_bptt.expressions import Apply, Expression, Reference, Symbol, constant, reference, window
+from dbn_bptt.pullback import pullback
 from dbn_bptt.slices import EVERY, Domain, extended
 from dbn_bptt.template import SliceTemplate
 from dbn_bptt.traversal import delayed, dependencies, transformed, uses, walk
-
-
-def pullback(
-    root: Expression, value: Expression, seed: Expression
-) -> tuple[dict[tuple[Apply | None, int], Expression], list[tuple[Window, Expression]]]:
-    """The messages that an equation sends to its arguments, given the adjoint `seed` of its result.
-
-    Parameters
-    ----------
-    root : Expression
-        The right-hand side.
-    value : Expression
-        What stands for the value of the root: the variable that it defines.
-    seed : Expression
-        The adjoint of the root.
-
-    Returns
-    -------
-    messages : dict
-        For each place of `uses(root)` the message; no entry where the derivative is zero by definition.
-    windows : list
-        The windows in the equation with their adjoints.
-    """
-    if isinstance(root, Reference):
-        return {(None, 0): _summed(seed, root)}, []
-    adjoints: dict[Expression, Expression] = {root: seed}
-    messages: dict[tuple[Apply | None, int], Expression] = {}
-    for e in reversed(walk([root])):
-        if not isinstance(e, Apply) or e not in adjoints:
-            continue
-        y = value if e is root else e
-        for position, argument in enumerate(e.arguments):
-            vjp = e.operation.vjp(position)
-            if vjp is None or isinstance(argument, Constant):
-                continue
-            message = vjp(adjoints[e], y, *e.arguments, **dict(e.attributes))
-            if isinstance(argument, Reference):
-                messages[e, position] = _summed(message, argument)
-            else:
-                adjoints[argument] = adjoints[argument] + message if argument in adjoints else message
-    return messages, [(e, g) for e, g in adjoints.items() if isinstance(e, Window)]
-
-
-def _summed(message: Expression, to: Reference) -> Expression:
-    """A parameter has no batch: it gets the sum of the messages of all sequences."""
-    summed: Expression = message if to.symbol.timed else ops.batch_sum(message, rank=to.ndim)
-    return summed
 
 
 @dataclass(frozen=True)
@@ -102,21 +55,19 @@ def adjoint(template: SliceTemplate) -> SliceTemplate:
     seeds = _seeds(template, result, mark)
     bars = _declared_adjoints(template, result, mark, set(seeds))
     shares: dict[str, list[Share]] = {}
-    deltas: dict[str, list[Piece]] = {}
+    deltas = Deltas(result, mark)
     for symbol, piece in _every_piece(template):
         seed = seeds.get(symbol.name, bars.get(symbol.name))
         if seed is not None:
             value = reference(symbol) if symbol.kind == "variable" else piece.expression
-            equation = _with_delta(result, deltas, piece, value, seed, mark)
-            _collect(shares, *equation, piece.domain)
+            _collect(shares, deltas.of(symbol.name), piece.expression, value, seed, piece.domain)
     known, reaches = _known_parts(template), template.reaches()
-    for name in reversed(list(bars)):
-        domain = _covered(template, name, reaches[name])
-        total = _total(shares.get(name, []), domain, template.symbols[name], known)
-        result.add(bars[name].symbol, [Piece(domain, total)])
-        delta = _delta_name(name, mark)
-        if delta in deltas:
-            result.add(result.symbols[delta], deltas[delta])
+    for name in (*template.names("total"), *reversed(bars)):
+        if name in bars:
+            domain = _covered(template, name, reaches[name])
+            total = _total(shares.get(name, []), domain, template.symbols[name], known)
+            result.add(bars[name].symbol, [Piece(domain, total)])
+        deltas.define(name)
     for name in template.names("parameter"):
         _add_parameter_total(result, name + mark, shares.get(name, []), template.symbols[name], known)
     result.check()
@@ -172,43 +123,55 @@ def _every_piece(template: SliceTemplate) -> list[tuple[Symbol, Piece]]:
     return [(d.symbol, piece) for d in template.definitions.values() for piece in d.pieces] + learned
 
 
-def _delta_name(name: str, mark: str) -> str:
-    return f"delta{mark.removeprefix('_bar')}_{name}"
+Name = Callable[[Expression, Expression, Domain], Expression]
 
 
-def _with_delta(
-    result: SliceTemplate, deltas: dict[str, list[Piece]], piece: Piece, value: Expression, seed: Expression, mark: str
-) -> tuple[Expression, Expression, Expression]:
-    """Give the adjoint of a pre-activation its usual name: delta_h = h_bar f'(.) for h = f(b + W h.prev + U x).
+class Deltas:
+    """The adjoints of pre-activations under their usual name: delta_h = h_bar f'(.) for h = f(b + W h.prev + U x).
 
-    All messages of the equation share it.
+    All messages of an equation through a pre-activation share it. A second one in the same equation is delta_h_2.
     """
-    root = piece.expression
-    inner = root.arguments[0] if isinstance(root, Apply) and root.operation in _ACTIVATIONS else None
-    if not (isinstance(root, Apply) and isinstance(inner, Apply) and isinstance(value, Reference)):
-        return root, value, seed
-    name = _delta_name(value.name, mark)
-    delta = result[name] if name in result.symbols else result.variable(name, root.shape)
-    vjp = root.operation.vjp(0)
-    deltas.setdefault(name, []).append(Piece(piece.domain, vjp(seed, value, inner) if vjp else constant(0.0)))
-    return inner, inner, delta
 
+    def __init__(self, result: SliceTemplate, mark: str):
+        self.result = result
+        self.prefix = f"delta{mark.removeprefix('_bar')}_"
+        self.pieces: dict[str, dict[str, list[Piece]]] = {}
 
-_ACTIVATIONS = (ops.tanh, ops.sigmoid, ops.relu, ops.softplus)
+    def of(self, owner: str) -> Name:
+        """The function that names the adjoints in one equation of a variable."""
+        numbers = count(1)
+
+        def name(_: Expression, g: Expression, domain: Domain) -> Expression:
+            k = next(numbers)
+            delta = self.prefix + owner + (f"_{k}" if k > 1 else "")
+            declared = self.result[delta] if delta in self.result.symbols else self.result.variable(delta, g.shape)
+            self.pieces.setdefault(owner, {}).setdefault(delta, []).append(Piece(domain, g))
+            return declared
+
+        return name
+
+    def define(self, owner: str) -> None:
+        """Add the definitions of a variable's deltas."""
+        for delta, pieces in self.pieces.get(owner, {}).items():
+            self.result.add(self.result.symbols[delta], pieces)
 
 
 def _collect(
-    shares: dict[str, list[Share]], root: Expression, value: Expression, seed: Expression, domain: Domain
+    shares: dict[str, list[Share]], name: Name, root: Expression, value: Expression, seed: Expression, domain: Domain
 ) -> None:
     """Note what one equation contributes to the adjoint of each of its arguments."""
-    messages, views = pullback(root, value, seed)
+    inner = {e.arguments[0] for e in walk([root]) if isinstance(e, Apply) and e.operation in _ACTIVATIONS}
+    messages, views = pullback(root, value, seed, lambda e, g: name(e, g, domain) if e in inner else g)
     for user, position, leaf in uses(root):
         if (user, position) in messages and leaf.symbol.kind not in ("target", "constant"):
             share = Share(messages[user, position], leaf.delay, domain)
             shares.setdefault(leaf.name, []).append(share)
     for view, g in views:
         seen = domain.shifted(-view.delay) & view.domain
-        _collect(shares, view.expression, view.expression, delayed(g, -view.delay), seen)
+        _collect(shares, name, view.expression, view.expression, delayed(g, -view.delay), seen)
+
+
+_ACTIVATIONS = (ops.tanh, ops.sigmoid, ops.relu, ops.softplus)
 
 
 def _total(shares: list[Share], domain: Domain, symbol: Symbol, known: Mapping[Expression, Expression]) -> Expression:
@@ -216,8 +179,8 @@ def _total(shares: list[Share], domain: Domain, symbol: Symbol, known: Mapping[E
     in_order = sorted(shares, key=lambda share: abs(share.lag))  # the own slice first, as in print
     terms = Counter(_seen_from(share, domain, known) for share in in_order)
     total: Expression = constant(0.0)
-    for term, count in terms.items():
-        total = total + (term if count == 1 else count * term)
+    for term, times in terms.items():
+        total = total + (term if times == 1 else times * term)
     spread: Expression = ops.broadcast_to(total, symbol.shape)
     return spread
 

@@ -169,7 +169,7 @@ class Writer:
 
     def total(self, root: Expression, body: str, level: int) -> str:
         """A sum over all slices of a written expression."""
-        minus = isinstance(root, Apply) and root.operation is ops.negative
+        minus = isinstance(root, Apply) and str(root.operation.notation.text).startswith("-")
         body = body[1:] if minus else f"({body})" if level == SUM else body
         return ("-" if minus else "") + ("sum_t " if self.format == "text" else r"\sum_{t} ") + body
 

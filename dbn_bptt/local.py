@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from dbn_bptt.adjoint import pullback
 from dbn_bptt.data import Given
 from dbn_bptt.expressions import Expression, Symbol, reference
 from dbn_bptt.kernels import Array
+from dbn_bptt.pullback import pullback
 from dbn_bptt.tape import Tape, tape
 from dbn_bptt.traversal import uses
 

@@ -20,7 +20,7 @@ LAYERS = [
     ["ops"],
     ["expressions"],
     ["traversal"],
-    ["tape", "definitions"],
+    ["tape", "definitions", "pullback"],
     ["template"],
     ["cells", "adjoint", "unroll", "equations", "ragged"],
     ["data"],
