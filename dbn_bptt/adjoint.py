@@ -76,11 +76,9 @@ def adjoint(template: SliceTemplate) -> SliceTemplate:
 
 def _copied(template: SliceTemplate) -> SliceTemplate:
     """The same equations under a new roof; losses become plain totals."""
-    result = SliceTemplate(f"adjoint of {template.name}")
-    result.symbols.update(template.symbols)
+    result = template.copy()
+    result.name = f"adjoint of {template.name}"
     result.definitions.update({n: Definition(d.symbol, d.pieces) for n, d in template.definitions.items()})
-    result.arrays.update(template.arrays)
-    result.initial.update(template.initial)
     result.origin = template
     return result
 
@@ -129,7 +127,8 @@ Name = Callable[[Expression, Expression, Domain], Expression]
 class Deltas:
     """The adjoints of pre-activations under their usual name: delta_h = h_bar f'(.) for h = f(b + W h.prev + U x).
 
-    All messages of an equation through a pre-activation share it. A second one in the same equation is delta_h_2.
+    All messages of an equation through a pre-activation share it. Further ones of a variable are delta_h_2, ...; those
+    of its first-slice equation and of its other one share a name where they have one shape.
     """
 
     def __init__(self, result: SliceTemplate, mark: str):
@@ -139,16 +138,24 @@ class Deltas:
 
     def of(self, owner: str) -> Name:
         """The function that names the adjoints in one equation of a variable."""
-        numbers = count(1)
+        mine = self.pieces.setdefault(owner, {})
 
         def name(_: Expression, g: Expression, domain: Domain) -> Expression:
-            k = next(numbers)
-            delta = self.prefix + owner + (f"_{k}" if k > 1 else "")
-            declared = self.result[delta] if delta in self.result.symbols else self.result.variable(delta, g.shape)
-            self.pieces.setdefault(owner, {}).setdefault(delta, []).append(Piece(domain, g))
+            for k in count(1):
+                delta = self.prefix + owner + (f"_{k}" if k > 1 else "")
+                fresh = delta not in self.result.symbols
+                if fresh or (delta in mine and self._may_share(mine[delta], self.result[delta], g, domain)):
+                    break
+            declared = self.result.variable(delta, g.shape) if fresh else self.result[delta]
+            mine.setdefault(delta, []).append(Piece(domain, g))
             return declared
 
         return name
+
+    def _may_share(self, pieces: list[Piece], delta: Reference, g: Expression, domain: Domain) -> bool:
+        """Whether a delta has the shape, and no piece yet in these slices."""
+        meets = any((p.domain & domain).slices(T) for p in pieces for T in range(1, _SOME_T))
+        return delta.shape == g.shape and not meets
 
     def define(self, owner: str) -> None:
         """Add the definitions of a variable's deltas."""
@@ -160,7 +167,7 @@ def _collect(
     shares: dict[str, list[Share]], name: Name, root: Expression, value: Expression, seed: Expression, domain: Domain
 ) -> None:
     """Note what one equation contributes to the adjoint of each of its arguments."""
-    inner = {e.arguments[0] for e in walk([root]) if isinstance(e, Apply) and e.operation in _ACTIVATIONS}
+    inner = {e.arguments[0] for e in walk([root]) if isinstance(e, Apply) and e.operation.activation}
     messages, views = pullback(root, value, seed, lambda e, g: name(e, g, domain) if e in inner else g)
     for user, position, leaf in uses(root):
         if (user, position) in messages and leaf.symbol.kind not in ("target", "constant"):
@@ -169,9 +176,6 @@ def _collect(
     for view, g in views:
         seen = domain.shifted(-view.delay) & view.domain
         _collect(shares, name, view.expression, view.expression, delayed(g, -view.delay), seen)
-
-
-_ACTIVATIONS = (ops.tanh, ops.sigmoid, ops.relu, ops.softplus)
 
 
 def _total(shares: list[Share], domain: Domain, symbol: Symbol, known: Mapping[Expression, Expression]) -> Expression:

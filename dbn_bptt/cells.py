@@ -135,7 +135,13 @@ def elman(
 def lstm(
     n_inputs: int, n_hidden: int, n_outputs: int, output: Output = "softmax", loss_at: At = "every"
 ) -> SliceTemplate:
-    """The LSTM with forget gate; gates i, f, q, candidate g, cell state s, each with its own W, U, b."""
+    """The LSTM with forget gate; gates i, f, q, candidate g, cell state s, each with its own W, U, b.
+
+    Examples
+    --------
+    >>> lstm(n_inputs=3, n_hidden=4, n_outputs=2).names("variable")
+    ['i', 'f', 'g', 'q', 's', 'h', 'o', 'yhat']
+    """
     return _network("LSTM", [lstm_layer], [""], n_inputs, n_hidden, n_outputs, output, loss_at)
 
 
@@ -143,7 +149,13 @@ def gru(
     n_inputs: int, n_hidden: int, n_outputs: int, reset: Literal["after", "before"] = "after",
     output: Output = "softmax", loss_at: At = "every",
 ) -> SliceTemplate:  # fmt: skip
-    """The GRU, with the reset gate after (torch) or before (Cho et al.) the recurrent product."""
+    """The GRU, with the reset gate after (torch) or before (Cho et al.) the recurrent product.
+
+    Examples
+    --------
+    >>> gru(n_inputs=3, n_hidden=4, n_outputs=2, reset="before").names("variable")
+    ['r', 'z', 'n', 'h', 'o', 'yhat']
+    """
     layer = partial(gru_layer, reset=reset)
     return _network("GRU", [layer], [""], n_inputs, n_hidden, n_outputs, output, loss_at)
 
@@ -152,7 +164,15 @@ def jordan(
     n_inputs: int, n_hidden: int, n_outputs: int, teacher_forcing: bool = False, activation: Activation = "tanh",
     output: Output = "softmax", loss_at: At = "every",
 ) -> SliceTemplate:  # fmt: skip
-    """The Jordan network: the previous output feeds back, or with teacher forcing the previous target."""
+    """The Jordan network: the previous output feeds back, or with teacher forcing the previous target.
+
+    The initial state is that of yhat (of o where the output is linear), with teacher forcing that of y, as a vector.
+
+    Examples
+    --------
+    >>> jordan(n_inputs=3, n_hidden=4, n_outputs=2)
+    SliceTemplate 'Jordan network': parameters W, U, b, V, c; inputs x; variables yhat, a, h, o; loss L
+    """
     t = SliceTemplate("Jordan network")
     x = t.input("x", n_inputs)
     W, U, b = (
@@ -180,12 +200,15 @@ def stacked(
 ) -> SliceTemplate:  # fmt: skip
     """Layers on top of each other, by name ("elman", "lstm", "gru") or as functions; h1 is the state of the lowest.
 
+    Options of a layer go in by `functools.partial(elman_layer, activation="relu")`. A Jordan network has no layer: its
+    recurrence passes through the output.
+
     Examples
     --------
     >>> stacked(["lstm", "gru"], n_inputs=3, n_hidden=4, n_outputs=2).names("variable")[-4:]
     ['n2', 'h2', 'o', 'yhat']
     """
-    if not layers or isinstance(layers, str):
+    if isinstance(layers, str) or not isinstance(layers, Sequence) or not layers:
         raise TemplateError(f"layers={layers!r}; give a list of layers, for example ['lstm', 'lstm']")
     title = "stack of " + ", ".join(m if isinstance(m, str) else "layer" for m in layers)
     tags = [str(k) for k in range(1, len(layers) + 1)]

@@ -1,6 +1,6 @@
 """Do the engines agree? Gradients by messages beside the NumPy reference and finite differences."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,8 +18,6 @@ from dbn_bptt.reference import elman_bptt
 from dbn_bptt.results import Result
 from dbn_bptt.template import SliceTemplate
 from dbn_bptt.traversal import walk
-
-_KINKED = {"relu", "step", "max", "is_max"}  # operations on which long difference steps mislead
 
 
 @dataclass(frozen=True)
@@ -78,10 +76,10 @@ class Report:
 
     def __str__(self) -> str:
         engines = list(dict.fromkeys(r.engine for r in self.rows))
-        cells = {(r.quantity, r.engine): f"{r.relative:.1e}" + ("" if r.ok else " DIFFERS") for r in self.rows}
+        shown = {(r.quantity, r.engine): f"{r.relative:.1e}" + ("" if r.ok else " DIFFERS") for r in self.rows}
         norms = {r.quantity: f"{r.norm:.6g}" for r in self.rows}
         head = ("gradient", "norm", *engines)
-        body = [(name, norm, *(cells.get((name, e), "-") for e in engines)) for name, norm in norms.items()]
+        body = [(name, norm, *(shown.get((name, e), "-") for e in engines)) for name, norm in norms.items()]
         widths = [max(map(len, column)) for column in zip(head, *body, strict=True)]
         lines = ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in (head, *body)]
         title = f"{self.template}: loss = {self.loss:.10g}; gradients by messages, and their relative difference from"
@@ -127,9 +125,9 @@ def compare(
     result = bptt(template, parameters, data, initial=initial, lengths=lengths, T=T, progress=progress)
     gradients = _all_gradients(result)
     single = result.values.given.dtype == np.float32
-    kinked = any(isinstance(e, Apply) and e.operation.name in _KINKED for e in _expressions(result))
+    kinked = any(isinstance(e, Apply) and e.operation.kinked for e in _expressions(result))
     step, tolerance = (1e-6, 1e-4) if kinked else (1e-4, 1e-6)
-    answers = [answer for engine in ENGINES if (answer := engine(template, arrays)) is not None]
+    answers = [answer for engine in ENGINES if (answer := engine(template, result, lengths)) is not None]
     rows = [
         _row(title, name, gradients[name], found[name], 1e-4 if single else 1e-10)
         for title, found in answers
@@ -137,10 +135,10 @@ def compare(
         if name in found
     ]
     rng = np.random.default_rng(seed)
-    shown = tqdm(gradients, desc="finite differences", leave=False, disable=not progress)
+    names = tqdm(gradients, desc="finite differences", leave=False, disable=not progress)
     differences = [
         _difference_row(result, arrays, name, gradients[name], rng, step, 1e-3 if single else tolerance)
-        for name in shown
+        for name in names
     ]
     rows += differences
     return Report(template.name, result.loss, tuple(rows), result)
@@ -177,35 +175,27 @@ def _row(engine: str, name: str, mine: Array, other: Array, tolerance: float) ->
 
 
 # ----------------------------------------------------------------------------------------------------- NumPy reference
-def _reference(template: SliceTemplate, arrays: Inputs) -> tuple[str, dict[str, Array]] | None:
+def _reference(template: SliceTemplate, result: Result, lengths: Any) -> tuple[str, dict[str, Array]] | None:
     """The hand-written BPTT, where the template is the Elman network that it is written for."""
     activation = _elman_activation(template)
     if activation is None:
         return None
-    parameters = {name: np.asarray(value) for name, value in arrays.parameters.items()}
-    x, y = np.asarray(arrays.data["x"]), np.asarray(arrays.data["y"])
-    h0 = np.asarray(arrays.initial.get("h", np.zeros(parameters["b"].shape, x.dtype)))
-    K = len(parameters["c"])
-    if arrays.lengths is None:
-        target = np.eye(K, dtype=x.dtype)[y] if np.issubdtype(y.dtype, np.integer) else y
-        _, found = elman_bptt(parameters, x, target, h0, activation)
-        return "NumPy reference", _renamed(found, h0)
-    total: dict[str, Any] = {"x": np.zeros_like(x), "initial h": np.zeros_like(h0)}
-    for b, length in enumerate(arrays.lengths):
-        own = y[:length, b]
-        target = np.eye(K, dtype=x.dtype)[own] if np.issubdtype(y.dtype, np.integer) else own
-        _, found = elman_bptt(parameters, x[:length, b], target, h0 if h0.ndim == 1 else h0[b], activation)
-        total["x"][:length, b] = found.pop("x")
-        at = ... if h0.ndim == 1 else b
-        total["initial h"][at] += found.pop("h0")
+    given = result.values.given
+    x, y, h0, shape = given.data["x"], given.data["y"], given.initial["h"][0], given.initial_shapes["h"]
+    if not given.batch:
+        _, found = elman_bptt(given.parameters, x, y, h0, activation)
+        return "NumPy reference", {"initial h": found.pop("h0"), **found}
+    B = given.batch[0]
+    ends = [given.T] * B if lengths is None else lengths
+    total: dict[str, Any] = {"x": np.zeros_like(x), "initial h": np.zeros((B, *h0.shape[-1:]), x.dtype)}
+    states = np.broadcast_to(h0, total["initial h"].shape)
+    for b, end in enumerate(ends):
+        _, found = elman_bptt(given.parameters, x[:end, b], y[:end, b], states[b], activation)
+        total["x"][:end, b], total["initial h"][b] = found.pop("x"), found.pop("h0")
         total |= {name: total.get(name, 0) + g for name, g in found.items()}
+    if len(shape) == 1:
+        total["initial h"] = total["initial h"].sum(0)
     return "NumPy reference", total
-
-
-def _renamed(found: Mapping[str, Array], h0: Array) -> dict[str, Array]:
-    named = {name: g for name, g in found.items() if name != "h0"}
-    g = found["h0"]
-    return named | {"initial h": g if g.shape == h0.shape else g.sum(0)}
 
 
 def _elman_activation(template: SliceTemplate) -> str | None:
@@ -221,7 +211,8 @@ def _elman_activation(template: SliceTemplate) -> str | None:
     return None
 
 
-ENGINES: tuple[Callable[[SliceTemplate, Inputs], tuple[str, dict[str, Array]] | None], ...] = (_reference,)
+Engine = Callable[[SliceTemplate, Result, Any], tuple[str, dict[str, Array]] | None]
+ENGINES: tuple[Engine, ...] = (_reference,)
 
 
 # -------------------------------------------------------------------------------------------------- finite differences

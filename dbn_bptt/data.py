@@ -25,7 +25,7 @@ class Given:
     batch : () for one sequence, (B,) for a batch
     dtype : float64, or float32 if only such arrays came in
     parameters : by name, constants included
-    data : inputs and targets by name, (T, *batch, *shape)
+    data : inputs and targets by name, (T, *batch, *shape); classes as indicator vectors
     initial : initial states by name, one row a slice, (rows, [B,] *shape)
     initial_shapes : the shape in which each initial state was given
     """
@@ -51,8 +51,9 @@ def given(
     UnknownNameError
         Where a name is not in the template.
     """
-    initial = initial or {}
+    initial = {} if initial is None else initial
     states = template.initial_shapes()
+    check_mapping("initial states", initial)
     _check_names("parameter", parameters, template.names("parameter"), template)
     _check_names("input or target", data, template.names("input", "target"), template)
     for name in initial:
@@ -78,9 +79,14 @@ def given(
     )
 
 
-def _check_names(what: str, found: Arrays, known: list[str], template: SliceTemplate) -> None:
+def check_mapping(what: str, found: object) -> None:
+    """Refuse anything but a mapping from names."""
     if not isinstance(found, Mapping):
-        raise DataError(f"{what}s must be a dict from names to arrays, not {type(found).__name__}")
+        raise DataError(f"{what} must be a dict from names to arrays, not {type(found).__name__}")
+
+
+def _check_names(what: str, found: Arrays, known: list[str], template: SliceTemplate) -> None:
+    check_mapping(f"{what}s", found)
     for name in found:
         if name not in known:
             raise unknown_name(name, known, what)
@@ -91,7 +97,12 @@ def _check_names(what: str, found: Arrays, known: list[str], template: SliceTemp
 
 def _numbers(name: str, value: Any) -> Array:
     """An array of finite real numbers."""
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except (ValueError, RuntimeError) as error:
+        if isinstance(error, RuntimeError):  # torch's, of tensors that require a gradient
+            raise DataError(f"{name}: {error}") from None
+        raise DataError(f"{name} is not a rectangular array; pad sequences to one length and give lengths=") from None
     if array.dtype == bool:
         return array.astype(float)
     if not (np.issubdtype(array.dtype, np.integer) or np.issubdtype(array.dtype, np.floating)):
@@ -130,11 +141,14 @@ def _encoded(template: SliceTemplate, name: str, array: Array) -> Array:
                 "give class indices, or rows of probabilities that sum to 1 (for weights multiply the loss by an input)"
             )
             raise DataError(f"target {name!r} at index {place} is no distribution (sum {total[place]:g}); {mend}")
+        return np.asarray(array / total[..., None])
     return array
 
 
 def _extent(template: SliceTemplate, data: Mapping[str, Array], T: int | None) -> tuple[int, Shape]:
     """The number of slices and the batch axes on which all data agree."""
+    if T is not None and (not isinstance(T, int | np.integer) or isinstance(T, bool)):
+        raise DataError(f"T is {T!r}; the number of slices must be a positive integer")
     extents = {}
     for name, array in data.items():
         shape = template.symbols[name].shape

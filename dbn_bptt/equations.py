@@ -207,8 +207,7 @@ class Writer:
         if e.operation is ops.multiply and any(not a.shape for a in e.arguments):
             first, second = parts if not e.arguments[0].shape else parts[::-1]
             return f"{first} {second}", JUXTAPOSED
-        form = notation.text if self.format == "text" else notation.latex
-        text = form.format(*parts) if isinstance(form, str) else form(*parts, **dict(e.attributes))
+        text = notation.written(self.format, parts, dict(e.attributes))
         if e.operation.name in ("reshape", "broadcast", "batch_sum"):
             return text, written[e.arguments[0]][1]
         return text.replace("+ -", "- "), notation.level

@@ -21,7 +21,7 @@ import numpy as np
 from dbn_bptt import ops
 from dbn_bptt.errors import TemplateError
 from dbn_bptt.kernels import Array
-from dbn_bptt.operation import Operation, Symbolic
+from dbn_bptt.operation import TABLE, Operation, Symbolic
 from dbn_bptt.shapes import Shape
 from dbn_bptt.slices import EVERY, Domain
 
@@ -46,11 +46,28 @@ class Symbol:
         return self.kind not in ("parameter", "constant")
 
 
+_NO_COMPARISON = (
+    "expressions are computed later and cannot be compared; step(a - b) is 1 where a > b, as a mask for select"
+)
+
+
 class Expression(Symbolic, ABC):
     """The base of the four kinds of expression; NumPy's operators and `.prev`, `.next`, `.lag(k)` work on it."""
 
     __slots__ = ()
-    __array_ufunc__ = None  # lets `array + expression` reach __radd__
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        """NumPy's functions build expressions where the table has a row of their name: `np.tanh(h)`, `array + h`."""
+        name = {"true_divide": "divide"}.get(ufunc.__name__, ufunc.__name__)
+        if name == "matmul" and method == "__call__":
+            return ops.matmul(*inputs)
+        if name not in TABLE or method != "__call__" or options:
+            mend = "use the package's operations, or add a row by operation(...)"
+            raise TemplateError(f"np.{ufunc.__name__} has no row in the table of operations; {mend}")
+        return TABLE[name](*inputs)
+
+    def __array_function__(self, function: Callable[..., Any], *_: Any) -> Any:
+        raise TemplateError(f"np.{function.__name__} does not work on expressions; use the package's operations")
 
     def combine(
         self, operation: Operation, arguments: tuple[Any, ...], attributes: dict[str, Hashable]
@@ -69,7 +86,7 @@ class Expression(Symbolic, ABC):
 
     def lag(self, k: int) -> "Expression":
         """The same, k slices before; zero where there is no such slice."""
-        return window(self, k, EVERY)
+        return window(self, _whole(k), EVERY)
 
     @property
     def T(self) -> "Expression":
@@ -115,7 +132,7 @@ class Expression(Symbolic, ABC):
         return ops.negative(self)
 
     def __pow__(self, exponent: float) -> Any:
-        if not isinstance(exponent, int | float):
+        if not isinstance(exponent, int | float | np.number):
             raise TemplateError(f"the exponent must be a number, not {exponent!r}; write exp(b * log(a)) for others")
         if exponent in (1, 2):
             return ops.square(self) if exponent == 2 else self
@@ -123,6 +140,24 @@ class Expression(Symbolic, ABC):
 
     def __getitem__(self, key: Any) -> Any:
         return ops.index(self, key)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Expression):
+            raise TemplateError(_NO_COMPARISON)
+        return self is other
+
+    __hash__ = object.__hash__
+
+    def _compared(self, other: Any) -> bool:
+        raise TemplateError(_NO_COMPARISON)
+
+    __lt__ = __le__ = __gt__ = __ge__ = _compared
+
+    def __abs__(self) -> Any:
+        raise TemplateError("abs of an expression has no row; use relu(a) + relu(-a), or add one by operation(...)")
+
+    def __rpow__(self, base: Any) -> Any:
+        raise TemplateError("the exponent must be a number; write exp(b * log(a)) for others")
 
     def __bool__(self) -> bool:
         raise TemplateError(
@@ -157,7 +192,7 @@ class Reference(Expression):
         """The variable k slices before; a negative k looks ahead."""
         if not self.symbol.timed:
             raise TemplateError(f"{self.name} is a {self.symbol.kind}, the same in every slice: it has no lag")
-        return reference(self.symbol, self.delay + k)
+        return reference(self.symbol, self.delay + _whole(k))
 
     def __repr__(self) -> str:
         return self.name + {0: "", 1: ".prev", -1: ".next"}.get(self.delay, f".lag({self.delay})")
@@ -200,8 +235,7 @@ class Apply(Expression):
     shape: Shape
 
     def __repr__(self) -> str:
-        extra = "".join(f", {key}={value!r}" for key, value in self.attributes)
-        return f"{self.operation.name}({', '.join(map(repr, self.arguments))}{extra})"
+        return _text(self, depth=6)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return apply, (self.operation, self.arguments, dict(self.attributes))
@@ -228,6 +262,22 @@ class Window(Expression):
         return window, (self.expression, self.delay, self.domain)
 
 
+def _text(e: Expression, depth: int) -> str:
+    """An expression in words; what lies deeper than some levels is left out, since shared parts would be repeated."""
+    if not isinstance(e, Apply):
+        return repr(e)
+    if depth == 0:
+        return "..."
+    extra = "".join(f", {key}={value!r}" for key, value in e.attributes)
+    return f"{e.operation.name}({', '.join(_text(a, depth - 1) for a in e.arguments)}{extra})"
+
+
+def _whole(lag: Any) -> int:
+    if not isinstance(lag, int | np.integer):
+        raise TemplateError(f"lag {lag!r} is not a whole number of slices")
+    return int(lag)
+
+
 # ------------------------------------------------------------------------------------------ one object a structure
 _POOL: WeakValueDictionary[tuple[Any, ...], Any] = WeakValueDictionary()
 
@@ -246,7 +296,7 @@ def reference(symbol: Symbol, delay: int = 0) -> Reference:
 def constant(value: Any) -> Constant:
     """An array or number as an expression."""
     try:
-        array = np.array(value, dtype=float)
+        array = np.array(value, dtype=float if value is not None else int)
     except (TypeError, ValueError):
         raise TemplateError(
             f"{value!r} cannot stand in an equation; use numbers, arrays and template variables"
@@ -323,6 +373,12 @@ def _simpler_product(parts: tuple[Expression, ...], attributes: Mapping[str, Any
     a, b = parts
     if is_zero(a) or is_zero(b):
         return constant(np.zeros(np.broadcast_shapes(a.shape, b.shape)))
+    if isinstance(b, Constant) and not b.shape:
+        a, b = b, a
+    if isinstance(a, Constant) and not a.shape and isinstance(b, Apply) and b.operation is ops.multiply:
+        inner, rest = b.arguments
+        if isinstance(inner, Constant) and not inner.shape:  # numbers are gathered in front
+            return constant(a.array * inner.array) * rest
     return b if _is_one(a) else a if _is_one(b) else None
 
 

@@ -57,15 +57,18 @@ def select(mask: Array, a: Array, b: Array) -> Array:
 
 # ----------------------------------------------------------------------------------------------------- linear algebra
 def matmul(a: Array, b: Array, ranks: tuple[int, int]) -> Array:
-    """The product for core ranks (2, 1), (1, 1) or equal ranks from 2 on.
+    """The product for core ranks (2, 1) or equal ranks from 2 on.
 
     A matrix without batch axes times a batch of vectors is one matrix product, not B of them.
     """
     if ranks == (2, 1):
         return b @ a.T if a.ndim == 2 else np.matmul(a, b[..., None])[..., 0]
-    if ranks == (1, 1):
-        return np.einsum("...i,...i->...", a, b)
     return np.matmul(a, b)
+
+
+def inner(a: Array, b: Array) -> Array:
+    """The inner product of vectors."""
+    return np.einsum("...i,...i->...", a, b)
 
 
 def outer(a: Array, b: Array) -> Array:
@@ -197,7 +200,11 @@ def log_softmax(a: Array, axis: tuple[int, ...]) -> Array:
 # ------------------------------------------------------------------------------------------------------------- losses
 def cross_entropy(logits: Array, target: Array) -> Array:
     """-sum target * log_softmax(logits) over the last axis."""
-    return -np.einsum("...k,...k->...", log_softmax(logits, (-1,)), target)
+    scores = log_softmax(logits, (-1,))
+    loss = -np.einsum("...k,...k->...", scores, target)
+    if np.isnan(loss).any():  # a class that the target does not ask for counts 0, though its score be -inf
+        loss = -np.einsum("...k,...k->...", np.where(target == 0, 0, scores), target)
+    return np.asarray(loss, logits.dtype)
 
 
 def half_square(difference: Array, rank: int) -> Array:

@@ -10,21 +10,32 @@ from typing import Any
 import numpy as np
 
 from dbn_bptt.data import Given
+from dbn_bptt.errors import DataError
 from dbn_bptt.expressions import Expression, Symbol, reference
 from dbn_bptt.kernels import Array
 from dbn_bptt.pullback import pullback
 from dbn_bptt.tape import Tape, tape
 from dbn_bptt.traversal import uses
+from dbn_bptt.unroll import Node
 
 
-def summed(arrays: list[Array], like: Array) -> Array:
+def added(arrays: list[Array], like: Array) -> Array:
     """The sum of the messages; zeros where none arrives."""
     if len(arrays) < 2:
-        return arrays[0] if arrays else np.zeros_like(like)
+        return arrays[0] if arrays else np.broadcast_to(like.dtype.type(0), like.shape)
     total = arrays[0] + arrays[1]
     for array in arrays[2:]:
         total += array
     return np.asarray(total)
+
+
+def _run(node: Node, program: Tape, arrays: list[Array]) -> list[Array]:
+    """Run a program; what overflows becomes infinite without a warning, what cannot be computed raises."""
+    try:
+        with np.errstate(all="ignore"):
+            return program(arrays)
+    except np.linalg.LinAlgError as error:
+        raise DataError(f"{node!r}: {error}; the values of its parents do not allow its equation") from None
 
 
 class LocalSteps:
@@ -35,19 +46,19 @@ class LocalSteps:
         self.values: dict[Expression, Tape] = {}
         self.pulls: dict[tuple[Expression, str], tuple[Tape, list[int]]] = {}
 
-    def value(self, attributes: Mapping[str, Any], parents: list[Array]) -> Array:
+    def value(self, node: Node, attributes: Mapping[str, Any], parents: list[Array]) -> Array:
         """The value of a node from those of its parents."""
         rule = attributes["rule"]
         if rule is None:  # a copy, or a total
-            return summed(parents, np.zeros(attributes["shape"], self.found.dtype))
+            return added(parents, np.zeros(attributes["shape"], self.found.dtype))
         if rule not in self.values:
             leaves = [leaf for _, _, leaf in uses(rule)]
             self.values[rule] = tape([rule], leaves, self.found.batch, self.found.dtype)
-        (value,) = self.values[rule](parents)
-        return self._batched(value, attributes)
+        value = np.asarray(_run(node, self.values[rule], parents)[0])
+        return self._batched(node, value, attributes)
 
     def messages(
-        self, attributes: Mapping[str, Any], parents: list[Array], value: Array, adjoint: Array
+        self, node: Node, attributes: Mapping[str, Any], parents: list[Array], value: Array, adjoint: Array
     ) -> list[tuple[int, Array]]:
         """The messages of a node to its parents, by argument position."""
         rule = attributes["rule"]
@@ -57,7 +68,7 @@ class LocalSteps:
         if memo not in self.pulls:
             self.pulls[memo] = self._pull(rule, attributes["name"])
         pull, keys = self.pulls[memo]
-        sent = zip(keys, pull([*parents, value, adjoint]), strict=True)
+        sent = zip(keys, _run(node, pull, [*parents, value, adjoint]), strict=True)
         return [(key, self._spread(message, parents[key])) for key, message in sent]
 
     def _pull(self, rule: Expression, name: str) -> tuple[Tape, list[int]]:
@@ -73,10 +84,15 @@ class LocalSteps:
         leaves = [*(leaf for _, _, leaf in places), own, seed]
         return tape(wanted, leaves, self.found.batch, self.found.dtype), keys
 
-    def _batched(self, value: Array, attributes: Mapping[str, Any]) -> Array:
-        if attributes["kind"] == "term" or value.shape == self.found.batch + attributes["shape"]:
+    def _batched(self, node: Node, value: Array, attributes: Mapping[str, Any]) -> Array:
+        """A value with the axes of the batch, which what does not depend on data lacks."""
+        shape, whole = attributes["shape"], self.found.batch + attributes["shape"]
+        if value.shape == shape if attributes["kind"] == "term" else value.shape == whole:
             return value
-        return np.broadcast_to(value, self.found.batch + attributes["shape"])
+        if value.shape != shape:
+            mend = "a forward function must keep axes in front of those of its arguments' shapes"
+            raise DataError(f"{node!r}: an operation returned shape {value.shape} instead of {whole}; {mend}")
+        return np.broadcast_to(value, whole)
 
     def _spread(self, message: Array, parent: Array) -> Array:
         return message if message.shape == parent.shape else np.broadcast_to(message, parent.shape)

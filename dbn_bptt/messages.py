@@ -13,12 +13,12 @@ import networkx as nx
 import numpy as np
 from tqdm import tqdm
 
-from dbn_bptt.data import Arrays, Given, given, initial_slices, roots
-from dbn_bptt.errors import TemplateError
+from dbn_bptt.data import Arrays, Given, check_mapping, given, initial_slices, roots
+from dbn_bptt.errors import DataError, TemplateError
 from dbn_bptt.kernels import Array
-from dbn_bptt.local import LocalSteps, summed
+from dbn_bptt.local import LocalSteps, added
 from dbn_bptt.ragged import is_ragged, ragged, with_lengths
-from dbn_bptt.results import Edge, Messages, Result, Values
+from dbn_bptt.results import Messages, Result, Table, Values
 from dbn_bptt.shapes import Shape
 from dbn_bptt.template import SliceTemplate
 from dbn_bptt.unroll import Node, arguments, unroll
@@ -60,15 +60,22 @@ def forward(
     >>> round(float(values["h", 2]), 6), round(values.loss, 6)
     (0.0072, 0.0072)
     """
-    template, T = graph.graph["template"], graph.graph["T"]
-    found = _given(template, parameters, data, initial, lengths, T)
-    node: dict[Node, Array] = dict(roots(template, found))
-    local = LocalSteps(found)
-    with np.errstate(all="ignore"):
-        for v in _shown(nx.topological_sort(graph), len(graph), "values", progress):
-            if v not in node:
-                node[v] = local.value(graph.nodes[v], [node[u] for u in arguments(graph, v)])
-    return Values(graph, node, found, float(sum(node[name] for name in template.losses)))
+    template = _template(graph)
+    found = _given(template, parameters, data, initial, lengths, graph.graph["T"])
+    return _forward(graph, found, progress)
+
+
+def _forward(graph: nx.MultiDiGraph, given: Given, progress: bool) -> Values:
+    template = graph.graph["template"]
+    node = Table(roots(template, given))
+    local = LocalSteps(given)
+    for v in _shown(nx.topological_sort(graph), len(graph), "values", progress):
+        if v not in node:
+            node[v] = local.value(v, graph.nodes[v], [node[u] for u in arguments(graph, v)])
+    values = Values(graph, node, given, float(sum(node[name] for name in template.losses)))
+    if np.isnan(values.loss):
+        raise _not_a_number(next(v for v in nx.topological_sort(graph) if np.isnan(node[v]).any()), "value")
+    return values
 
 
 def backward(graph: nx.MultiDiGraph, values: Values, *, progress: bool = False) -> Messages:
@@ -87,20 +94,19 @@ def backward(graph: nx.MultiDiGraph, values: Values, *, progress: bool = False) 
     (0.108, [0.036, 0.036, 0.036])
     """
     losses = _losses(graph)
+    if values.graph is not graph:
+        raise DataError("these values belong to another graph; give backward the graph that forward was given")
     local = LocalSteps(values.given)
-    adjoint: dict[Node, Array] = {}
-    edge: dict[Edge, Array] = {}
+    adjoint, edge = Table(), Table()
     for v in _shown(reversed(list(nx.topological_sort(graph))), len(graph), "messages", progress):
-        arriving = [
-            edge[v, child, key] for child, keys in graph.succ[v].items() for key in keys if (v, child, key) in edge
-        ]
+        arriving = [edge[e] for child, keys in graph.succ[v].items() for k in keys if (e := (v, child, k)) in edge]
         if v in losses:
             arriving.append(np.ones_like(values.node[v]))
-        adjoint[v] = summed(arriving, values.node[v])
+        adjoint[v] = added(arriving, values.node[v])
         if arriving:
             parents = arguments(graph, v)
             arrays = [values.node[u] for u in parents]
-            for key, message in local.messages(graph.nodes[v], arrays, values.node[v], adjoint[v]):
+            for key, message in local.messages(v, graph.nodes[v], arrays, values.node[v], adjoint[v]):
                 edge[parents[key], v, key] = message
     return _messages(graph, values, adjoint, edge)
 
@@ -137,12 +143,26 @@ def bptt(
     >>> result.gradients["W"].shape, result.messages.adjoint["h", 4].shape
     ((4, 4), (4,))
     """
+    if not isinstance(template, SliceTemplate):
+        raise DataError(f"bptt takes a SliceTemplate, such as cells.elman(3, 4, 2), not {type(template).__name__}")
     if lengths is not None and not is_ragged(template):
         template = ragged(template)
     found = _given(template, parameters, data, initial, lengths, T)
     graph = unroll(template, found.T, copies=copies)
-    values = forward(graph, parameters, data, initial=initial, lengths=lengths, progress=progress)
+    values = _forward(graph, found, progress)
     return Result(graph, values, backward(graph, values, progress=progress))
+
+
+def _template(graph: nx.MultiDiGraph) -> SliceTemplate:
+    if not isinstance(graph, nx.MultiDiGraph) or "template" not in graph.graph:
+        raise DataError(f"give a graph from unroll(template, T), not {type(graph).__name__}, or call bptt")
+    template: SliceTemplate = graph.graph["template"]
+    return template
+
+
+def _not_a_number(v: Node, what: str) -> DataError:
+    mend = "its equation or its derivative is not defined there (a logarithm, a division, infinities?)"
+    return DataError(f"the {what} of {v!r} is NaN; {mend}; look at the values of its parents")
 
 
 def _given(
@@ -153,12 +173,14 @@ def _given(
     lengths: Any,
     T: int | None,
 ) -> Given:
-    data = with_lengths(template, data or {}, lengths, T)
+    data = {} if data is None else data
+    check_mapping("inputs and targets", data)
+    data = with_lengths(template, data, lengths, T)
     return given(template, parameters, data, initial, T)
 
 
 def _losses(graph: nx.MultiDiGraph) -> set[Node]:
-    template = graph.graph["template"]
+    template = _template(graph)
     if not template.losses:
         raise TemplateError(f"template {template.name!r} has no loss to send messages from; add .loss(...)")
     return set(template.losses)
@@ -169,17 +191,19 @@ def _shown(nodes: Iterable[Node], total: int, title: str, progress: bool) -> Ite
     return shown
 
 
-def _messages(graph: nx.MultiDiGraph, values: Values, adjoint: dict[Node, Array], edge: dict[Edge, Array]) -> Messages:
+def _messages(graph: nx.MultiDiGraph, values: Values, adjoint: Table, edge: Table) -> Messages:
     """Collect the gradients from the adjoints of the roots."""
     template, found = graph.graph["template"], values.given
     silent = [v for v, kind in graph.nodes(data="kind") if kind in ("target", "constant")]
     for v in silent:
         del adjoint[v]
+    if any(np.isnan(adjoint[name]).any() for name in template.names("parameter")):
+        raise _not_a_number(next(v for v, g in adjoint.items() if np.isnan(g).any()), "adjoint")
     inputs = {name: np.stack([adjoint[name, t] for t in range(found.T)]) for name in template.names("input")}
     return Messages(
         adjoint=adjoint,
         edge=edge,
-        gradients={name: adjoint[name] for name in template.names("parameter")},
+        gradients={name: adjoint[name].copy() for name in template.names("parameter")},
         input_gradients=inputs,
         initial_gradients=_initial_gradients(template, found, adjoint),
         slices=found.T,
@@ -196,6 +220,6 @@ def _initial_gradients(template: SliceTemplate, found: Given, adjoint: Mapping[N
             shape: Shape = found.initial_shapes[name]
             core = template.symbols[name].shape
             batched = len(shape) > len(core) + (len(slices) > 1)
-            summed = rows if batched or not found.batch else [row.sum(0) for row in rows]
-            gradients[name] = np.stack(summed).reshape(shape)
+            shared = rows if batched or not found.batch else [row.sum(0) for row in rows]
+            gradients[name] = np.stack(shared).reshape(shape)
     return gradients

@@ -8,6 +8,7 @@ before them. Every kernel therefore counts axes from the end. An argument withou
 stands for the same array in every sequence.
 """
 
+import re
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -40,8 +41,11 @@ class Symbolic:
 
 @dataclass(frozen=True)
 class Notation:
-    """How an operation is written. In `latex` and `text`, {0} is the first argument; or a function of the
-    arguments' strings and the attributes. `level` is how tightly the result binds, `needs` what each argument must."""
+    """How an operation is written.
+
+    In `latex` and `text`, {0} stands for the first argument; or each is a function of the arguments' strings and the
+    attributes. `level` is how tightly the result binds, `needs` how tightly each argument must to go without ( ).
+    """
 
     latex: str | Callable[..., str]
     text: str | Callable[..., str]
@@ -51,6 +55,13 @@ class Notation:
     def need(self, position: int) -> int:
         """How tightly the argument at a position must bind to go without parentheses."""
         return self.needs[min(position, len(self.needs) - 1)]
+
+    def written(self, format: str, parts: list[str], attributes: dict[str, Any]) -> str:
+        """The notation, "latex" or "text", with its arguments filled in."""
+        form = self.latex if format == "latex" else self.text
+        if not isinstance(form, str):
+            return form(*parts, **attributes)
+        return re.sub(r"\{(\d)\}", lambda m: parts[int(m[1])] if int(m[1]) < len(parts) else m[0], form)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +76,10 @@ class Operation:
         number of arguments varies; each ``vjp(g, y, *arguments, **attributes)``
     shape : the shape rule, ``shape(*core_shapes, **attributes) -> core shape``; ValueError where shapes do not fit
     notation : how it is written
-    elementwise : arguments are aligned to one rank before it is applied
+    elementwise : arguments broadcast; they are aligned to one rank before, and messages summed to their shapes after
     batch_sum : the kernel fused with a sum over the batch, where that is cheaper than one after the other
+    activation : its argument is a pre-activation, whose adjoint the adjoint template calls delta
+    kinked : not differentiable everywhere, so that difference quotients need short steps
     """
 
     name: str
@@ -76,12 +89,16 @@ class Operation:
     notation: Notation
     elementwise: bool = False
     batch_sum: Callable[..., Any] | None = field(default=None, repr=False)
+    activation: bool = False
+    kinked: bool = False
 
     def vjp(self, position: int) -> Vjp | None:
         """The VJP of the argument at a position."""
         return self.vjps(position) if callable(self.vjps) else self.vjps[position]
 
     def __call__(self, *arguments: Any, **attributes: Hashable) -> Any:
+        if not callable(self.vjps) and len(arguments) != len(self.vjps):
+            raise TemplateError(f"{self.name} takes {len(self.vjps)} argument(s), not {len(arguments)}")
         for argument in arguments:
             if isinstance(argument, Symbolic):
                 return argument.combine(self, arguments, attributes)
@@ -110,10 +127,14 @@ def operation(
     needs: tuple[int, ...] = (SUM,),
     elementwise: bool | None = None,
     batch_sum: Callable[..., Any] | None = None,
+    activation: bool = False,
+    kinked: bool = False,
 ) -> Operation:
     r"""Add a row to the table of operations.
 
-    Without a shape rule the operation is elementwise. Without a notation it is written as a function of its name.
+    Without a shape rule the operation is elementwise. Without a notation it is written as a function of its name. In a
+    VJP ``vjp(g, y, *arguments)``, g is the adjoint of the result y; where arguments broadcast, the engine sums the
+    messages to their shapes.
 
     Examples
     --------
@@ -125,11 +146,13 @@ def operation(
     """
     if name in TABLE:
         raise TemplateError(f"there is an operation {name!r} already; choose another name")
+    if not callable(vjps) and not isinstance(vjps, list | tuple):
+        raise TemplateError(f"{name}: give a list of VJPs, one for each argument (None for a derivative of 0)")
     rows = vjps if callable(vjps) else tuple(vjps)
     inside = "{0}" if callable(rows) or len(rows) == 1 else ", ".join(f"{{{i}}}" for i in range(len(rows)))
-    notation = Notation(latex or rf"\mathrm{{{{{name}}}}}({inside})", text or f"{name}({inside})", level, needs)
+    notation = Notation(latex or rf"\mathrm{{{name}}}({inside})", text or f"{name}({inside})", level, needs)
     elementwise = shape is shapes.broadcast_shapes if elementwise is None else elementwise
-    TABLE[name] = Operation(name, forward, rows, shape, notation, elementwise, batch_sum)
+    TABLE[name] = Operation(name, forward, rows, shape, notation, elementwise, batch_sum, activation, kinked)
     return TABLE[name]
 
 

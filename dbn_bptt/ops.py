@@ -34,11 +34,14 @@ Axes = int | Sequence[int] | None
 def axes_from_end(a: Any, axis: Axes) -> tuple[int, ...]:
     """Axes counted from the end, so that batch axes before them do not matter; all axes for None."""
     rank = ndim(a)
-    axes = tuple(range(rank)) if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
+    axes: Sequence[int] = range(rank) if axis is None else axis if isinstance(axis, Sequence) else (axis,)
     for k in axes:
-        if not -rank <= k < rank:
+        if not isinstance(k, int | np.integer) or not -rank <= k < rank:
             raise TemplateError(f"axis {k} does not exist: the shape is {shape_of(a)}; axes run from {-rank} to -1")
-    return tuple(sorted(k - rank if k >= 0 else k for k in axes))
+    ends = tuple(sorted(int(k) - rank if k >= 0 else int(k) for k in axes))
+    if len(set(ends)) != len(ends):
+        raise TemplateError(f"axes {axis} name an axis twice; name each once")
+    return ends
 
 
 def sum_to(a: Any, like: Any) -> Any:
@@ -56,26 +59,26 @@ def sum_to(a: Any, like: Any) -> Any:
 
 # ---------------------------------------------------------------------------------------------------- arithmetic
 add = operation(
-    "add", np.add, [lambda g, y, a, b: sum_to(g, a), lambda g, y, a, b: sum_to(g, b)],
+    "add", np.add, [lambda g, y, a, b: g, lambda g, y, a, b: g],
     latex="{0} + {1}", text="{0} + {1}", level=SUM, needs=(SUM, SUM),
 )  # fmt: skip
 subtract = operation(
-    "subtract", np.subtract, [lambda g, y, a, b: sum_to(g, a), lambda g, y, a, b: sum_to(-g, b)],
+    "subtract", np.subtract, [lambda g, y, a, b: g, lambda g, y, a, b: -g],
     latex="{0} - {1}", text="{0} - {1}", level=SUM, needs=(SUM, PRODUCT),
 )  # fmt: skip
 multiply = operation(
-    "multiply", np.multiply, [lambda g, y, a, b: sum_to(g * b, a), lambda g, y, a, b: sum_to(g * a, b)],
+    "multiply", np.multiply, [lambda g, y, a, b: g * b, lambda g, y, a, b: g * a],
     latex=r"{0} \odot {1}", text="{0} * {1}", level=PRODUCT, needs=(PRODUCT, PRODUCT),
 )  # fmt: skip
 divide = operation(
-    "divide", np.divide, [lambda g, y, a, b: sum_to(g / b, a), lambda g, y, a, b: sum_to(-g * y / b, b)],
-    latex=r"\frac{{{0}}}{{{1}}}", text="{0} / {1}", level=PRODUCT, needs=(PRODUCT, JUXTAPOSED),
+    "divide", np.divide, [lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b],
+    latex=r"\frac{{0}}{{1}}", text="{0} / {1}", level=PRODUCT, needs=(PRODUCT, RAISED),
 )  # fmt: skip
 negative = operation(
     "negative", np.negative, [lambda g, y, a: -g], latex="-{0}", text="-{0}", level=SUM, needs=(PRODUCT,)
 )
 square = operation(
-    "square", np.square, [lambda g, y, a: 2 * g * a], latex="{0}^{{2}}", text="{0}^2", level=RAISED, needs=(ATOM,)
+    "square", np.square, [lambda g, y, a: 2 * g * a], latex="{0}^{2}", text="{0}^2", level=RAISED, needs=(ATOM,)
 )
 power = operation(
     "power", kernels.power, [lambda g, y, a, exponent: g * (exponent * a ** (exponent - 1))],
@@ -85,18 +88,22 @@ power = operation(
 )  # fmt: skip
 exp = operation("exp", np.exp, [lambda g, y, a: g * y], latex=r"\exp({0})")
 log = operation("log", np.log, [lambda g, y, a: g / a], latex=r"\log({0})")
-sqrt = operation("sqrt", np.sqrt, [lambda g, y, a: 0.5 * g / y], latex=r"\sqrt{{{0}}}")
+sqrt = operation("sqrt", np.sqrt, [lambda g, y, a: 0.5 * g / y], latex=r"\sqrt{{0}}")
 
 # ------------------------------------------------------------------------------------------------ nonlinearities
-tanh = operation("tanh", np.tanh, [lambda g, y, a: g * (1 - square(y))], latex=r"\tanh({0})")
-sigmoid = operation("sigmoid", kernels.sigmoid, [lambda g, y, a: g * (y * (1 - y))], latex=r"\sigma({0})")
-step = operation("step", kernels.step, [None], latex=r"[{0} > 0]", text="[{0} > 0]")
-relu = operation("relu", kernels.relu, [lambda g, y, a: g * step(a)], latex=r"\mathrm{{relu}}({0})")
-softplus = operation("softplus", kernels.softplus, [lambda g, y, a: g * sigmoid(a)])
+tanh = operation("tanh", np.tanh, [lambda g, y, a: g * (1 - square(y))], latex=r"\tanh({0})", activation=True)
+sigmoid = operation(
+    "sigmoid", kernels.sigmoid, [lambda g, y, a: g * (y * (1 - y))], latex=r"\sigma({0})", activation=True
+)
+step = operation("step", kernels.step, [None], latex=r"[{0} > 0]", text="[{0} > 0]", kinked=True)
+relu = operation(
+    "relu", kernels.relu, [lambda g, y, a: g * step(a)], latex=r"\mathrm{relu}({0})", activation=True, kinked=True
+)
+softplus = operation("softplus", kernels.softplus, [lambda g, y, a: g * sigmoid(a)], activation=True)
 select: Operation = operation(
     "select", kernels.select,
-    [None, lambda g, y, m, a, b: sum_to(select(m, g, 0.0), a), lambda g, y, m, a, b: sum_to(select(m, 0.0, g), b)],
-    latex=r"\{{{1} \text{{ if }} {0} \text{{ else }} {2}\}}", text="({1} if {0} else {2})",
+    [None, lambda g, y, m, a, b: select(m, g, 0.0), lambda g, y, m, a, b: select(m, 0.0, g)],
+    latex=r"\{{1} \text{ if } {0} \text{ else } {2}\}", text="({1} if {0} else {2})",
 )  # fmt: skip
 
 
@@ -112,6 +119,8 @@ def matmul(a: Any, b: Any) -> Any:
             return reshape(stack, (*shape_of(stack)[:-2], shape_of(stack)[-1]))
         stack = matmul(a, reshape(b, (*shape_of(b), 1)))
         return reshape(stack, shape_of(stack)[:-1])
+    if ranks == (1, 1):
+        return inner(a, b)
     if ranks == (1, 2):
         return matmul(transpose(b), a)
     if min(ranks) > 1:
@@ -121,30 +130,28 @@ def matmul(a: Any, b: Any) -> Any:
     return _matmul(a, b, ranks=ranks)
 
 
-def _matmul_vjp_a(g: Any, y: Any, a: Any, b: Any, ranks: tuple[int, int]) -> Any:
-    if ranks[1] == 1:
-        return outer(g, b) if ranks[0] == 2 else g * b
-    return sum_to(matmul(g, swap(b)), a)
-
-
-def _matmul_vjp_b(g: Any, y: Any, a: Any, b: Any, ranks: tuple[int, int]) -> Any:
-    return g * a if ranks[0] == 1 else sum_to(matmul(swap(a), g), b)
-
-
 _matmul = operation(
-    "matmul", kernels.matmul, [_matmul_vjp_a, _matmul_vjp_b], shape=shapes.matmul_shape,
-    latex=lambda a, b, ranks: rf"{a}^\top {b}" if ranks == (1, 1) else f"{a} {b}",
-    text=lambda a, b, ranks: f"{a}' {b}" if ranks == (1, 1) else f"{a} {b}",
+    "matmul", kernels.matmul,
+    [
+        lambda g, y, a, b, ranks: outer(g, b) if ranks == (2, 1) else sum_to(matmul(g, swap(b)), a),
+        lambda g, y, a, b, ranks: sum_to(matmul(swap(a), g), b),
+    ],
+    shape=shapes.matmul_shape,
+    latex=lambda a, b, ranks: f"{a} {b}", text=lambda a, b, ranks: f"{a} {b}",
     level=JUXTAPOSED, needs=(JUXTAPOSED, JUXTAPOSED),
 )  # fmt: skip
-outer = operation(
+inner = operation(
+    "inner", kernels.inner, [lambda g, y, a, b: g * b, lambda g, y, a, b: g * a], shape=shapes.inner_shape,
+    latex=r"{0}^\top {1}", text="{0}' {1}", level=JUXTAPOSED, needs=(ATOM, JUXTAPOSED),
+)  # fmt: skip
+outer: Operation = operation(
     "outer", kernels.outer, [lambda g, y, a, b: matmul(g, b), lambda g, y, a, b: matmul(a, g)],
     shape=shapes.outer_shape, latex=r"{0} {1}^\top", text="{0} {1}'", level=JUXTAPOSED, needs=(JUXTAPOSED, ATOM),
     batch_sum=kernels.outer_batch_sum,
 )  # fmt: skip
 inverse = operation(
     "inverse", np.linalg.inv, [lambda g, y, a: -matmul(matmul(swap(y), g), swap(y))], shape=shapes.square_shape,
-    latex="{0}^{{-1}}", text="{0}^-1", level=RAISED, needs=(ATOM,),
+    latex="{0}^{-1}", text="{0}^-1", level=RAISED, needs=(ATOM,),
 )  # fmt: skip
 logdet = operation(
     "logdet", kernels.logdet, [lambda g, y, a: reshape(g, (*shape_of(g), 1, 1)) * swap(inverse(a))],
@@ -189,8 +196,9 @@ _einsum = operation(
 # --------------------------------------------------------------------------------------------------------- shape
 def transpose(a: Any, axes: Sequence[int] | None = None) -> Any:
     """Permute the axes; reverse them without `axes`."""
-    order = tuple(range(ndim(a)))[::-1] if axes is None else tuple(k % ndim(a) for k in axes)
-    if sorted(order) != list(range(ndim(a))):
+    rank = ndim(a)
+    order = tuple(range(rank))[::-1] if axes is None else tuple(k + rank if k < 0 else k for k in map(int, axes))
+    if sorted(order) != list(range(rank)):
         raise TemplateError(f"axes {axes} do not permute the {ndim(a)} axes of shape {shape_of(a)}")
     return a if order == tuple(range(ndim(a))) else _transpose(a, axes=order)
 
@@ -220,8 +228,10 @@ def concatenate(parts: Sequence[Any], axis: int = -1) -> Any:
     """Join along an axis that exists."""
     if len(parts) == 0:
         raise TemplateError("concatenate needs at least one part")
+    if any(ndim(p) == 0 for p in parts):
+        raise TemplateError("concatenate joins along an axis, which a scalar lacks; reshape it to (1,)")
     (axis,) = axes_from_end(parts[0], axis)
-    return _concatenate(*parts, axis=axis, sizes=tuple(shape_of(p)[axis] for p in parts))
+    return _concatenate(*parts, axis=axis, sizes=tuple(shape_of(p)[axis] if ndim(p) >= -axis else 0 for p in parts))
 
 
 def index(a: Any, key: Any) -> Any:
@@ -317,7 +327,7 @@ def _reduction(symbol: str) -> dict[str, Any]:
 _sum = operation("sum", kernels.sum_, [lambda g, y, a, **over: _spread(g, a, **over)], **_reduction(r"\sum"))
 _max = operation(
     "max", kernels.max_, [lambda g, y, a, axis, keepdims: _spread(g, a, axis, keepdims) * _is_max(a, axis=axis)],
-    **_reduction(r"\max"),
+    kinked=True, **_reduction(r"\max"),
 )  # fmt: skip
 _is_max: Operation = operation(
     "is_max", kernels.is_max, [None], shape=lambda a, axis: a,
@@ -366,7 +376,7 @@ def squared_error(a: Any, b: Any) -> Any:
 _squared_error = operation(
     "squared_error", kernels.half_square, [lambda g, y, d, rank: reshape(g, (1,) * rank) * d],
     shape=lambda d, rank: (),
-    latex=r"\tfrac{{1}}{{2}} \lVert {0} \rVert^{{2}}", text="1/2 |{0}|^2", level=PRODUCT,
+    latex=r"\tfrac{1}{2} \lVert {0} \rVert^{2}", text="1/2 |{0}|^2", level=PRODUCT,
 )  # fmt: skip
 _cross_entropy = operation(
     "cross_entropy", kernels.cross_entropy,
@@ -375,7 +385,7 @@ _cross_entropy = operation(
         lambda g, y, o, p: -reshape(g, (*shape_of(g), 1)) * log_softmax(o),
     ],
     shape=shapes.cross_entropy_shape, elementwise=False,
-    latex=r"-{1}^\top \log \mathrm{{softmax}}({0})", text="-{1}' log softmax({0})", level=SUM, needs=(SUM, ATOM),
+    latex=r"-{1}^\top \log \mathrm{softmax}({0})", text="-{1}' log softmax({0})", level=SUM, needs=(SUM, ATOM),
 )  # fmt: skip
 
 # --------------------------------------------------------------------------------------------------------- batch

@@ -5,9 +5,11 @@ one node takes; as an expression it is a term of the adjoint template.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from dbn_bptt import ops
-from dbn_bptt.expressions import Apply, Constant, Expression, Reference, Window
+from dbn_bptt.errors import TemplateError
+from dbn_bptt.expressions import Apply, Constant, Expression, Reference, Window, constant
 from dbn_bptt.traversal import walk
 
 Place = tuple[Apply | None, int]
@@ -60,12 +62,28 @@ def pullback(
             vjp = e.operation.vjp(position)
             if vjp is None or isinstance(argument, Constant):
                 continue
-            message = vjp(g, y, *e.arguments, **dict(e.attributes))
+            message = _message(e, position, vjp, g, y)
             if isinstance(argument, Reference):
                 messages[e, position] = _summed(message, argument)
             else:
                 adjoints[argument] = adjoints[argument] + message if argument in adjoints else message
     return messages, [(e, g) for e, g in adjoints.items() if isinstance(e, Window)]
+
+
+def _message(e: Apply, position: int, vjp: Callable[..., Any], g: Expression, y: Expression) -> Expression:
+    """The VJP of an operation for one of its arguments."""
+    try:
+        message = vjp(g, y, *e.arguments, **dict(e.attributes))
+    except (TypeError, ValueError, AttributeError) as error:
+        mend = "it gets (g, y, *arguments) as expressions and must use the package's operations"
+        raise TemplateError(f"the VJP of {e.operation.name} for argument {position}: {error}; {mend}") from None
+    message = message if isinstance(message, Expression) else constant(message)
+    if e.operation.elementwise:
+        message = ops.sum_to(message, e.arguments[position])
+    if message.shape != e.arguments[position].shape:
+        shapes = f"{message.shape} for an argument of shape {e.arguments[position].shape}"
+        raise TemplateError(f"the VJP of {e.operation.name} for argument {position} returns shape {shapes}")
+    return message
 
 
 def _summed(message: Expression, to: Reference) -> Expression:

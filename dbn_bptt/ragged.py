@@ -1,11 +1,15 @@
 """Ragged batches: sequences of several lengths in one array.
 
 `ragged(template)` is a template again, with two more inputs made from the lengths: `valid` is 1 while a sequence runs
-and `ends` is 1 in its last slice. A state stops at its sequence's length, in both directions, and later slices count
-nothing. The engines know nothing of lengths.
+and `ends` is 1 in its last slice. Beyond its end a sequence repeats its last slice: its data do, and so does whatever
+an equation reads from another slice. What reads h.prev reads h_before instead, which stays what it was in the last
+slice; what reads h.next reads h_after, which is the initial state from the last slice on. So states stop at the length,
+in both directions, nothing beyond it takes values that the sequence does not take, and its losses count nothing. The
+engines know nothing of lengths.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,11 +17,11 @@ import numpy as np
 from dbn_bptt import ops
 from dbn_bptt.definitions import Definition, Piece
 from dbn_bptt.errors import DataError, TemplateError
-from dbn_bptt.expressions import Expression, Symbol, reference
+from dbn_bptt.expressions import Expression, Reference, Symbol, reference
 from dbn_bptt.kernels import Array
-from dbn_bptt.slices import EVERY, LAST
+from dbn_bptt.slices import EVERY, FIRST, LAST, between
 from dbn_bptt.template import SliceTemplate
-from dbn_bptt.traversal import dependencies, frames
+from dbn_bptt.traversal import dependencies, frames, transformed
 
 VALID, ENDS = "valid", "ends"
 
@@ -33,57 +37,83 @@ def ragged(template: SliceTemplate) -> SliceTemplate:
     Examples
     --------
     >>> import dbn_bptt as db
-    >>> print(db.equations(db.ragged(db.cells.elman(3, 4, 2)), format="text").splitlines()[1])
-    h_t = (tanh(a_t) if valid_t else h_{t-1})
+    >>> print(db.equations(db.ragged(db.cells.elman(3, 4, 2)), format="text"))
+    h_before_0 = h_{-1}
+    h_before_t = (h_{t-1} if valid_t else h_before_{t-1})  for 1 <= t <= T-1
+    a_t = b + W h_before_t + U x_t
+    h_t = tanh(a_t)
+    o_t = c + V h_t
+    yhat_t = softmax(o_t)
+    L = sum_t (-y_t' log(yhat_t) if valid_t else 0)
     """
     template.check()
     if template.origin is not None:
         raise TemplateError("take the adjoint of the ragged template: db.adjoint(db.ragged(template))")
-    result = SliceTemplate(template.name)
-    for name, symbol in template.symbols.items():
-        if name in (VALID, ENDS):
+    result = template.copy()
+    for name in (VALID, ENDS):
+        if name in template.symbols:
             raise TemplateError(f"the name {name!r} is needed for lengths; rename the template's own {name}")
-        result.symbols[name] = symbol
-    result.arrays.update(template.arrays)
-    result.initial.update(template.initial)
+    result.definitions.clear()
     valid, ends = result.input(VALID, ()), result.input(ENDS, ())
-    stops = _stops(template)
+    readings: dict[Expression, Expression] = {
+        reading.leaf: _reading(result, valid, reading) for reading in _readings(template)
+    }
     for name, d in template.definitions.items():
-        pieces = []
-        for piece in d.pieces:
-            if d.symbol.kind == "total":
-                at_last = piece.domain == LAST
-                counted = ops.select(_as_rank(ends if at_last else valid, piece.expression), piece.expression, 0.0)
-                pieces.append(Piece(EVERY if at_last else piece.domain, counted))
-            elif name in stops:
-                state = reference(d.symbol, stops[name])
-                pieces.append(Piece(piece.domain, ops.select(valid, piece.expression, state)))
-            else:
-                pieces.append(piece)
+        pieces = [Piece(p.domain, transformed(p.expression, lambda e: readings.get(e, e))) for p in d.pieces]
+        if d.symbol.kind == "total":
+            pieces = [_counted(piece, valid, ends) for piece in pieces]
         result.definitions[name] = Definition(d.symbol, tuple(pieces), d.loss)
     return result
 
 
-def _as_rank(mask: Expression, like: Expression) -> Any:
-    return ops.reshape(mask, (1,) * like.ndim)
+def _counted(piece: Piece, valid: Expression, ends: Expression) -> Piece:
+    """A term of a total that counts while the sequence runs; one of the last slice, in that of each sequence."""
+    at_last = piece.domain == LAST
+    mask = ops.reshape(ends if at_last else valid, (1,) * piece.expression.ndim)
+    return Piece(EVERY if at_last else piece.domain, ops.select(mask, piece.expression, 0.0))
 
 
-def _stops(template: SliceTemplate) -> dict[str, int]:
-    """For each state the lag of the slice that it keeps after the end: the one before, or the one after."""
-    stops: dict[str, int] = {}
+@dataclass(frozen=True)
+class Reading:
+    """A reference to another slice, and the first slice whose equations make it."""
+
+    leaf: Reference
+    first: int
+
+
+def _readings(template: SliceTemplate) -> list[Reading]:
+    """Every reference to another slice."""
+    firsts: dict[Reference, int] = {}
     for d in template.definitions.values():
         for piece in d.pieces:
             if frames(piece.expression):
                 raise TemplateError(f"{d.symbol.name} looks at another slice of an expression; name it as a variable")
-            for symbol, lag, _ in dependencies(piece.expression, piece.domain):
+            for symbol, lag, domain in dependencies(piece.expression, piece.domain):
                 if lag < -1:
                     raise TemplateError(f"{symbol.name} is used {-lag} slices ahead; lengths allow one slice ahead")
-                if lag < 0 and symbol.kind != "variable":
-                    mend = f"define a variable v = {symbol.name} and use v.next"
-                    raise TemplateError(f"{symbol.name} is data used one slice ahead; for lengths {mend}")
-                if lag and symbol.kind == "variable":
-                    stops[symbol.name] = min(stops.get(symbol.name, 1), 1 if lag > 0 else -1)
-    return stops
+                if lag:
+                    leaf, first = reference(symbol, lag), domain.slices(_SOME_T).start
+                    firsts[leaf] = min(first, firsts.get(leaf, first))
+    return [Reading(leaf, first) for leaf, first in firsts.items()]
+
+
+_SOME_T = 16
+
+
+def _reading(result: SliceTemplate, valid: Reference, reading: Reading) -> Reference:
+    """The variable that is read instead of a reference to another slice."""
+    leaf, first = reading.leaf, reading.first
+    ahead = leaf.delay < 0
+    name = f"{leaf.name}_{'after' if ahead else 'before'}{leaf.delay if leaf.delay > 1 else ''}"
+    seen = result.variable(name, leaf.shape)
+    mask = ops.reshape(valid.lag(-1) if ahead else valid, (1,) * leaf.ndim)
+    stopped = ops.select(mask, leaf, seen.lag(-1 if ahead else 1))
+    if ahead:
+        pieces = [Piece(LAST, leaf), Piece(between(0, -1), stopped)]
+    else:
+        pieces = [Piece(FIRST.shifted(first) & EVERY, leaf), Piece(between(first + 1, 0), stopped)]
+    result.add(seen.symbol, pieces)
+    return seen
 
 
 def with_lengths(template: SliceTemplate, data: Mapping[str, Any], lengths: Any, T: int | None) -> Mapping[str, Any]:

@@ -15,13 +15,36 @@ from dbn_bptt.unroll import Node
 Edge = tuple[Node, Node, int]
 
 
+class Table(dict[Any, Array]):
+    """Arrays by node or edge; a key that is not there gets an error with what there is."""
+
+    def __missing__(self, key: Any) -> Array:
+        nodes = [k[0] if isinstance(k, tuple) and len(k) == 3 else k for k in self]
+        names = list(dict.fromkeys(n if isinstance(n, str) else n[0] for n in nodes))
+        name = key[0] if isinstance(key, tuple) else key
+        if name not in names or (isinstance(key, tuple) and len(key) == 3):
+            raise unknown_name(key if isinstance(key, tuple) and len(key) == 3 else name, names, "name")
+        slices = [n[1] for n in nodes if isinstance(n, tuple) and n[0] == name]
+        if not slices:
+            raise DataError(f"{name!r} has no slices; use [{name!r}]")
+        raise DataError(f"{key!r}: t runs from {min(slices)} to {max(slices)}; write [{name!r}, t]")
+
+
 @dataclass(frozen=True)
 class Values:
     """What the forward sweep put on the nodes: ``values["h", 2]``, ``values["W"]``.
 
+    Examples
+    --------
+    >>> import dbn_bptt as db
+    >>> rnn = db.cells.elman(n_inputs=1, n_hidden=2, n_outputs=2)
+    >>> result = db.bptt(rnn, rnn.initial_parameters(0), {"x": [[1.0], [2.0]], "y": [0, 1]})
+    >>> result.values["h", 1].shape, result.values.stack("h").shape
+    ((2,), (2, 2))
+
     Attributes
     ----------
-    node : dict from node to array; with axis B in front for timed nodes in a batch
+    node : dict from node to array; in a batch with axis B in front, but for parameters, totals and their terms
     given : the checked input
     loss : the sum of all losses over slices and batch, in nats for cross-entropies
     """
@@ -32,7 +55,7 @@ class Values:
     loss: float
 
     def __getitem__(self, node: Any) -> Array:
-        return _at(self.node, node, self.given.T)
+        return self.node[node]
 
     def stack(self, name: str) -> Array:
         """The values of a variable in all slices, (T, ...)."""
@@ -42,6 +65,14 @@ class Values:
 @dataclass(frozen=True)
 class Messages:
     """What the reverse sweep sent.
+
+    Examples
+    --------
+    >>> import dbn_bptt as db
+    >>> rnn = db.cells.elman(n_inputs=1, n_hidden=2, n_outputs=2)
+    >>> messages = db.bptt(rnn, rnn.initial_parameters(0), {"x": [[1.0], [2.0]], "y": [0, 1]}).messages
+    >>> messages.adjoint["h", 0].shape, messages.edge[("h", 0), ("a", 1), 2].shape, messages.per_slice("W").shape
+    ((2,), (2,), (2, 2, 2))
 
     Attributes
     ----------
@@ -62,7 +93,7 @@ class Messages:
 
     def stack(self, name: str) -> Array:
         """The adjoints of a variable in all slices, (T, ...)."""
-        return np.stack([_at(self.adjoint, (name, t), self.slices) for t in range(self.slices)])
+        return np.stack([self.adjoint[name, t] for t in range(self.slices)])
 
     def per_slice(self, parameter: str) -> Array:
         """The message into a parameter from each slice, the gradient of its copy there: (T, ...), with the gradient
@@ -78,7 +109,16 @@ class Messages:
 
 @dataclass(frozen=True)
 class Result:
-    """Graph, values and messages of one run of BPTT."""
+    """Graph, values and messages of one run of BPTT.
+
+    Examples
+    --------
+    >>> import dbn_bptt as db
+    >>> rnn = db.cells.elman(n_inputs=1, n_hidden=2, n_outputs=2)
+    >>> result = db.bptt(rnn, rnn.initial_parameters(0), {"x": [[1.0], [2.0]], "y": [0, 1]})
+    >>> sorted(result.gradients), round(result.loss, 4)
+    (['U', 'V', 'W', 'b', 'c'], 1.3969)
+    """
 
     graph: nx.MultiDiGraph = field(repr=False)
     values: Values = field(repr=False)
@@ -99,17 +139,3 @@ class Result:
         size = f"T={found.T}" + (f", B={found.batch[0]}" if found.batch else "")
         norms = ", ".join(f"|d{name}| = {np.linalg.norm(g):.4g}" for name, g in self.gradients.items())
         return f"BPTT of {self.graph.graph['template'].name!r}, {size}: loss = {self.loss:.6g}; {norms}"
-
-
-def _at(table: Mapping[Node, Array], node: Any, T: int) -> Array:
-    """The entry of a node, or an error that says which slices there are."""
-    if node in table:
-        return table[node]
-    names = list(dict.fromkeys(n if isinstance(n, str) else n[0] for n in table))
-    name = node[0] if isinstance(node, tuple) else node
-    if name not in names:
-        raise unknown_name(name, names, "name")
-    slices = [n[1] for n in table if isinstance(n, tuple) and n[0] == name]
-    if not slices:
-        raise DataError(f"{name!r} has no slices; use [{name!r}]")
-    raise DataError(f"{node!r}: T is {T}, so t runs from {min(slices)} to {max(slices)}; write [{name!r}, t]")

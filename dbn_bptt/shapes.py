@@ -12,6 +12,7 @@ import numpy as np
 from dbn_bptt.errors import TemplateError
 
 Shape = tuple[int, ...]
+_LABELS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXY"  # Z is the batch
 
 
 def broadcast_shapes(*shapes: Shape, **attributes: Any) -> Shape:
@@ -39,6 +40,13 @@ def matmul_shape(a: Shape, b: Shape, ranks: tuple[int, int]) -> Shape:
     if ranks[1] == 1:
         return a[:-1]
     return (*broadcast_shapes(a[:-2], b[:-2]), a[-2], b[-1])
+
+
+def inner_shape(a: Shape, b: Shape) -> Shape:
+    """The shape of an inner product."""
+    if a != b:
+        raise ValueError(f"shapes {a} and {b} differ; an inner product needs two vectors of one size")
+    return ()
 
 
 def outer_shape(a: Shape, b: Shape) -> Shape:
@@ -122,13 +130,18 @@ def einsum_labels(
         raise TemplateError(f"einsum {subscripts!r} does not fit {len(operands)} operands; {mend}")
     if not arrow:
         output = "".join(sorted(c for c in set(left) - {","} if left.count(c) == 1))
+    if not (left.replace(",", "") + output).isalpha():
+        raise TemplateError(f"einsum {subscripts!r}: labels must be letters")
     if missing := set(output) - set(left):
         raise TemplateError(f"einsum {subscripts!r}: output label {sorted(missing)[0]!r} occurs in no operand")
     if len(set(output)) != len(output):
         raise TemplateError(
             f"einsum {subscripts!r}: the output repeats a label; multiply by an identity matrix instead"
         )
-    spare = iter(c for c in "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXY" if c not in subscripts)
+    names = dict(zip(dict.fromkeys(left.replace(",", "")), _LABELS, strict=False))
+    inputs = ["".join(names[c] for c in labels) for labels in inputs]
+    output = "".join(names[c] for c in output)
+    spare = iter(_LABELS[len(names) :])
     more: list[tuple[str, Any]] = []
     for k, labels in enumerate(inputs):
         shape = shape_of(operands[k])
@@ -181,7 +194,8 @@ def _part_text(part: Any, size: int) -> str:
     if not spans(part):
         return str(part)
     _, start, stop, step = part
-    bounds = (
-        f"{start or ''}:{'' if stop in (-1, size) else stop}" if step > 0 or start == size - 1 else f"{start}:{stop}"
-    )
+    if step > 0:
+        bounds = f"{start or ''}:{'' if stop == size else stop}"
+    else:
+        bounds = f"{'' if start == size - 1 else start}:{'' if stop < 0 else stop}"
     return bounds + (f":{step}" if step != 1 else "")

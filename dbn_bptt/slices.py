@@ -90,6 +90,17 @@ def initial_slice(t: int) -> Domain:
     return _domain(bound, bound)
 
 
+def between(first: int, last: int) -> Domain:
+    """The slices from `first` on to the one `last` slices after the end (0: the last one, -1: the one before).
+
+    Examples
+    --------
+    >>> between(1, -1).slices(5)
+    range(1, 4)
+    """
+    return _domain(Bound("start", first), Bound("end", last))
+
+
 def extended(before: int, after: int) -> Domain:
     """All slices together with `before` initial slices below 0 and `after` from T on."""
     return _domain(Bound("start", -before), Bound("end", after))

@@ -85,7 +85,11 @@ class SliceTemplate:
         rows, oldest first. A call may override zeros and arrays by its own `initial=`.
         """
         declared = self._declare(name, shape, "variable")
-        if isinstance(initial, Reference):
+        if isinstance(initial, Expression):
+            if not isinstance(initial, Reference) or initial.symbol.kind != "parameter":
+                raise TemplateError(
+                    f"{name}: the initial state must be zeros, an array or a parameter, not {initial!r}"
+                )
             self._check_declared(name, initial)
             self.initial[name] = initial
         elif initial is not None:
@@ -95,16 +99,19 @@ class SliceTemplate:
     def _declare(
         self, name: str, shape: Shape | int, kind: Kind, array: Any = None, probabilities: bool = False
     ) -> Reference:
-        if not name.isidentifier():
+        if not isinstance(name, str) or not name.isidentifier():
             raise TemplateError(f"{name!r} is not a name; use letters, digits and _")
         if name in self.symbols:
             raise TemplateError(f"{name!r} is declared already, as a {self.symbols[name].kind}; choose another name")
-        sizes = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
+        sizes = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
         if not all(isinstance(n, int | np.integer) and n > 0 for n in sizes):
             raise TemplateError(f"{name}: shape {shape!r} must consist of positive integers")
         symbol = Symbol(name, tuple(map(int, sizes)), kind, probabilities)
         if array is not None:
-            self.arrays[name] = np.array(np.broadcast_to(constant(array).array, symbol.shape))
+            value = constant(array).array
+            if value.shape not in ((), symbol.shape):
+                raise TemplateError(f"{name}: the default has shape {value.shape}, not {symbol.shape}")
+            self.arrays[name] = np.array(np.broadcast_to(value, symbol.shape))
         self.symbols[name] = symbol
         return reference(symbol)
 
@@ -169,6 +176,16 @@ class SliceTemplate:
         return spread
 
     # ------------------------------------------------------------------------------------------------------ views
+    def copy(self) -> "SliceTemplate":
+        """A template with the same declarations and equations, which later additions do not touch."""
+        other = SliceTemplate(self.name)
+        other.symbols.update(self.symbols)
+        other.definitions.update(self.definitions)
+        other.arrays.update(self.arrays)
+        other.initial.update(self.initial)
+        other.origin = self.origin
+        return other
+
     def names(self, *kinds: Kind) -> list[str]:
         """The names of some kinds, in the order of declaration."""
         return [name for name, symbol in self.symbols.items() if symbol.kind in kinds]

@@ -48,10 +48,12 @@ def unroll(template: SliceTemplate, T: int, copies: bool = False) -> nx.MultiDiG
     >>> sorted(graph.predecessors(("h", 0))), sorted(graph.successors(("h", 0)))
     ([('a', 0)], [('a', 1), ('o', 0)])
     """
+    if not isinstance(template, SliceTemplate):
+        raise DataError(f"unroll takes a SliceTemplate, such as cells.elman(3, 4, 2), not {type(template).__name__}")
     if not isinstance(T, int | np.integer) or isinstance(T, bool) or T < 1:
         raise DataError(f"T is {T!r}; the number of slices must be a positive integer")
     template.check()
-    graph = nx.MultiDiGraph(template=template, T=int(T))
+    graph = nx.MultiDiGraph(template=template.copy(), T=int(T))
     _add_given_nodes(graph, template, int(T))
     _add_slices(graph, template, int(T), copies)
     _add_totals(graph, template, int(T))
