@@ -17,7 +17,7 @@ from dbn_bptt.definitions import Definition, Piece
 from dbn_bptt.errors import TemplateError
 from dbn_bptt.expressions import Apply, Expression, Reference, Symbol, constant, reference, window
 from dbn_bptt.pullback import pullback
-from dbn_bptt.slices import EVERY, Domain, extended
+from dbn_bptt.slices import EVERY, Domain, spanning
 from dbn_bptt.template import SliceTemplate
 from dbn_bptt.traversal import delayed, dependencies, transformed, uses, walk
 
@@ -181,17 +181,14 @@ def _collect(
 def _total(shares: list[Share], domain: Domain, symbol: Symbol, known: Mapping[Expression, Expression]) -> Expression:
     """The sum of the terms, equal ones counted; each from its own slice."""
     in_order = sorted(shares, key=lambda share: abs(share.lag))  # the own slice first, as in print
-    terms = Counter(_seen_from(share, domain, known) for share in in_order)
     total: Expression = constant(0.0)
-    for term, times in terms.items():
-        total = total + (term if times == 1 else times * term)
+    for share, times in Counter(in_order).items():
+        message = transformed(share.message, lambda leaf: leaf, known)
+        message = message if times == 1 else times * message
+        here = share.lag == 0 and share.domain == domain
+        total = total + (message if here else window(message, -share.lag, share.domain))
     spread: Expression = ops.broadcast_to(total, symbol.shape)
     return spread
-
-
-def _seen_from(share: Share, domain: Domain, known: Mapping[Expression, Expression]) -> Expression:
-    message = transformed(share.message, lambda leaf: leaf, known)
-    return message if share.lag == 0 and share.domain == domain else window(message, -share.lag, share.domain)
 
 
 def _add_parameter_total(
@@ -207,21 +204,21 @@ def _add_parameter_total(
     result.add(total, [Piece(domain, _total(plain, domain, symbol, known))])
 
 
-_SOME_T = 16  # any number of slices that is larger than every lag in use tells how far domains reach out
+_SOME_T = 64  # any number of slices that is larger than every lag in use tells how far domains reach out
 
 
 def _covered(template: SliceTemplate, name: str, reach: tuple[int, int]) -> Domain:
     """All slices in which a name has a node, its initial states included."""
     low, high = template.definitions[name].span(_SOME_T) if name in template.definitions else (0, _SOME_T)
-    return extended(reach[0] - low, reach[1] + high - _SOME_T)
+    return spanning(low - reach[0], high + reach[1] - 1, _SOME_T)
 
 
 def _hull(domains: list[Domain]) -> Domain:
     """One domain that holds all of them."""
     if len(set(domains)) == 1:
         return domains[0]
-    ranges = [d.slices(_SOME_T) for d in domains]
-    return extended(max([0, *(-r.start for r in ranges)]), max([0, *(r.stop - _SOME_T for r in ranges)]))
+    ranges = [d.slices(_SOME_T) for d in domains] or [range(_SOME_T)]
+    return spanning(min(r.start for r in ranges), max(r.stop for r in ranges) - 1, _SOME_T)
 
 
 def _unsummed(message: Expression) -> Expression:

@@ -8,16 +8,18 @@ import numpy as np
 from tqdm import tqdm
 
 from dbn_bptt import cells
-from dbn_bptt.data import Arrays
+from dbn_bptt.adjoint import adjoint
+from dbn_bptt.data import Arrays, initial_slices
 from dbn_bptt.errors import DbnBpttError
 from dbn_bptt.expressions import Apply
 from dbn_bptt.kernels import Array
-from dbn_bptt.messages import bptt, forward
+from dbn_bptt.messages import bptt, evaluate, forward, gathered
 from dbn_bptt.ragged import is_ragged
 from dbn_bptt.reference import elman_bptt
 from dbn_bptt.results import Result
 from dbn_bptt.template import SliceTemplate
 from dbn_bptt.traversal import walk
+from dbn_bptt.unroll import unroll
 
 
 @dataclass(frozen=True)
@@ -102,8 +104,9 @@ def compare(
 ) -> Report:
     """Compare the gradients by messages with those of every other engine that applies.
 
-    The reference in NumPy applies to `cells.elman` with tanh or sigmoid and cross-entropy. Finite differences apply
-    always: along one random direction for each gradient, by the five-point rule, in float64.
+    The reference in NumPy applies to `cells.elman` with tanh or sigmoid and cross-entropy, the adjoint network (the
+    unrolled `adjoint` template, evaluated) to up to 500 slices. Finite differences apply always: along one random
+    direction for each gradient, by the five-point rule, in float64.
 
     Parameters
     ----------
@@ -119,7 +122,7 @@ def compare(
     >>> data = {"x": np.ones((5, 3)), "y": np.array([0, 1, 0, 1, 1])}
     >>> report = db.compare(rnn, rnn.initial_parameters(seed=0), data)
     >>> report.ok, sorted({row.engine for row in report.rows})
-    (True, ['NumPy reference', 'finite differences'])
+    (True, ['NumPy reference', 'adjoint network', 'finite differences'])
     """
     arrays = Inputs(parameters, data or {}, initial or {}, lengths)
     result = bptt(template, parameters, data, initial=initial, lengths=lengths, T=T, progress=progress)
@@ -211,8 +214,30 @@ def _elman_activation(template: SliceTemplate) -> str | None:
     return None
 
 
+# ----------------------------------------------------------------------------------------------------- adjoint network
+_FEW_SLICES = 500  # the terms of the totals of an unrolled adjoint template take the memory of all per-slice gradients
+
+
+def _adjoint_network(_: SliceTemplate, result: Result, __: Any) -> tuple[str, dict[str, Array]] | None:
+    """The gradients as values on the unrolled adjoint template."""
+    template, given = result.graph.graph["template"], result.values.given
+    if given.T > _FEW_SLICES:
+        return None
+    backward = adjoint(template)
+    values = evaluate(unroll(backward, given.T), given)
+    found = {name: values[name + "_bar"] for name in template.names("parameter")}
+    for name in template.names("input"):
+        if name + "_bar" in backward.symbols:
+            found[name] = values.stack(name + "_bar")
+    for name in given.initial:
+        if name + "_bar" in backward.symbols:
+            slices = initial_slices(template, name, template.reaches()[name], given.T)
+            found[f"initial {name}"] = gathered([values[name + "_bar", t] for t in slices], template, name, given)
+    return "adjoint network", found
+
+
 Engine = Callable[[SliceTemplate, Result, Any], tuple[str, dict[str, Array]] | None]
-ENGINES: tuple[Engine, ...] = (_reference,)
+ENGINES: tuple[Engine, ...] = (_reference, _adjoint_network)
 
 
 # -------------------------------------------------------------------------------------------------- finite differences

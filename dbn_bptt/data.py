@@ -141,7 +141,7 @@ def _encoded(template: SliceTemplate, name: str, array: Array) -> Array:
                 "give class indices, or rows of probabilities that sum to 1 (for weights multiply the loss by an input)"
             )
             raise DataError(f"target {name!r} at index {place} is no distribution (sum {total[place]:g}); {mend}")
-        return np.asarray(array / total[..., None])
+        return np.asarray(array / np.sum(array, -1, float, keepdims=True))
     return array
 
 

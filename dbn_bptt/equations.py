@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import reduce
 from typing import Literal
 
 import numpy as np
@@ -10,9 +11,9 @@ import numpy as np
 from dbn_bptt import ops
 from dbn_bptt.definitions import Definition, Piece
 from dbn_bptt.errors import TemplateError
-from dbn_bptt.expressions import Apply, Constant, Expression, Reference
+from dbn_bptt.expressions import Apply, Constant, Expression, Reference, Window, is_zero
 from dbn_bptt.operation import ATOM, JUXTAPOSED, SUM
-from dbn_bptt.slices import Bound, Domain
+from dbn_bptt.slices import EVERY, Bound, Domain
 from dbn_bptt.template import SliceTemplate
 from dbn_bptt.traversal import frames, resolved, transformed, walk
 
@@ -24,6 +25,7 @@ _GREEK = {
     "lambda": "\u03bb", "mu": "\u03bc", "nu": "\u03bd", "pi": "\u03c0", "rho": "\u03c1", "sigma": "\u03c3",
     "phi": "\u03c6", "psi": "\u03c8",
 }  # fmt: skip
+_SOME_T = 64  # more slices than any lag
 
 
 def equations(template: SliceTemplate, format: Format = "latex") -> str:
@@ -68,7 +70,7 @@ def equations(template: SliceTemplate, format: Format = "latex") -> str:
     ]
     for name, pieces in template.initial_pieces().items() if template.origin is None else ():
         for piece in pieces:
-            at = _only(piece.domain, _enough_slices(piece)) or "t"
+            at = _slice_name(piece.domain.slices(_SOME_T).start, _SOME_T)
             lines.append((writer.timed(name, at, 0), writer.expression(piece.expression, at)[0]))
     if format == "text":
         return "\n".join(f"{left} = {right}" for left, right in lines)
@@ -79,19 +81,19 @@ def equations(template: SliceTemplate, format: Format = "latex") -> str:
 def _lines(template: SliceTemplate, definition: Definition, writer: "Writer") -> Iterator[tuple[str, str]]:
     """Left and right sides of one definition: the general one, then those of the slices at the border."""
     name = definition.symbol.name
+    if definition.symbol.kind == "total":
+        yield writer.name(name), _total(template, definition, writer)
+        return
     for piece in definition.pieces:
         T = _enough_slices(piece)
-        usual = resolved(piece.expression, T // 2 if T // 2 in piece.domain.slices(T) else _first(piece, T), T)
-        shown = _with_named_softmax(template, usual)
-        only = _only(piece.domain, T)
-        if definition.symbol.kind == "total":
-            body = writer.expression(shown, only or "t")
-            yield writer.name(name), body[0] if only is not None else writer.total(shown, *body)
-            continue
-        condition = "" if only is not None or _extends(piece, T) else writer.where(piece.domain)
-        yield writer.timed(name, only or "t", 0), writer.expression(shown, only or "t")[0] + condition
-        for at, there in _borders(piece, usual, T):
-            yield writer.timed(name, at, 0), writer.expression(there, at)[0]
+        usual, *others = _runs(piece, T)
+        condition = writer.where(piece.domain) if not _extends(piece, T) else ""
+        for k, (first, last, rule) in enumerate([usual, *others]):
+            at = _slice_name(first, T) if first == last else "t"
+            between = f"{_slice_name(first, T)} <= t <= {_slice_name(last, T)}"
+            where = "" if first == last else condition if k == 0 else writer.where(between)
+            right = writer.expression(_with_named_softmax(template, rule), at)[0]
+            yield writer.timed(name, at, 0), right + where
 
 
 def _enough_slices(piece: Piece) -> int:
@@ -99,34 +101,63 @@ def _enough_slices(piece: Piece) -> int:
     return 4 + 4 * max([2, *(abs(delay) for delay, _ in frames(piece.expression))])
 
 
-def _first(piece: Piece, T: int) -> int:
-    return piece.domain.slices(T).start
-
-
 def _extends(piece: Piece, T: int) -> bool:
     slices = piece.domain.slices(T)
     return slices.start <= 0 and slices.stop >= T
 
 
-def _borders(piece: Piece, usual: Expression, T: int) -> Iterator[tuple[str, Expression]]:
-    """The slices next to a border in which other windows show something than in the middle."""
-    slices = piece.domain.slices(T)
-    seen = {usual}
-    for t in (*range(slices.stop - 1, T // 2, -1), *range(slices.start, T // 2)):
-        there = resolved(piece.expression, t, T)
-        if there not in seen:
-            seen.add(there)
-            yield _slice_name(t, T), there
+Run = tuple[int, int, Expression]
+
+
+def _runs(piece: Piece, T: int) -> list[Run]:
+    """Slices in a row in which the same windows show something: the middle ones, later ones backwards, earlier ones."""
+    runs: list[Run] = []
+    for t in piece.domain.slices(T):
+        rule = resolved(piece.expression, t, T)
+        if runs and runs[-1][2] is rule:
+            runs[-1] = runs[-1][0], t, rule
+        else:
+            runs.append((t, t, rule))
+    middle = max(range(len(runs)), key=lambda k: runs[k][1] - runs[k][0])
+    return [runs[middle], *runs[:middle:-1], *runs[:middle]]
+
+
+def _total(template: SliceTemplate, definition: Definition, writer: "Writer") -> str:
+    """The right side of a total: its terms, those over the same slices under one sum."""
+    groups: dict[Domain, list[Expression]] = {}
+    for piece in definition.pieces:
+        for term in _addends(piece.expression):
+            if isinstance(term, Window):  # what is seen from slice t is summed over the slices where it is
+                domain = piece.domain.shifted(-term.delay) & term.domain
+                groups.setdefault(domain, []).append(term.expression)
+            elif not is_zero(term):
+                groups.setdefault(piece.domain, []).append(term)
+    written = []
+    for domain, terms in groups.items():
+        whole = Piece(domain, reduce(ops.add, terms))
+        T = _enough_slices(whole)
+        for first, last, rule in _runs(whole, T):
+            every = domain == EVERY and (first, last) == (0, T - 1)
+            bounds = "" if every else (_slice_name(first, T), _slice_name(last, T))
+            if not is_zero(rule):
+                written.append(writer.total(_with_named_softmax(template, rule), bounds))
+    return " + ".join(written).replace("+ -", "- ") or "0"
+
+
+def _addends(e: Expression) -> list[Expression]:
+    """The terms of a sum, from left to right."""
+    found, stack = [], [e]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, Apply) and part.operation is ops.add:
+            stack += reversed(part.arguments)
+        else:
+            found.append(part)
+    return found
 
 
 def _slice_name(t: int, T: int) -> str:
     return str(Bound("start", t)) if t < T // 2 else str(Bound("end", t - T + 1))
-
-
-def _only(domain: Domain, T: int) -> str | None:
-    """The slice of a domain that has just one, by name."""
-    slices = domain.slices(T)
-    return _slice_name(slices.start, T) if len(slices) == 1 else None
 
 
 def _with_named_softmax(template: SliceTemplate, expression: Expression) -> Expression:
@@ -157,7 +188,7 @@ class Writer:
         if self.format == "text":
             return name
         base, sub, sup = _latex_parts(name)
-        return base + sup + (f"_{{{sub}}}" if sub else "")
+        return _braced(base + sup + (f"_{{{sub}}}" if sub else ""), sup)
 
     def timed(self, name: str, at: str, delay: int) -> str:
         """A symbol in the slice `delay` before slice `at` (t, a number, or T, T-1, ...)."""
@@ -165,17 +196,26 @@ class Writer:
         if self.format == "text":
             return f"{name}_{place}" if len(place) == 1 else f"{name}_{{{place}}}"
         base, sub, sup = _latex_parts(name)
-        return f"{base}{sup}_{{{sub},{place}}}" if sub else f"{base}{sup}_{{{place}}}"
+        return _braced(f"{base}{sup}_{{{sub},{place}}}" if sub else f"{base}{sup}_{{{place}}}", sup)
 
-    def total(self, root: Expression, body: str, level: int) -> str:
-        """A sum over all slices of a written expression."""
+    def total(self, root: Expression, bounds: tuple[str, str] | str) -> str:
+        """A sum over all slices, or over those from the first to the last bound."""
+        if bounds and bounds[0] == bounds[1]:
+            return self.expression(root, bounds[0])[0]
+        body, level = self.expression(root)
         minus = isinstance(root, Apply) and str(root.operation.notation.text).startswith("-")
         body = body[1:] if minus else f"({body})" if level == SUM else body
-        return ("-" if minus else "") + ("sum_t " if self.format == "text" else r"\sum_{t} ") + body
+        if self.format == "text":
+            sigma = f"sum_{{t={bounds[0]}..{bounds[1]}}} " if bounds else "sum_t "
+        else:
+            sigma = rf"\sum_{{t={bounds[0]}}}^{{{bounds[1]}}} " if bounds else r"\sum_{t} "
+        return ("-" if minus else "") + sigma + body
 
-    def where(self, domain: Domain) -> str:
+    def where(self, slices: Domain | str) -> str:
         """The slices on which an equation holds."""
-        return f"  for {domain}" if self.format == "text" else rf"\quad \text{{for }} {domain}".replace("<=", r"\le")
+        if self.format == "text":
+            return f"  for {slices}"
+        return rf"\quad \text{{for }} {slices}".replace("<=", r"\le")
 
     def expression(self, root: Expression, at: str = "t") -> tuple[str, int]:
         """A right-hand side at slice `at`, without windows, and how tightly it binds."""
@@ -193,24 +233,57 @@ class Writer:
     def _constant(self, e: Constant) -> tuple[str, int]:
         first = float(e.array.flat[0])
         if e.is_all(first):
-            return f"{first:g}", ATOM if first >= 0 else SUM
+            return self._number(first), ATOM if first >= 0 else SUM
         if e.ndim == 2 and e.shape[0] == e.shape[1] and np.array_equal(e.array, np.eye(e.shape[0])):
             return "I", ATOM
-        return ("const", ATOM) if self.format == "text" else (r"\mathrm{const}", ATOM)
+        if e.ndim == 1 and len(e.array) <= 6:
+            return f"[{', '.join(map(self._number, e.array))}]", ATOM
+        size = " x ".join(map(str, e.shape)) if self.format == "text" else r" \times ".join(map(str, e.shape))
+        return f"const({size})" if self.format == "text" else rf"\mathrm{{const}}_{{{size}}}", ATOM
+
+    def _number(self, number: float) -> str:
+        mantissa, _, exponent = f"{number:.10g}".partition("e")
+        if not exponent:
+            return mantissa
+        return f"{mantissa}e{int(exponent)}" if self.format == "text" else rf"{mantissa} \cdot 10^{{{int(exponent)}}}"
 
     def _apply(self, e: Apply, written: dict[Expression, tuple[str, int]]) -> tuple[str, int]:
-        notation = e.operation.notation
+        notation, attributes = e.operation.notation, dict(e.attributes)
+        if _is_alignment(e):
+            return written[e.arguments[0]]
         parts = []
         for position, argument in enumerate(e.arguments):
             text, level = written[argument]
             parts.append(text if level >= notation.need(position) else f"({text})")
-        if e.operation is ops.multiply and any(not a.shape for a in e.arguments):
-            first, second = parts if not e.arguments[0].shape else parts[::-1]
-            return f"{first} {second}", JUXTAPOSED
-        text = notation.written(self.format, parts, dict(e.attributes))
-        if e.operation.name in ("reshape", "broadcast", "batch_sum"):
-            return text, written[e.arguments[0]][1]
+        if e.operation is ops.multiply and any(not _bare(a).shape for a in e.arguments):
+            return self._scaled(e, parts), JUXTAPOSED
+        text = notation.written(self.format, parts, attributes)
+        axes = attributes.get("axis", ())
+        if text.endswith(")") and e.arguments[0].ndim > max(1, len(axes)) and axes and len(e.arguments) == 1:
+            named = ", ".join(str(k + e.arguments[0].ndim) for k in axes)
+            text = text[:-1] + (f", axis {named})" if self.format == "text" else rf",\ \text{{axis }} {named})")
         return text.replace("+ -", "- "), notation.level
+
+    def _scaled(self, e: Apply, parts: list[str]) -> str:
+        """A product with a scalar: the number, or the scalar, in front and without a sign."""
+        a, b = e.arguments
+        turned = isinstance(b, Constant) or (bool(_bare(a).shape) and not isinstance(a, Constant))
+        first, second = parts[::-1] if turned else parts
+        return f"{first} ({second})" if second[0].isdigit() else f"{first} {second}"
+
+
+def _bare(e: Expression) -> Expression:
+    """An expression before it was given axes of size 1 in front."""
+    return e.arguments[0] if isinstance(e, Apply) and _is_alignment(e) else e
+
+
+def _is_alignment(e: Apply) -> bool:
+    """Whether an operation only adds or removes axes of size 1 in front, repeats, or sums over the batch."""
+    if e.operation.name in ("broadcast", "batch_sum"):
+        return True
+    inside = e.arguments[0].shape
+    short, long = sorted((inside, e.shape), key=len)
+    return e.operation.name == "reshape" and long == (1,) * (len(long) - len(short)) + short
 
 
 def _minus(at: str, delay: int) -> str:
@@ -247,6 +320,11 @@ def _latex_parts(name: str) -> tuple[str, str, str]:
     for mark in marks:
         letter = rf"{_MARKS[mark]}{{{letter}}}"
     return letter, ",".join(subs), f"^{{({layer})}}" if layer else ""
+
+
+def _braced(text: str, superscript: str) -> str:
+    """A name with a superscript in braces, so that it can be raised or transposed."""
+    return f"{{{text}}}" if superscript else text
 
 
 def _taken_apart(name: str) -> tuple[str, list[str], str, list[str]]:

@@ -89,7 +89,7 @@ class LocalSteps:
         shape, whole = attributes["shape"], self.found.batch + attributes["shape"]
         if value.shape == shape if attributes["kind"] == "term" else value.shape == whole:
             return value
-        if value.shape != shape:
+        if value.shape != shape or any(leaf.symbol.timed for _, _, leaf in uses(attributes["rule"])):
             mend = "a forward function must keep axes in front of those of its arguments' shapes"
             raise DataError(f"{node!r}: an operation returned shape {value.shape} instead of {whole}; {mend}")
         return np.broadcast_to(value, whole)

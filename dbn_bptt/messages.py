@@ -19,7 +19,6 @@ from dbn_bptt.kernels import Array
 from dbn_bptt.local import LocalSteps, added
 from dbn_bptt.ragged import is_ragged, ragged, with_lengths
 from dbn_bptt.results import Messages, Result, Table, Values
-from dbn_bptt.shapes import Shape
 from dbn_bptt.template import SliceTemplate
 from dbn_bptt.unroll import Node, arguments, unroll
 
@@ -62,10 +61,11 @@ def forward(
     """
     template = _template(graph)
     found = _given(template, parameters, data, initial, lengths, graph.graph["T"])
-    return _forward(graph, found, progress)
+    return evaluate(graph, found, progress)
 
 
-def _forward(graph: nx.MultiDiGraph, given: Given, progress: bool) -> Values:
+def evaluate(graph: nx.MultiDiGraph, given: Given, progress: bool = False) -> Values:
+    """The forward sweep on checked input."""
     template = graph.graph["template"]
     node = Table(roots(template, given))
     local = LocalSteps(given)
@@ -149,7 +149,7 @@ def bptt(
         template = ragged(template)
     found = _given(template, parameters, data, initial, lengths, T)
     graph = unroll(template, found.T, copies=copies)
-    values = _forward(graph, found, progress)
+    values = evaluate(graph, found, progress)
     return Result(graph, values, backward(graph, values, progress=progress))
 
 
@@ -216,10 +216,13 @@ def _initial_gradients(template: SliceTemplate, found: Given, adjoint: Mapping[N
     for name, reach in template.reaches().items():
         if name in found.initial and template.symbols[name].kind != "target":
             slices = initial_slices(template, name, reach, found.T)
-            rows: list[Array] = [adjoint[name, t] for t in slices]
-            shape: Shape = found.initial_shapes[name]
-            core = template.symbols[name].shape
-            batched = len(shape) > len(core) + (len(slices) > 1)
-            shared = rows if batched or not found.batch else [row.sum(0) for row in rows]
-            gradients[name] = np.stack(shared).reshape(shape)
+            gradients[name] = gathered([adjoint[name, t] for t in slices], template, name, found)
     return gradients
+
+
+def gathered(rows: list[Array], template: SliceTemplate, name: str, found: Given) -> Array:
+    """Adjoints of initial slices in the shape of the initial state; one for the whole batch gets their sum."""
+    shape, core = found.initial_shapes[name], template.symbols[name].shape
+    batched = len(shape) > len(core) + (len(rows) > 1)
+    shared = rows if batched or not found.batch else [row.sum(0) for row in rows]
+    return np.stack(shared).reshape(shape)

@@ -256,7 +256,8 @@ _transpose = operation(
 _reshape = operation(
     "reshape", kernels.reshape, [lambda g, y, a, shape, rank: reshape(g, shape_of(a))],
     shape=lambda a, shape, rank: shape,
-    latex=lambda a, shape, rank: a, text=lambda a, shape, rank: a, needs=(ATOM,),
+    latex=lambda a, shape, rank: rf"\mathrm{{reshape}}_{{{shape}}}({a})",
+    text=lambda a, shape, rank: f"reshape({a}, {' x '.join(map(str, shape)) or 'scalar'})",
 )  # fmt: skip
 _broadcast = operation(
     "broadcast", kernels.broadcast, [lambda g, y, a, shape: sum_to(g, a)], shape=shapes.broadcast_shape,

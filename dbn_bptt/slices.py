@@ -78,6 +78,18 @@ AFTER_FIRST = _domain(Bound("start", 1), END)
 LAST = _domain(END, END)
 
 
+def spanning(first: int, last: int, T: int) -> Domain:
+    """The slices from the first to the last as they are among T, each counted from the border that it is nearer to.
+
+    Examples
+    --------
+    >>> spanning(-1, 7, T=8) == extended(1, 0), spanning(7, 7, T=8) == LAST
+    (True, True)
+    """
+    bounds = (Bound("start", t) if t < T // 2 else Bound("end", t - T + 1) for t in (first, last))
+    return _domain(*bounds)
+
+
 def initial_slice(t: int) -> Domain:
     """The one slice that holds an initial state: t = -1, -2, ..., or t = 0, 1, ... counted from T on.
 

@@ -183,6 +183,52 @@ def two_directions_of_sight() -> db.SliceTemplate:
     return t
 
 
+def several_preactivations() -> db.SliceTemplate:
+    """Pre-activations of different shapes, two in one equation, others in that of the first slice; names that clash."""
+    t = db.SliceTemplate("pre-activations")
+    A, B, C, D = t.parameter("A", (5, 2)), t.parameter("B", (3, 5)), t.parameter("C", (4, 3)), t.parameter("D", (3, 4))
+    delta_h, s, x = t.parameter("delta_h", 3), t.parameter("s", ()), t.input("x", 2)
+    h, h_2 = t.variable("h", 3), t.variable("h_2", 3)
+    later = db.sigmoid(s * db.sum(h.prev) + 1.0) * (D @ db.tanh(C @ h.prev + 1.0)) + delta_h
+    t.define(h, later, first=B @ db.tanh(A @ x + 0.5))
+    t.define(h_2, db.tanh(h * s + delta_h) * db.tanh(h - 1.0))
+    t.loss("L", db.sum(h_2) + db.sum(h * h))
+    return t
+
+
+def windows() -> db.SliceTemplate:
+    """Expressions, not variables, taken from other slices, the first slice apart."""
+    t = db.SliceTemplate("windows")
+    w, s = t.parameter("w", ()), t.parameter("s", ())
+    x, h = t.input("x", ()), t.variable("h", ())
+    t.define(h, db.tanh(w * x).prev + 0.5 * h.prev + (s * db.tanh(w * x)).next, first=db.tanh(w * x) * x)
+    t.total("unused", 2.0 * (w * x).prev)
+    t.loss("L", h * h + (s * h).lag(2))
+    return t
+
+
+def looked_back_and_ahead() -> db.SliceTemplate:
+    """A chain that runs forwards, and is read one slice ahead."""
+    t = db.SliceTemplate("read ahead")
+    W, x = t.parameter("W", (2, 2)), t.input("x", 2)
+    h, g = t.variable("h", 2), t.variable("g", 2)
+    t.define(h, db.tanh(W @ h.prev + x))
+    t.define(g, h.next * x + x.next * x.lag(2))
+    t.loss("L", db.sum(g * g))
+    return t
+
+
+def defined_for_some_values() -> db.SliceTemplate:
+    """Logarithms that exist while the sequence runs, and not for long after its end."""
+    t = db.SliceTemplate("countdown")
+    w, x = t.parameter("w", ()), t.input("x", ())
+    h, z = t.variable("h", (), initial=20.0), t.variable("z", ())
+    t.define(h, h.prev - 1.0 - db.square(x) * 0.01)
+    t.define(z, db.log(h - 4.0 * db.sigmoid(w)))
+    t.loss("L", z / db.sqrt(h))
+    return t
+
+
 SIZES = {"n_inputs": 3, "n_hidden": 4, "n_outputs": 2}
 
 
@@ -232,6 +278,15 @@ CASES = [
     Case("defaults", given_by_default, B=2),
     Case("defaults without given initial state", given_by_default, given_initial=False),
     Case("matrices", matrices, B=2, given_initial=False),
+    Case("pre-activations", several_preactivations, B=2),
+    Case("pre-activations, one slice", several_preactivations, T=1),
+    Case("pre-activations, ragged", several_preactivations, **RAGGED),
+    Case("windows", windows, B=2),
+    Case("windows over few slices", windows, T=2),
+    Case("read ahead", looked_back_and_ahead),
+    Case("read ahead, ragged", looked_back_and_ahead, **RAGGED),
+    Case("countdown", defined_for_some_values, B=2, given_initial=False),
+    Case("countdown, ragged", defined_for_some_values, T=6, B=3, lengths=(6, 1, 4), given_initial=False),
     Case("neighbours", two_directions_of_sight, B=2),
     Case("neighbours, ragged", two_directions_of_sight, **RAGGED),
 ]

@@ -12,7 +12,7 @@ def assert_close(actual: Any, expected: Any, tolerance: float = 1e-12, what: str
     """Equal up to a difference relative to the largest entry."""
     actual, expected = np.asarray(actual), np.asarray(expected)
     assert actual.shape == expected.shape, f"{what}: shape {actual.shape}, not {expected.shape}"
-    scale = max(1.0, float(np.max(np.abs(expected), initial=0.0)))
+    scale = max(1e-3, float(np.max(np.abs(expected), initial=0.0)))
     difference = float(np.max(np.abs(actual - expected), initial=0.0))
     assert difference <= tolerance * scale, f"{what}: differs by {difference:.2e} at scale {scale:.2e}"
 

@@ -76,8 +76,50 @@ DATA = [
     ("value of no slice", lambda: _run().values["h", 7], r"\('h', 7\): t runs from -1 to 4"),
     ("value without a slice", lambda: _run().values["h"], r"'h': t runs from -1 to 4; write \['h', t\]"),
     ("slice of a parameter", lambda: _run().values["W", 0], r"'W' has no slices; use \['W'\]"),
+    ("ragged lists", lambda: _run(data={"x": [[1, 1, 1], [1, 1]], "y": [0, 1]}), "x is not a rectangular array; pad sequences .* lengths="),
+    ("data not by name", lambda: _run(data=[x, y]), "inputs and targets must be a dict from names to arrays, not list"),
+    ("initial state not by name", lambda: _run(initial=np.ones(4)), "initial states must be a dict .* not ndarray"),
+    ("T as text", lambda: _run(T="5"), "T is '5'; the number of slices must be a positive integer"),
+    ("a template for a graph", lambda: db.forward(_rnn()[0], {}), "give a graph from unroll"),
+    ("a graph for a template", lambda: db.bptt(db.unroll(_rnn()[0], 5), {}), "bptt takes a SliceTemplate"),
+    ("text for a template", lambda: db.unroll("rnn", 5), "unroll takes a SliceTemplate, such as"),
+    ("values of another graph", lambda: db.backward(db.unroll(_rnn()[0], 5), _run().values), "belong to another graph"),
+    ("a loss that is not defined", lambda: _logarithm(-1.0), r"the value of \('L', 0\) is NaN; its equation"),
+    ("a derivative that is not defined", lambda: _logarithm(0.0), "the adjoint of 'w' is NaN"),
+    ("an inverse that does not exist", lambda: _inverse(), r"\('M', 0\): Singular matrix"),
+    ("a forward function that loses axes", lambda: _losing(), "an operation returned shape"),
+    ("a missing adjoint", lambda: _run().messages.adjoint["hh", 2], "unknown name 'hh'; did you mean 'h'"),
+    ("a missing message", lambda: _run().messages.edge[("h", 2), ("o", 3), 2], "unknown name"),
     ("per slice of a variable", lambda: _run().messages.per_slice("h"), "unknown parameter 'h'"),
 ]  # fmt: skip
+
+
+def _logarithm(w):
+    t = db.SliceTemplate("logarithm")
+    v = t.parameter("w", ())
+    t.loss("L", db.log(v) if w < 0 else v * db.log(v * v + 0.0) * 0.0 + db.sqrt(v) * db.sqrt(v))
+    return db.bptt(t, {"w": w}, T=1)
+
+
+def _inverse():
+    t = db.SliceTemplate("inverse")
+    M = t.variable("M", (2, 2))
+    t.define(M, db.inverse(t.parameter("A", (2, 2))))
+    t.loss("L", db.sum(M))
+    return db.bptt(t, {"A": np.ones((2, 2))}, T=1)
+
+
+def _losing():
+    from dbn_bptt.operation import TABLE
+
+    norm = TABLE.get("norm of all") or db.operation(
+        "norm of all", np.linalg.norm, [lambda g, y, a: g * a / y], shape=lambda a: ()
+    )
+    t = db.SliceTemplate("norm")
+    z = t.variable("z", ())
+    t.define(z, norm(t.input("x", 3)) * np.ones(()))
+    t.loss("L", z)
+    return db.bptt(t, {}, {"x": np.ones((1, 2, 3))})
 
 
 def _counter():
@@ -165,8 +207,40 @@ TEMPLATES = [
     ("layers not in a list", lambda t, W, h: cells.stacked("lstm", 1, 1, 2), r"give a list of layers, for example \['lstm', 'lstm'\]"),
     ("unknown reset", lambda t, W, h: cells.gru(1, 1, 2, reset="both"), "reset='both' is not 'after' or 'before'"),
     ("unknown format", lambda t, W, h: db.equations(cells.elman(1, 1, 2), "html"), "format='html' is not 'latex' or 'text'"),
+    ("a comparison", lambda t, W, h: db.select(h == 0, h, 0.0), "cannot be compared; step"),
+    ("an order", lambda t, W, h: h > 0, "cannot be compared; step"),
+    ("a power of a number", lambda t, W, h: 2**h, "the exponent must be a number; write exp"),
+    ("an absolute value", lambda t, W, h: abs(h), r"use relu\(a\) \+ relu\(-a\)"),
+    ("a NumPy function without a row", lambda t, W, h: np.cos(h), "np.cos has no row in the table of operations"),
+    ("a NumPy routine", lambda t, W, h: np.dot(W, h), "np.dot does not work on expressions"),
+    ("half a lag", lambda t, W, h: h.lag(0.5), "lag 0.5 is not a whole number of slices"),
+    ("an axis twice", lambda t, W, h: db.sum(W, axis=(0, -2)), "name an axis twice"),
+    ("axes that do not exist", lambda t, W, h: db.transpose(W, (0, 5)), "do not permute"),
+    ("a scalar to concatenate", lambda t, W, h: db.concatenate([h, 3.0]), "which a scalar lacks"),
+    ("too many arguments", lambda t, W, h: db.tanh(h, h), r"tanh takes 1 argument\(s\), not 2"),
+    ("a shape that is a number", lambda t, W, h: t.parameter("q", 2.0), "shape 2.0 must consist of positive integers"),
+    ("no shape", lambda t, W, h: t.parameter("q", None), "shape None must consist of positive integers"),
+    ("name and shape exchanged", lambda t, W, h: t.parameter((4, 4), "q"), "is not a name"),
+    ("default of a wrong shape", lambda t, W, h: t.parameter("q", 3, default=[1, 2]), r"q: the default has shape \(2,\), not \(3,\)"),
+    ("initial state that is a variable", lambda t, W, h: t.variable("g", 4, initial=h), "must be zeros, an array or a parameter, not h"),
+    ("an equation that is None", lambda t, W, h: t.define(h, None), "None cannot stand in an equation"),
+    ("einsum of digits", lambda t, W, h: db.einsum("1i,i->1", W, h), "labels must be letters"),
+    ("a VJP in NumPy", lambda t, W, h: _own(lambda g, y, a: g * np.cos(a)), "the VJP of .* np.cos has no row"),
+    ("a VJP of a wrong shape", lambda t, W, h: _own(lambda g, y, a: db.sum(g)), r"returns shape \(\) for an argument of shape \(3,\)"),
+    ("VJPs not in a list", lambda t, W, h: db.operation("unlisted", np.sin, 3.0), "give a list of VJPs"),
     ("no loss", lambda t, W, h: t.define(h, h.prev) or db.bptt(t, {"W": np.ones((4, 4))}, {"x": x, "y": y}), "has no loss to send messages from"),
 ]  # fmt: skip
+
+
+def _own(vjp):
+    """An operation with a faulty VJP, not kept in the table."""
+    from dbn_bptt.operation import TABLE
+
+    sine = db.operation("faulty", np.sin, [vjp], elementwise=False)
+    del TABLE["faulty"]
+    t = db.SliceTemplate("faulty")
+    t.loss("L", db.sum(sine(t.parameter("w", 3))))
+    return db.bptt(t, {"w": np.ones(3)}, T=1)
 
 
 def _initial(t, h, value):

@@ -33,7 +33,11 @@ def test_it_explains_the_embedded_text(tmp_path, capsys):
     found = json.loads((tmp_path / "explain.json").read_text())
     assert found["slices"] == len(explain.TEXT) - 1
     assert len(found["adjoint_norms"]["h"]) == found["slices"]
-    assert {row["engine"] for row in found["agreement"]["rows"]} == {"NumPy reference", "finite differences"}
+    assert {row["engine"] for row in found["agreement"]["rows"]} == {
+        "NumPy reference",
+        "adjoint network",
+        "finite differences",
+    }
     assert found["agreement"]["ok"]
     ET.parse(tmp_path / "unrolled.svg")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["explain.json", "unrolled.svg"]

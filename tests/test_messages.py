@@ -186,6 +186,55 @@ def test_one_initial_state_for_the_whole_batch_gets_the_summed_gradient():
     assert_close(one.messages.initial_gradients["h"], each.messages.initial_gradients["h"].sum(0), 1e-13)
 
 
+def test_sequences_do_not_see_what_lies_beyond_their_end():
+    """A state that would leave the domain of the logarithm after the end of its sequence gives no NaN."""
+    t = db.SliceTemplate("logarithm")
+    w, x = t.parameter("w", ()), t.input("x", ())
+    h, z = t.variable("h", ()), t.variable("z", ())
+    t.define(h, h.prev - w * x)
+    t.define(z, db.log(h.prev - w * x))
+    t.loss("L", z)
+    whole = db.bptt(t, {"w": 1.0}, {"x": np.ones((6, 2))}, initial={"h": [10.0, 3.0]}, lengths=[6, 2])
+    single = [db.bptt(t, {"w": 1.0}, {"x": np.ones(n)}, initial={"h": h0}) for n, h0 in ((6, 10.0), (2, 3.0))]
+    assert whole.loss == pytest.approx(sum(r.loss for r in single), rel=1e-14)
+    assert_close(whole.gradients["w"], sum(r.gradients["w"] for r in single), 1e-13)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_probabilities_that_sum_to_1_up_to_rounding(dtype):
+    drawn = draw(Case("elman", lambda: cells.elman(3, 4, 5), T=4, B=2))
+    y = np.random.default_rng(0).dirichlet(np.ones(5), (4, 2)).astype(dtype)
+    data = {"x": drawn.data["x"], "y": y}
+    report = db.compare(drawn.template, drawn.parameters, data)
+    assert report.ok, str(report)
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.float32, bool])
+def test_inputs_of_other_types_are_numbers_too(dtype):
+    rnn = cells.elman(3, 4, 2)
+    data = {"x": np.eye(3)[[0, 1, 2, 1]].astype(dtype), "y": [0, 1, 1, 0]}
+    report = db.compare(rnn, rnn.initial_parameters(0), data)
+    assert report.ok, str(report)
+
+
+def test_gradients_may_be_changed_in_place():
+    t = db.SliceTemplate("two biases")
+    x, b, d = t.input("x", 2), t.parameter("b", 2), t.parameter("d", 2)
+    t.loss("L", db.sum(db.tanh(x + b + d)))
+    result = db.bptt(t, {"b": [0.0, 0.0], "d": [0.0, 0.0]}, {"x": [[0.0, 0.0]]})
+    for g in result.gradients.values():
+        g *= 0.5
+    assert result.gradients["b"].tolist() == [0.5, 0.5]
+    assert result.messages.adjoint["b"].tolist() == [1.0, 1.0]
+
+
+def test_numpy_functions_build_expressions():
+    t = db.SliceTemplate("numpy")
+    x, h = t.input("x", 2), t.variable("h", 2)
+    equation = np.tanh(np.ones((2, 2)) @ h.prev + x) + np.exp(-x)
+    assert equation is db.tanh(np.ones((2, 2)) @ h.prev + x) + db.exp(-x)
+
+
 def test_nothing_given_is_changed_and_calls_repeat():
     drawn = draw(Case("elman, ragged", lambda: cells.elman(3, 4, 2), T=6, B=3, lengths=(6, 1, 4)))
     before = {n: np.copy(v) for n, v in (drawn.parameters | drawn.data | drawn.initial).items()}

@@ -94,6 +94,25 @@ def test_graphml_goes_out_and_comes_back():
         assert {"variable", "kind", "shape"} <= set(attributes)
 
 
+def test_graphml_keeps_nodes_apart_whose_names_look_alike():
+    t = db.SliceTemplate("alike")
+    h_0, h = t.parameter("h_0", ()), t.variable("h", ())
+    t.define(h, h.prev * h_0)
+    t.loss("L", h)
+    graph = db.unroll(t, 2)
+    assert len(nx.parse_graphml(render.graphml(graph), force_multigraph=True)) == len(graph)
+
+
+def test_a_graph_keeps_the_template_as_it_was():
+    t = db.SliceTemplate("growing")
+    w, h = t.parameter("w", ()), t.variable("h", ())
+    t.define(h, w * h.prev)
+    t.loss("L", h)
+    graph = db.unroll(t, 2)
+    t.loss("later", h * h)
+    assert db.backward(graph, db.forward(graph, {"w": 2.0}, initial={"h": 1.0})).gradients["w"] == 5.0
+
+
 def test_a_result_survives_pickling():
     graph = db.unroll(cells.lstm(3, 4, 2), T=2)
     again = pickle.loads(pickle.dumps(graph))

@@ -20,7 +20,7 @@ COLUMN, ROW, RADIUS, MARGIN = 128.0, 74.0, 19.0, 66.0
 MOST_SLICES = 8  # longer graphs are folded: the first slices, an ellipsis, the last ones
 
 Point = tuple[float, float]
-Points = tuple[Point, Point, Point, Point]
+Points = tuple[Point, ...]  # cubic Bezier curves one after the other: 4 points, or 7, or 10
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Spot:
 
 @dataclass(frozen=True)
 class Line:
-    """An edge on the page: a cubic Bezier curve from rim to rim, with the parameter on it and its weight in 0..1."""
+    """An edge on the page: cubic Bezier curves from rim to rim, with the parameter on it and its weight in 0..1."""
 
     points: Points
     label: str
@@ -155,13 +155,20 @@ def _within_slice(u: Spot, v: Spot) -> Points:
 
 
 def _between_slices(u: Spot, v: Spot) -> Points:
-    """Leaves and arrives horizontally; over more than one slice it bends towards a lane above its row."""
+    """Leaves and arrives horizontally; over more than one slice it runs halfway between two rows."""
     ahead = math.copysign(1.0, v.x - u.x)
     start, end = (u.x + ahead * RADIUS, u.y), (v.x - ahead * RADIUS, v.y)
-    reach = ahead * (COLUMN - 2 * RADIUS) * 0.55
-    far = abs(v.x - u.x) > COLUMN + 1
-    lane_u, lane_v = (u.y - ROW * 0.75, u.y - ROW * 0.75) if far else (u.y, v.y)
-    return start, (start[0] + reach, lane_u), (end[0] - reach, lane_v), end
+    if abs(v.x - u.x) <= COLUMN + 1:
+        return _swung(start, end, ahead * (COLUMN - 2 * RADIUS) * 0.55)
+    lane = u.y + math.copysign(ROW / 2, v.y - u.y or -1)
+    on, off = (u.x + ahead * COLUMN / 2, lane), (v.x - ahead * COLUMN / 2, lane)
+    reach = ahead * (COLUMN / 2 - RADIUS) * 0.55
+    return (*_swung(start, on, reach), *_swung(on, off, ahead * COLUMN / 4)[1:], *_swung(off, end, reach)[1:])
+
+
+def _swung(start: Point, end: Point, reach: float) -> Points:
+    """A curve that is horizontal at both ends."""
+    return start, (start[0] + reach, start[1]), (end[0] - reach, end[1]), end
 
 
 def _weights(

@@ -104,16 +104,17 @@ def _mathematics(name: str, t: str | None = None) -> str:
 
 
 def _edge(line: Line) -> str:
-    (x0, y0), (x1, y1), (x2, y2), (x3, y3) = line.points
     weight = "" if line.weight is None else f' style="stroke-width:{0.5 + 4 * line.weight:.2f}"'
     kind = "edge" if line.weight is None else "edge weighted"
-    path = f"M{x0:g} {y0:g} C{x1:g} {y1:g} {x2:g} {y2:g} {x3:g} {y3:g}"
+    (x, y), *others = line.points
+    path = f"M{x:g} {y:g} C" + " ".join(f"{x:g} {y:g}" for x, y in others)
     return f'<path class="{kind}" d="{path}" marker-end="url(#tip)"{weight}><title>{escape(line.title)}</title></path>'
 
 
 def _edge_label(line: Line) -> str:
     """The parameter beside the middle of the curve."""
-    (x0, y0), (x1, y1), (x2, y2), (x3, y3) = line.points
+    middle = (len(line.points) // 3 - 1) // 2 * 3
+    (x0, y0), (x1, y1), (x2, y2), (x3, y3) = line.points[middle : middle + 4]
     x, y = (x0 + 3 * x1 + 3 * x2 + x3) / 8, (y0 + 3 * y1 + 3 * y2 + y3) / 8
     across = abs(x3 - x0) > ROW / 2
     label = _mathematics(line.label)
