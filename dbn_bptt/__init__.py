@@ -36,6 +36,7 @@ from dbn_bptt.ops import (
     sqrt,
     square,
     squared_error,
+    step,
     sum,
     tanh,
     transpose,
@@ -44,3 +45,12 @@ from dbn_bptt.ragged import ragged
 from dbn_bptt.results import Messages, Result, Values
 from dbn_bptt.template import SliceTemplate
 from dbn_bptt.unroll import unroll
+
+__all__ = [
+    "cells", "SliceTemplate", "unroll", "forward", "backward", "bptt", "Values", "Messages", "Result", "ragged",
+    "adjoint", "equations", "compare", "Report",
+    "operation", "concatenate", "cross_entropy", "einsum", "exp", "inverse", "log", "log_softmax", "logdet", "logsumexp",
+    "matmul", "outer", "relu", "reshape", "select", "sigmoid", "softmax", "softplus", "sqrt", "square", "squared_error",
+    "step", "tanh", "transpose",
+    "DbnBpttError", "DataError", "TemplateError", "UnknownNameError",
+]  # fmt: skip

@@ -171,7 +171,7 @@ def jordan(
     Examples
     --------
     >>> jordan(n_inputs=3, n_hidden=4, n_outputs=2)
-    SliceTemplate 'Jordan network': parameters W, U, b, V, c; inputs x; variables yhat, a, h, o; loss L
+    SliceTemplate 'Jordan network': parameters W, U, b, V, c; inputs x; variables a, h, o, yhat; loss L
     """
     t = SliceTemplate("Jordan network")
     x = t.input("x", n_inputs)

@@ -1,8 +1,10 @@
 """The command `dbn-bptt`."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from dbn_bptt import cells
@@ -15,19 +17,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         text = _text(options.text, options.file)
+        _check_folder(options.out)
         explanation = explain(text, options.cell, options.hidden, options.activation, options.seed, progress=True)
-        print(explanation)
-        for path in write(explanation, options.out):
-            print(f"wrote {path}")
-    except DbnBpttError as error:
-        print(f"dbn-bptt: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"dbn-bptt: cannot write into {options.out}: {error.strerror}; choose another --out", file=sys.stderr)
+        written = _written(explanation, options.out)
+    except (DbnBpttError, MemoryError) as error:
+        mend = "not enough memory; take a shorter text or fewer --hidden units"
+        print(f"dbn-bptt: {mend if isinstance(error, MemoryError) else error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("dbn-bptt: interrupted; nothing was written", file=sys.stderr)
+        print("dbn-bptt: interrupted", file=sys.stderr)
         return 130
+    with suppress(BrokenPipeError):  # the reader of the report has seen enough
+        print(explanation, *(f"wrote {path}" for path in written), sep="\n", flush=True)
     return 0 if explanation.report.ok else 1
 
 
@@ -68,9 +69,29 @@ def _text(text: str | None, file: Path | None) -> str | None:
     if not content:
         raise DataError(f"{file} is empty; give a file with at least two characters")
     try:
-        return content.decode("utf-8-sig")
+        decoded = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{file} is not UTF-8 text (byte {error.start}); convert it or give another file") from None
+    if "\0" in decoded:
+        raise DataError(f"{file} is not text (it holds zero bytes); give another file")
+    return decoded
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuse, before any work, a folder that cannot be written into."""
+    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise DataError(
+            f"cannot write into {folder}: {there} is no folder that you may write into; choose another --out"
+        )
+
+
+def _written(explanation: Explanation, folder: Path) -> list[Path]:
+    """The files of an explanation, written; or an error that says which folder does not take them."""
+    try:
+        return write(explanation, folder)
+    except OSError as error:
+        raise DataError(f"cannot write into {folder}: {error.strerror}; choose another --out") from None
 
 
 def write(explanation: Explanation, folder: Path) -> list[Path]:
@@ -79,6 +100,9 @@ def write(explanation: Explanation, folder: Path) -> list[Path]:
     files = {"unrolled.svg": explanation.picture, "explain.json": explanation.to_json()}
     for name, content in files.items():
         unfinished = folder / f".{name}.part"
-        unfinished.write_text(content, encoding="utf-8")
-        unfinished.replace(folder / name)
+        try:
+            unfinished.write_text(content, encoding="utf-8")
+            unfinished.replace(folder / name)
+        finally:
+            unfinished.unlink(missing_ok=True)
     return [folder / name for name in files]

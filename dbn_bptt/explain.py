@@ -143,8 +143,12 @@ def _task(
     """The network, its parameters, and the text as data: characters as one-hot inputs, the next ones as classes."""
     if len(text) < 2:
         raise DataError(
-            f"the text {text!r} has {len(text)} characters; give at least two, one to predict from the other"
+            f"the text {text!r} has {len(text)} character(s); give at least two, one to predict from the other"
         )
+    if any("\ud800" <= c <= "\udfff" for c in text):
+        raise DataError("the text holds bytes that are not UTF-8; put it into a file and convert that")
+    if seed < 0:
+        raise DataError(f"seed is {seed}; give a number from 0 on")
     if hidden < 1:
         raise DataError(f"hidden is {hidden}; give at least one hidden unit")
     if cell not in CELLS:

@@ -117,7 +117,7 @@ class Result:
     >>> rnn = db.cells.elman(n_inputs=1, n_hidden=2, n_outputs=2)
     >>> result = db.bptt(rnn, rnn.initial_parameters(0), {"x": [[1.0], [2.0]], "y": [0, 1]})
     >>> sorted(result.gradients), round(result.loss, 4)
-    (['U', 'V', 'W', 'b', 'c'], 1.3969)
+    (['U', 'V', 'W', 'b', 'c'], 1.4024)
     """
 
     graph: nx.MultiDiGraph = field(repr=False)

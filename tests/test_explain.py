@@ -72,8 +72,11 @@ BAD = [
     ("a folder", ["--file", "{}"], "cannot read .*: Is a directory"),
     ("empty file", ["--file", "{}/empty"], "empty is empty; give a file with at least two characters"),
     ("no text", ["--file", "{}/picture"], r"picture is not UTF-8 text \(byte 1\); convert it or give another file"),
-    ("one character", ["x"], "the text 'x' has 1 characters; give at least two"),
-    ("no character", [""], "the text '' has 0 characters"),
+    ("zero bytes", ["--file", "{}/zeros"], r"zeros is not text \(it holds zero bytes\)"),
+    ("undecodable bytes", ["a\udcff b"], "bytes that are not UTF-8"),
+    ("negative seed", ["abc", "--seed", "-1"], "seed is -1; give a number from 0 on"),
+    ("one character", ["x"], r"the text 'x' has 1 character\(s\); give at least two"),
+    ("no character", [""], r"the text '' has 0 character\(s\)"),
     ("text and file", ["abc", "--file", "{}/empty"], "give a TEXT or a --file, not both"),
     ("no hidden unit", ["abc", "--hidden", "0"], "hidden is 0; give at least one hidden unit"),
     ("activation of an lstm", ["abc", "--cell", "lstm", "--activation", "relu"], "activation is for elman and jordan"),
@@ -83,6 +86,7 @@ BAD = [
 @pytest.mark.parametrize(("arguments", "message"), [row[1:] for row in BAD], ids=[row[0] for row in BAD])
 def test_bad_input_ends_with_status_2_and_writes_nothing(arguments, message, tmp_path, capsys):
     (tmp_path / "empty").touch()
+    (tmp_path / "zeros").write_bytes(b"a\0b")
     (tmp_path / "picture").write_bytes(b"a\xff\xd8\x00")
     status, out, err = _run(*(a.format(tmp_path) for a in arguments), out=tmp_path / "out", capsys=capsys)
     assert status == 2
@@ -96,6 +100,24 @@ def test_an_unwritable_folder(tmp_path, capsys):
     status, _, err = _run("abc", out=tmp_path / "file", capsys=capsys)
     assert status == 2
     assert "choose another --out" in err
+
+
+def test_a_reader_who_has_seen_enough(tmp_path):
+    command = f"{sys.executable} -m dbn_bptt explain abab --out {tmp_path} | head -1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert not done.stderr
+    assert (tmp_path / "unrolled.svg").exists()
+
+
+def test_a_failed_write_leaves_no_part_behind(tmp_path, capsys, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(cli.Path, "replace", full)
+    status, _, err = _run("abc", out=tmp_path, capsys=capsys)
+    assert status == 2
+    assert "No space left on device; choose another --out" in err
+    assert not list(tmp_path.iterdir())
 
 
 def test_disagreeing_engines_end_with_status_1(tmp_path, capsys, monkeypatch):
