@@ -49,8 +49,8 @@ from dbn_bptt.unroll import unroll
 __all__ = [
     "cells", "SliceTemplate", "unroll", "forward", "backward", "bptt", "Values", "Messages", "Result", "ragged",
     "adjoint", "equations", "compare", "Report",
-    "operation", "concatenate", "cross_entropy", "einsum", "exp", "inverse", "log", "log_softmax", "logdet", "logsumexp",
-    "matmul", "outer", "relu", "reshape", "select", "sigmoid", "softmax", "softplus", "sqrt", "square", "squared_error",
-    "step", "tanh", "transpose",
+    "operation", "concatenate", "cross_entropy", "einsum", "exp", "inverse", "log", "log_softmax", "logdet",
+    "logsumexp", "matmul", "outer", "relu", "reshape", "select", "sigmoid", "softmax", "softplus", "sqrt",
+    "square", "squared_error", "step", "tanh", "transpose",
     "DbnBpttError", "DataError", "TemplateError", "UnknownNameError",
 ]  # fmt: skip
