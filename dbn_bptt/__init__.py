@@ -41,6 +41,7 @@ from dbn_bptt.ops import (
     tanh,
     transpose,
 )
+from dbn_bptt.program import Program, compile
 from dbn_bptt.ragged import ragged
 from dbn_bptt.results import Messages, Result, Values
 from dbn_bptt.template import SliceTemplate
@@ -48,7 +49,7 @@ from dbn_bptt.unroll import unroll
 
 __all__ = [
     "cells", "SliceTemplate", "unroll", "forward", "backward", "bptt", "Values", "Messages", "Result", "ragged",
-    "adjoint", "equations", "compare", "Report",
+    "adjoint", "equations", "compare", "Report", "compile", "Program",
     "operation", "concatenate", "cross_entropy", "einsum", "exp", "inverse", "log", "log_softmax", "logdet",
     "logsumexp", "matmul", "outer", "relu", "reshape", "select", "sigmoid", "softmax", "softplus", "sqrt",
     "square", "squared_error", "step", "tanh", "transpose",

@@ -13,7 +13,8 @@ from dbn_bptt.data import Arrays, initial_slices
 from dbn_bptt.errors import DbnBpttError
 from dbn_bptt.expressions import Apply
 from dbn_bptt.kernels import Array
-from dbn_bptt.messages import bptt, evaluate, forward, gathered
+from dbn_bptt.messages import bptt, checked, evaluate, gathered
+from dbn_bptt.program.run import WRT, Program, compile
 from dbn_bptt.ragged import is_ragged
 from dbn_bptt.reference import elman_bptt
 from dbn_bptt.results import Result
@@ -105,8 +106,9 @@ def compare(
     """Compare the gradients by messages with those of every other engine that applies.
 
     The reference in NumPy applies to `cells.elman` with tanh or sigmoid and cross-entropy, the adjoint network (the
-    unrolled `adjoint` template, evaluated) to up to 500 slices. Finite differences apply always: along one random
-    direction for each gradient, by the five-point rule, in float64.
+    unrolled `adjoint` template, evaluated) to up to 500 slices. The compiled program and finite differences apply
+    always; the latter along one random direction for each gradient, by the five-point rule, in float64, of losses that
+    beyond 500 slices the compiled program computes.
 
     Parameters
     ----------
@@ -122,25 +124,27 @@ def compare(
     >>> data = {"x": np.ones((5, 3)), "y": np.array([0, 1, 0, 1, 1])}
     >>> report = db.compare(rnn, rnn.initial_parameters(seed=0), data)
     >>> report.ok, sorted({row.engine for row in report.rows})
-    (True, ['NumPy reference', 'adjoint network', 'finite differences'])
+    (True, ['NumPy reference', 'adjoint network', 'finite differences', 'program'])
     """
     arrays = Inputs(parameters, data or {}, initial or {}, lengths)
     result = bptt(template, parameters, data, initial=initial, lengths=lengths, T=T, progress=progress)
     gradients = _all_gradients(result)
+    compared = {"loss": np.asarray(result.loss), **gradients}
     single = result.values.given.dtype == np.float32
     kinked = any(isinstance(e, Apply) and e.operation.kinked for e in _expressions(result))
     step, tolerance = (1e-6, 1e-4) if kinked else (1e-4, 1e-6)
     answers = [answer for engine in ENGINES if (answer := engine(template, result, lengths)) is not None]
     rows = [
-        _row(title, name, gradients[name], found[name], 1e-4 if single else 1e-10)
+        _row(title, name, compared[name], found[name], 1e-4 if single else 1e-10)
         for title, found in answers
-        for name in gradients
+        for name in compared
         if name in found
     ]
     rng = np.random.default_rng(seed)
+    program = compile(result.graph.graph["template"]) if result.values.given.T > _FEW_SLICES else None
     names = tqdm(gradients, desc="finite differences", leave=False, disable=not progress)
     differences = [
-        _difference_row(result, arrays, name, gradients[name], rng, step, 1e-3 if single else tolerance)
+        _difference_row(result, arrays, name, gradients[name], rng, step, 1e-3 if single else tolerance, program)
         for name in names
     ]
     rows += differences
@@ -186,14 +190,15 @@ def _reference(template: SliceTemplate, result: Result, lengths: Any) -> tuple[s
     given = result.values.given
     x, y, h0, shape = given.data["x"], given.data["y"], given.initial["h"][0], given.initial_shapes["h"]
     if not given.batch:
-        _, found = elman_bptt(given.parameters, x, y, h0, activation)
-        return "NumPy reference", {"initial h": found.pop("h0"), **found}
+        loss, found = elman_bptt(given.parameters, x, y, h0, activation)
+        return "NumPy reference", {"loss": np.asarray(loss), "initial h": found.pop("h0"), **found}
     B = given.batch[0]
     ends = [given.T] * B if lengths is None else lengths
     total: dict[str, Any] = {"x": np.zeros_like(x), "initial h": np.zeros((B, *h0.shape[-1:]), x.dtype)}
     states = np.broadcast_to(h0, total["initial h"].shape)
     for b, end in enumerate(ends):
-        _, found = elman_bptt(given.parameters, x[:end, b], y[:end, b], states[b], activation)
+        loss, found = elman_bptt(given.parameters, x[:end, b], y[:end, b], states[b], activation)
+        total["loss"] = total.get("loss", 0) + np.asarray(loss)
         total["x"][:end, b], total["initial h"][b] = found.pop("x"), found.pop("h0")
         total |= {name: total.get(name, 0) + g for name, g in found.items()}
     if len(shape) == 1:
@@ -226,6 +231,7 @@ def _adjoint_network(_: SliceTemplate, result: Result, __: Any) -> tuple[str, di
     backward = adjoint(template)
     values = evaluate(unroll(backward, given.T), given)
     found = {name: values[name + "_bar"] for name in template.names("parameter")}
+    found["loss"] = np.asarray(sum(values[name] for name in template.losses))
     for name in template.names("input"):
         if name + "_bar" in backward.symbols:
             found[name] = values.stack(name + "_bar")
@@ -236,20 +242,33 @@ def _adjoint_network(_: SliceTemplate, result: Result, __: Any) -> tuple[str, di
     return "adjoint network", found
 
 
+def _program(_: SliceTemplate, result: Result, __: Any) -> tuple[str, dict[str, Array]] | None:
+    """The gradients by the compiled program."""
+    loss, found = compile(result.graph.graph["template"]).on(result.values.given, WRT)
+    return "program", {"loss": np.asarray(loss), **found}
+
+
 Engine = Callable[[SliceTemplate, Result, Any], tuple[str, dict[str, Array]] | None]
-ENGINES: tuple[Engine, ...] = (_reference, _adjoint_network)
+ENGINES: tuple[Engine, ...] = (_reference, _adjoint_network, _program)
 
 
 # -------------------------------------------------------------------------------------------------- finite differences
 def _difference_row(
-    result: Result, arrays: Inputs, name: str, gradient: Array, rng: np.random.Generator, step: float, tolerance: float
+    result: Result,
+    arrays: Inputs,
+    name: str,
+    gradient: Array,
+    rng: np.random.Generator,
+    step: float,
+    tolerance: float,
+    program: Program | None,
 ) -> Row:
     """The derivative of the loss along a random direction of unit norm, by messages and by differences."""
     direction = rng.normal(size=gradient.shape)
     direction /= np.linalg.norm(direction)
     at = _point(result, name)
     h = step * max(1.0, float(np.linalg.norm(at)) / np.sqrt(at.size))
-    losses = [_loss_at(result, arrays, name, at + k * h * direction) for k in (-2, -1, 1, 2)]
+    losses = [_loss_at(result, arrays, name, at + k * h * direction, program) for k in (-2, -1, 1, 2)]
     by_differences = (losses[0] - 8 * losses[1] + 8 * losses[2] - losses[3]) / (12 * h)
     norm = float(np.linalg.norm(gradient))
     difference = abs(float(np.sum(gradient * direction)) - by_differences)
@@ -267,7 +286,7 @@ def _point(result: Result, name: str) -> Array:
     return (given.parameters if name in given.parameters else given.data)[name].astype(float)
 
 
-def _loss_at(result: Result, arrays: Inputs, name: str, value: Array) -> float:
+def _loss_at(result: Result, arrays: Inputs, name: str, value: Array, program: Program | None) -> float:
     """The loss with one quantity replaced."""
     given = result.values.given
     parameters = {n: v.astype(float) for n, v in given.parameters.items()}
@@ -281,4 +300,6 @@ def _loss_at(result: Result, arrays: Inputs, name: str, value: Array) -> float:
         parameters[name] = value
     else:
         data[name] = value
-    return forward(result.graph, parameters, data, initial=initial, lengths=arrays.lengths).loss
+    graph = result.graph
+    found = checked(graph.graph["template"], parameters, data, initial, arrays.lengths, graph.graph["T"])
+    return evaluate(graph, found).loss if program is None else program.loss_on(found)

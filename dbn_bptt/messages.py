@@ -60,7 +60,7 @@ def forward(
     (0.0072, 0.0072)
     """
     template = _template(graph)
-    found = _given(template, parameters, data, initial, lengths, graph.graph["T"])
+    found = checked(template, parameters, data, initial, lengths, graph.graph["T"])
     return evaluate(graph, found, progress)
 
 
@@ -147,7 +147,7 @@ def bptt(
         raise DataError(f"bptt takes a SliceTemplate, such as cells.elman(3, 4, 2), not {type(template).__name__}")
     if lengths is not None and not is_ragged(template):
         template = ragged(template)
-    found = _given(template, parameters, data, initial, lengths, T)
+    found = checked(template, parameters, data, initial, lengths, T)
     graph = unroll(template, found.T, copies=copies)
     values = evaluate(graph, found, progress)
     return Result(graph, values, backward(graph, values, progress=progress))
@@ -165,7 +165,7 @@ def _not_a_number(v: Node, what: str) -> DataError:
     return DataError(f"the {what} of {v!r} is NaN; {mend}; look at the values of its parents")
 
 
-def _given(
+def checked(
     template: SliceTemplate,
     parameters: Arrays,
     data: Arrays | None,
@@ -173,6 +173,7 @@ def _given(
     lengths: Any,
     T: int | None,
 ) -> Given:
+    """What a computation is given, checked before any work."""
     data = {} if data is None else data
     check_mapping("inputs and targets", data)
     data = with_lengths(template, data, lengths, T)

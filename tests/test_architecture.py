@@ -27,6 +27,7 @@ LAYERS = [
     ["data"],
     ["local", "results"],
     ["messages"],
+    ["program"],
     ["reference"],
     ["compare"],
     ["render"],

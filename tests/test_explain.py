@@ -36,6 +36,7 @@ def test_it_explains_the_embedded_text(tmp_path, capsys):
     assert {row["engine"] for row in found["agreement"]["rows"]} == {
         "NumPy reference",
         "adjoint network",
+        "program",
         "finite differences",
     }
     assert found["agreement"]["ok"]

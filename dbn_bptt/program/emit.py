@@ -1,0 +1,219 @@
+"""A schedule as NumPy source: one stand-alone function that a student can read.
+
+Every array has the axis of time first and the batch next. A step for all slices is a few array operations; a scan is a
+loop over views of the slices, with every result written into its row; a total is a sum over time and batch.
+"""
+
+import ast
+import inspect
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import networkx as nx
+
+from dbn_bptt import kernels, ops, shapes
+from dbn_bptt.expressions import Apply, Expression, Reference
+from dbn_bptt.program.lower import is_static, terms
+from dbn_bptt.program.schedule import Schedule
+from dbn_bptt.program.source import Source, Target
+from dbn_bptt.program.steps import Step, Zone
+from dbn_bptt.traversal import walk
+
+HELPERS = '''
+
+def times(a, matrix):
+    """The vectors a (T, B, n) of all slices times a matrix, as one product."""
+    return (a.reshape(-1, a.shape[-1]) @ matrix).reshape(*a.shape[:-1], matrix.shape[-1])
+
+
+def flat(a):
+    """The vectors (T, B, n) of all slices and sequences as the rows of one matrix."""
+    return a.reshape(-1, a.shape[-1])
+'''
+
+
+def emit(schedule: Schedule, results: Sequence[str]) -> tuple[str, dict[str, Callable[..., Any]]]:
+    """The source of a function run(parameters, data, initial, T, B, dtype) that returns some series and totals.
+
+    Its data have the axes (T, B, ...), slices that the equations reach back to in front, and its initial states
+    (slices, B, ...).
+
+    Returns
+    -------
+    source : str
+    functions : dict
+        The forward functions of operations that a user added, which the source calls but cannot show.
+    """
+    source = Source(schedule, zone=Zone(0, schedule.slices - 1, {}))
+    for step in schedule.steps:
+        source.lines.append(f"    # {schedule.describe(step)}")
+        _WRITERS[step.kind](source, step)
+    body = "\n".join([*source.setup, *source.lines])
+    made = {name for step in schedule.steps for name in step.names}
+    label = source.label
+    given = [n for n, s in schedule.symbols.items() if n not in made and re.search(rf"\b{label(n)}\b", body)]
+    places = {"parameter": "parameters", "constant": "parameters", "input": "data", "target": "data"}
+    unpack = [f"    {label(n)} = {places[k]}[{n!r}]" for n in given if (k := schedule.symbols[n].kind) in places]
+    nothing = {n: f"np.zeros({schedule.symbols[n].shape}, dtype)" for n in results if n not in made}
+    back = "    return {" + ", ".join(f"{n!r}: {nothing.get(n, label(n))}" for n in results) + "}"
+    shown, functions = _kernels(source.kernels)
+    imports = "import numpy as np\n" + ("from scipy.special import expit\n" if "expit(" in body else "")
+    run = "\n".join(["def run(parameters, data, initial, T, B, dtype):", *unpack, body, back])
+    return f"{imports}{HELPERS}{shown}\n\n{run}\n", functions
+
+
+# ------------------------------------------------------------------------------------------------------------ steps
+def _all_slices(source: Source, step: Step) -> None:
+    """A variable in all slices at once; zone by zone where its equation is not the same in all."""
+    (name,) = step.names
+    if not step.zones:
+        _allocate(source, name)
+    for zone in step.zones:
+        source.zone, rule = zone, zone.rules[name]
+        whole = (zone.first, zone.last) == source.schedule.spans[name]
+        if whole and isinstance(rule, Reference) and rule.symbol.timed:
+            source.line(f"{source.label(name)} = {source.view(rule)}")
+        elif whole and not is_static(rule):
+            source.into(Target(source.label(name), False), rule)
+        else:
+            if zone is step.zones[0]:
+                _allocate(source, name)
+            source.into(Target(source.rows(name, zone.first, zone.last), True), rule)
+
+
+def _allocate(source: Source, name: str) -> None:
+    """An array for a series, with given initial states in their rows."""
+    schedule, label = source.schedule, source.label(name)
+    sizes = "".join(f", {n}" for n in schedule.symbols[name].shape)
+    source.line(f"{label} = np.empty(({source.count(*schedule.spans[name])}, B{sizes}), dtype)")
+    before, after = schedule.reaches.get(name, (0, 0)) if name not in schedule.learned else (0, 0)
+    if before:
+        source.line(f"{label}[:{before}] = initial[{name!r}][:{before}]")
+    if after:
+        source.line(f"{label}[-{after}:] = initial[{name!r}][-{after}:]")
+
+
+def _scan(source: Source, step: Step) -> None:
+    """A recurrence: slice by slice, each result written into its row."""
+    for name in step.names:
+        _allocate(source, name)
+    at = len(source.lines)
+    for zone in step.zones:
+        source.zone = zone
+        _loop(source, step, zone)
+    source.lines[at:at] = source.buffers
+    source.buffers.clear()
+    source.free.clear()
+
+
+def _loop(source: Source, step: Step, zone: Zone) -> None:
+    """The loop over the slices of one zone, over views of the rows that it reads and writes."""
+    used = {(e.name, e.delay) for e in walk(zone.rules.values()) if isinstance(e, Reference) and e.symbol.timed}
+    pairs = sorted(used | {(name, 0) for name in zone.rules}, key=lambda pair: (pair[0], -pair[1]))
+    source.views = {(name, lag): source.unused(f"{name}_{_when(lag)}") for name, lag in pairs}
+    turn = "[::-1]" if step.direction < 0 else ""
+    rows = ", ".join(source.rows(name, zone.first - lag, zone.last - lag) + turn for name, lag in pairs)
+    source.line(f"for {', '.join(source.views.values())}{',' if len(pairs) == 1 else ''} in zip({rows}):")
+    source.indent += "    "
+    source.repeated = _repeated(zone)
+    for name in _order(zone):
+        source.into(Target(source.views[name, 0], True), zone.rules[name])
+    source.indent = source.indent[:-4]
+    for e, place in source.written.items():
+        source.free.setdefault(e.shape, []).append(place)
+    source.written.clear()
+    source.views = None
+
+
+def _when(lag: int) -> str:
+    return {0: "t", 1: "prev", -1: "next"}.get(lag, f"{'prev' if lag > 0 else 'next'}{abs(lag)}")
+
+
+def _order(zone: Zone) -> list[str]:
+    """The variables of a slice, each after those that it needs in the same slice."""
+    needs = nx.DiGraph()
+    needs.add_nodes_from(zone.rules)
+    for name, rule in zone.rules.items():
+        inside = (e.name for e in walk([rule]) if isinstance(e, Reference) and e.delay == 0 and e.name in zone.rules)
+        needs.add_edges_from((other, name) for other in inside)
+    return list(nx.lexicographical_topological_sort(needs, key=list(zone.rules).index))
+
+
+def _repeated(zone: Zone) -> set[Expression]:
+    """The operations in a slice whose results several others use."""
+    users: dict[Expression, set[object]] = {}
+    for name, rule in zone.rules.items():
+        users.setdefault(rule, set()).add(name)
+        for e in walk([rule]):
+            for argument in e.arguments if isinstance(e, Apply) else ():
+                users.setdefault(argument, set()).add(e)
+    return {e for e, by in users.items() if len(by) > 1 and isinstance(e, Apply) and not is_static(e)}
+
+
+def _total(source: Source, step: Step) -> None:
+    """A sum over all slices and the batch, term by term."""
+    (name,) = step.names
+    found = False
+    for zone in step.zones:
+        source.zone, rule = zone, zone.rules[name]
+        for sign, term in terms(rule.arguments[0] if isinstance(rule, Apply) else rule):
+            text = _summed(source, term if term.shape == rule.shape else ops.broadcast_to(term, rule.shape))
+            first = f"{source.label(name)} = {'' if sign > 0 else '-'}{text}"
+            source.line(f"{source.label(name)} {'+' if sign > 0 else '-'}= {text}" if found else first)
+            found = True
+
+
+def _summed(source: Source, e: Expression) -> str:
+    """The sum of an expression over time and batch; of outer products, as one matrix product."""
+    if isinstance(e, Apply) and e.operation is ops.outer and not any(map(is_static, e.arguments)):
+        left, right = (_named(source, a) for a in e.arguments)
+        return f"flat({left}).T @ flat({right})"
+    if is_static(e):
+        return f"{source.fixed(e)} * ({source.count(source.zone.first, source.zone.last)} * B)"
+    return f"{_named(source, e)}.sum((0, 1))"
+
+
+def _named(source: Source, e: Expression) -> str:
+    """The name of an array that holds an expression."""
+    text = source.simple(e)
+    if text is None:
+        target = source.temporary(e.shape)
+        source.into(target, e)
+        text = target.name
+    return text
+
+
+_WRITERS: dict[str, Callable[[Source, Step], None]] = {"all slices": _all_slices, "scan": _scan, "total": _total}
+
+
+# ---------------------------------------------------------------------------------------------------------- kernels
+def _kernels(called: dict[str, Callable[..., Any]]) -> tuple[str, dict[str, Callable[..., Any]]]:
+    """The source of the kernels that a function calls, and of what they call in turn; others are handed over."""
+    shown: dict[str, str] = {}
+    functions: dict[str, Callable[..., Any]] = {}
+    queue = list(called.items())
+    while queue:
+        name, function = queue.pop()
+        if name in shown or name in functions:
+            continue
+        if getattr(function, "__module__", "") not in (kernels.__name__, shapes.__name__):
+            functions[name] = function
+            continue
+        shown[name] = _without_types(inspect.getsource(function))
+        names = {node.id for node in ast.walk(ast.parse(shown[name])) if isinstance(node, ast.Name)}
+        queue += [(other, f) for other in sorted(names) if inspect.isfunction(f := getattr(kernels, other, None))]
+    if "math." in "".join(shown.values()):
+        return "\nimport math\n" + "".join(f"\n\n{shown[name]}\n" for name in sorted(shown)), functions
+    return "".join(f"\n\n{shown[name]}\n" for name in sorted(shown)), functions
+
+
+def _without_types(text: str) -> str:
+    """A function's source without annotations, which would need more imports."""
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            node.returns = None
+        if isinstance(node, ast.arg):
+            node.annotation = None
+    return ast.unparse(tree)

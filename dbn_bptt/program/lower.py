@@ -1,0 +1,147 @@
+"""Equations made ready for emission: composite operations in terms of simpler ones, sums and products split.
+
+A softmax and a cross-entropy of the same logits share their exponentials once both are written out. In a scan, the
+terms of a sum and the factors of a product that do not depend on the scan are gathered, so that they can be computed
+for all slices before it.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import reduce
+from typing import Any
+
+from dbn_bptt import ops
+from dbn_bptt.expressions import Apply, Expression, Reference, apply
+from dbn_bptt.traversal import walk
+
+Signed = tuple[int, Expression]
+
+
+def lowered(root: Expression) -> Expression:
+    """The expression with composite operations written out."""
+    new: dict[Expression, Expression] = {}
+    for e in walk([root]):
+        if not isinstance(e, Apply):
+            new[e] = e
+            continue
+        arguments = tuple(new[a] for a in e.arguments)
+        rule = _LOWER.get(e.operation.name)
+        attributes = dict(e.attributes)
+        new[e] = rule(*arguments, **attributes) if rule else apply(e.operation, arguments, attributes)
+    return new[root]
+
+
+def _exponentials(o: Expression, axis: tuple[int, ...]) -> tuple[Any, Any, Any]:
+    """o less its maximum, the exponential of that, and its sum."""
+    shifted = o - ops.max(o, axis, keepdims=True)
+    e = ops.exp(shifted)
+    return shifted, e, ops.sum(e, axis, keepdims=True)
+
+
+def _softmax(o: Expression, axis: tuple[int, ...]) -> Any:
+    _, e, total = _exponentials(o, axis)
+    return e / total
+
+
+def _log_softmax(o: Expression, axis: tuple[int, ...]) -> Any:
+    shifted, _, total = _exponentials(o, axis)
+    return shifted - ops.log(total)
+
+
+def _cross_entropy(o: Expression, p: Expression) -> Any:
+    shifted, _, total = _exponentials(o, (-1,))
+    log_total = ops.reshape(ops.log(total), o.shape[:-1])
+    return log_total * ops.sum(p, -1) - ops.sum(p * shifted, -1)
+
+
+_LOWER: Mapping[str, Callable[..., Expression]] = {
+    "softmax": _softmax,
+    "log_softmax": _log_softmax,
+    "cross_entropy": _cross_entropy,
+}
+
+
+def is_static(root: Expression) -> bool:
+    """Whether an expression is the same in every slice and sequence."""
+    return not any(isinstance(e, Reference) and e.symbol.timed for e in walk([root]))
+
+
+def terms(e: Expression) -> list[Signed]:
+    """A sum as signed terms."""
+    found: list[Signed] = []
+    stack: list[Signed] = [(1, e)]
+    while stack:
+        sign, part = stack.pop()
+        name = part.operation.name if isinstance(part, Apply) else ""
+        if isinstance(part, Apply) and name in ("add", "subtract"):
+            first, second = part.arguments
+            stack += [(-sign if name == "subtract" else sign, second), (sign, first)]
+        elif isinstance(part, Apply) and name == "negative":
+            stack.append((-sign, part.arguments[0]))
+        else:
+            found.append((sign, part))
+    return found
+
+
+def summed(found: list[Signed]) -> Any:
+    """A sum from signed terms; those to be added come first."""
+    found = sorted(found, key=lambda term: -term[0])
+    first = found[0][1] if found[0][0] > 0 else -found[0][1]
+    return reduce(lambda total, term: total + term[1] if term[0] > 0 else total - term[1], found[1:], first)
+
+
+def factors(e: Expression) -> list[Expression]:
+    """A product as factors."""
+    found: list[Expression] = []
+    stack = [e]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, Apply) and part.operation is ops.multiply:
+            stack += reversed(part.arguments)
+        else:
+            found.append(part)
+    return found
+
+
+def product(found: list[Expression]) -> Any:
+    """A product from factors."""
+    return reduce(lambda total, factor: total * factor, found)
+
+
+def split(root: Expression, inside: set[str], hoist: Callable[[Expression], Expression]) -> Expression:
+    """The expression with every part that does not depend on the variables `inside` replaced by hoist(part)."""
+    depends = set(_dependent(root, inside))
+    new: dict[Expression, Expression] = {}
+
+    def parted(e: Expression) -> Expression:
+        if e not in new:
+            new[e] = _parted(e)
+        return new[e]
+
+    def _parted(e: Expression) -> Expression:
+        if e not in depends:
+            return e if isinstance(e, Reference) or is_static(e) else hoist(e)
+        if not isinstance(e, Apply):
+            return e
+        if e.operation.name in ("add", "subtract", "negative"):
+            found = terms(e)
+            own = [(sign, parted(t)) for sign, t in found if t in depends]
+            other = [(sign, t) for sign, t in found if t not in depends]
+            return summed([*own, (1, parted(summed(other)))]) if other else summed(own)
+        if e.operation is ops.multiply:
+            mine = [parted(f) for f in factors(e) if f in depends]
+            others = [f for f in factors(e) if f not in depends]
+            return product([*mine, parted(product(others))]) if others else product(mine)
+        return apply(e.operation, tuple(parted(a) for a in e.arguments), dict(e.attributes))
+
+    return parted(root)
+
+
+def _dependent(root: Expression, inside: set[str]) -> list[Expression]:
+    """The parts of an expression that depend on some variables."""
+    found: dict[Expression, None] = {}
+    for e in walk([root]):
+        if (isinstance(e, Reference) and e.name in inside) or (
+            isinstance(e, Apply) and any(a in found for a in e.arguments)
+        ):
+            found[e] = None
+    return list(found)

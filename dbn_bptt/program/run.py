@@ -1,0 +1,288 @@
+"""Compiled templates: loss, gradients and values as NumPy runs them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from dbn_bptt.adjoint import adjoint
+from dbn_bptt.data import Arrays, Given, initial_slices
+from dbn_bptt.errors import DataError, TemplateError
+from dbn_bptt.kernels import Array
+from dbn_bptt.messages import checked, gathered
+from dbn_bptt.program.emit import emit
+from dbn_bptt.program.schedule import Goal, Schedule, schedule, shortest_general
+from dbn_bptt.ragged import is_ragged, ragged
+from dbn_bptt.template import SliceTemplate
+
+WRT = ("params", "inputs", "initial")
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """One emitted function, with the schedule that it was read off and its source."""
+
+    schedule: Schedule
+    source: str
+    run: Callable[..., dict[str, Array]] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Program:
+    """A template's loss, gradients and values as NumPy programs, made when they are first asked for.
+
+    Attributes
+    ----------
+    template : the template
+    backward : its adjoint; None if it has no loss
+    least : the number of slices from which one program serves all sequences; shorter ones have programs of their own
+    """
+
+    template: SliceTemplate
+    backward: SliceTemplate | None = field(repr=False)
+    least: int
+    _made: dict[Any, Compiled] = field(default_factory=dict, repr=False, compare=False)
+    _for_lengths: list["Program"] = field(default_factory=list, repr=False, compare=False)
+
+    @property
+    def schedule(self) -> Schedule:
+        """The steps of `value_and_grad`, for long sequences."""
+        return self._gradient_program(("params",), None).schedule
+
+    @property
+    def source(self) -> str:
+        """The source of `value_and_grad`, for long sequences."""
+        return self._gradient_program(("params",), None).source
+
+    def value_and_grad(
+        self, parameters: Arrays, data: Arrays | None = None, *, initial: Arrays | None = None, lengths: Any = None,
+        T: int | None = None, wrt: Sequence[str] = ("params",),
+    ) -> tuple[float, dict[str, Array]]:  # fmt: skip
+        """Loss and gradients, as `bptt` gives them.
+
+        Parameters
+        ----------
+        parameters, data, initial, lengths, T
+            As in `bptt`.
+        wrt : any of "params", "inputs", "initial"
+            With respect to what. The gradient of the initial state of h is called "initial h".
+
+        Examples
+        --------
+        >>> import numpy as np, dbn_bptt as db
+        >>> rnn = db.cells.elman(n_inputs=3, n_hidden=4, n_outputs=2)
+        >>> data = {"x": np.ones((5, 3)), "y": np.array([0, 1, 0, 1, 1])}
+        >>> loss, gradients = db.compile(rnn).value_and_grad(rnn.initial_parameters(seed=0), data)
+        >>> np.allclose(gradients["W"], db.bptt(rnn, rnn.initial_parameters(seed=0), data).gradients["W"])
+        True
+        """
+        _check_wrt(wrt)
+        if lengths is not None and not is_ragged(self.template):
+            run = self._ragged().value_and_grad
+            return run(parameters, data, initial=initial, lengths=lengths, T=T, wrt=wrt)
+        return self.on(checked(self.template, parameters, data, initial, lengths, T), wrt)
+
+    def on(self, found: Given, wrt: Sequence[str] = ("params",)) -> tuple[float, dict[str, Array]]:
+        """`value_and_grad` on checked input."""
+        compiled = self._gradient_program(tuple(wrt), self._exact(found.T))
+        out = compiled.run(*self._arguments(found))
+        loss = float(sum(out[name] for name in self.template.losses))
+        if np.isnan(loss):
+            raise DataError("the loss is NaN; bptt(template, ...) on the same input names the first node that is")
+        return loss, self._gradients(out, compiled.schedule, found, wrt)
+
+    def loss(
+        self, parameters: Arrays, data: Arrays | None = None, *, initial: Arrays | None = None, lengths: Any = None,
+        T: int | None = None,
+    ) -> float:  # fmt: skip
+        """The loss alone.
+
+        Examples
+        --------
+        >>> import dbn_bptt as db
+        >>> t = db.SliceTemplate("decay")
+        >>> w, h = t.parameter("w", ()), t.variable("h", ())
+        >>> t.define(h, w * h.prev)
+        >>> t.loss("L", h, at="last")
+        >>> round(db.compile(t).loss({"w": 0.2}, T=3, initial={"h": 0.9}), 6)
+        0.0072
+        """
+        if lengths is not None and not is_ragged(self.template):
+            return self._ragged().loss(parameters, data, initial=initial, lengths=lengths, T=T)
+        return self.loss_on(checked(self.template, parameters, data, initial, lengths, T))
+
+    def loss_on(self, found: Given) -> float:
+        """`loss` on checked input."""
+        names = self.template.losses
+        out = self._program(self.template, tuple(names), self._exact(found.T)).run(*self._arguments(found))
+        return float(sum(out[name] for name in names))
+
+    def values(
+        self, parameters: Arrays, data: Arrays | None = None, *, initial: Arrays | None = None, lengths: Any = None,
+        T: int | None = None,
+    ) -> dict[str, Array]:  # fmt: skip
+        """All variables in all slices, (T, ...) or (T, B, ...), and the totals.
+
+        Examples
+        --------
+        >>> import numpy as np, dbn_bptt as db
+        >>> rnn = db.cells.elman(n_inputs=3, n_hidden=4, n_outputs=2)
+        >>> values = db.compile(rnn).values(rnn.initial_parameters(0), {"x": np.ones((5, 3)), "y": np.zeros(5, int)})
+        >>> values["h"].shape, sorted(values)
+        ((5, 4), ['L', 'a', 'h', 'o', 'yhat'])
+        """
+        if lengths is not None and not is_ragged(self.template):
+            found = self._ragged().values(parameters, data, initial=initial, lengths=lengths, T=T)
+            return {name: found[name] for name in self.template.definitions}
+        given = checked(self.template, parameters, data, initial, lengths, T)
+        variables = self.template.names("variable")
+        goals: tuple[Goal, ...] = (*self.template.names("total"), *((name, "slices") for name in variables))
+        compiled = self._program(self.template, goals, self._exact(given.T))
+        out = compiled.run(*self._arguments(given))
+        lows = {name: compiled.schedule.spans[name][0] for name in variables}
+        return {
+            name: self._unbatched(array[-lows[name] :][: given.T], given) if name in lows else array
+            for name, array in out.items()
+        }
+
+    def flat(
+        self, data: Arrays | None = None, *, initial: Arrays | None = None, lengths: Any = None, T: int | None = None,
+        parameters: Arrays | None = None,
+    ) -> tuple[Callable[[Array], tuple[float, Array]], Array]:  # fmt: skip
+        """Loss and gradient as a function of one vector, for `scipy.optimize.minimize(fun, x0, jac=True)`.
+
+        Returns
+        -------
+        fun : function from a vector of all parameters to loss and gradient
+        x0 : the vector of `parameters`, or of `initial_parameters(seed=0)`
+
+        Examples
+        --------
+        >>> import numpy as np, dbn_bptt as db
+        >>> rnn = db.cells.elman(n_inputs=1, n_hidden=2, n_outputs=2)
+        >>> fun, x0 = db.compile(rnn).flat({"x": np.ones((4, 1)), "y": np.array([0, 1, 0, 1])})
+        >>> loss, gradient = fun(x0)
+        >>> x0.shape, gradient.shape
+        ((14,), (14,))
+        """
+        start = self.template.initial_parameters(0) if parameters is None else parameters
+        arrays = {name: np.asarray(value) for name, value in start.items()}
+        ends = np.cumsum([a.size for a in arrays.values()])
+
+        def unflat(vector: Array) -> dict[str, Array]:
+            parts = np.split(np.asarray(vector), ends[:-1])
+            return {name: part.reshape(a.shape) for part, (name, a) in zip(parts, arrays.items(), strict=True)}
+
+        def fun(vector: Array) -> tuple[float, Array]:
+            loss, gradients = self.value_and_grad(unflat(vector), data, initial=initial, lengths=lengths, T=T)
+            return loss, np.concatenate([np.ravel(gradients[name]) for name in arrays])
+
+        return fun, np.concatenate([a.ravel() for a in arrays.values()])
+
+    # --------------------------------------------------------------------------------------------------- programs
+    def _ragged(self) -> "Program":
+        """The program of the ragged template."""
+        if not self._for_lengths:
+            self._for_lengths.append(compile(ragged(self.template)))
+        return self._for_lengths[0]
+
+    def _exact(self, T: int) -> int | None:
+        """T where a sequence is so short that it needs a program of its own; None for the general one."""
+        return T if shortest_general(self.backward or self.template) > T else None
+
+    def _program(self, template: SliceTemplate, goals: tuple[Goal, ...], T: int | None) -> Compiled:
+        key = (template is self.backward, goals, T)
+        if key not in self._made:
+            plan = schedule(template, goals, T)
+            source, functions = emit(
+                plan, list(dict.fromkeys(goal if isinstance(goal, str) else goal[0] for goal in goals))
+            )
+            namespace: dict[str, Any] = dict(functions)
+            exec(source, namespace)
+            self._made[key] = Compiled(plan, source, namespace["run"])
+        return self._made[key]
+
+    def _gradient_program(self, wrt: tuple[str, ...], T: int | None) -> Compiled:
+        if self.backward is None:
+            raise TemplateError(f"template {self.template.name!r} has no loss to differentiate; add .loss(...)")
+        goals: list[Goal] = list(self.template.losses)
+        if "params" in wrt:
+            goals += [name + "_bar" for name in self.template.names("parameter")]
+        if "inputs" in wrt:
+            goals += [(name + "_bar", "slices") for name in self._inputs()]
+        if "initial" in wrt:
+            goals += [(name + "_bar", "initial") for name in self._states()]
+        return self._program(self.backward, tuple(goals), T)
+
+    def _inputs(self) -> list[str]:
+        symbols = self.backward.symbols if self.backward else {}
+        return [name for name in self.template.names("input") if name + "_bar" in symbols]
+
+    def _states(self) -> list[str]:
+        symbols = self.backward.symbols if self.backward else {}
+        return [name for name in self.template.initial_shapes() if name + "_bar" in symbols]
+
+    # ------------------------------------------------------------------------------------------------------ arrays
+    def _arguments(self, found: Given) -> tuple[Any, ...]:
+        """What an emitted function takes: arrays with a batch axis, initial slices beside the others."""
+        B = found.batch[0] if found.batch else 1
+        data = {name: a if found.batch else a[:, None] for name, a in found.data.items()}
+        initial = {}
+        for name, a in found.initial.items():
+            core = self.template.symbols[name].shape
+            rows = a if found.batch and a.ndim == 2 + len(core) else a[:, None]
+            initial[name] = np.broadcast_to(rows, (len(a), B, *core))
+        for name, (before, _) in self.template.reaches().items():
+            if name in data and name in initial:
+                rows = initial[name]
+                data[name] = np.concatenate([rows[:before], data[name], rows[before:]])
+        return found.parameters, data, initial, found.T, B, found.dtype
+
+    def _unbatched(self, array: Array, found: Given) -> Array:
+        return array if found.batch else array[:, 0]
+
+    def _gradients(self, out: dict[str, Array], plan: Schedule, found: Given, wrt: Sequence[str]) -> dict[str, Array]:
+        """The results under the names of what they are the gradients of."""
+        gradients: dict[str, Array] = {}
+        if "params" in wrt:
+            gradients |= {name: np.asarray(out[name + "_bar"]) for name in self.template.names("parameter")}
+        if "inputs" in wrt:
+            for name in self.template.names("input"):
+                found_here = name in self._inputs()
+                zeros = np.zeros_like(found.data[name])
+                gradients[name] = self._slices(out, plan, name, range(found.T), found) if found_here else zeros
+        if "initial" in wrt:
+            for name in found.initial:
+                if self.template.symbols[name].kind != "target":
+                    slices = initial_slices(self.template, name, self.template.reaches()[name], found.T)
+                    zeros = np.zeros((len(slices), *found.batch, *self.template.symbols[name].shape), found.dtype)
+                    rows = self._slices(out, plan, name, slices, found) if name in self._states() else zeros
+                    gradients[f"initial {name}"] = gathered(list(rows), self.template, name, found)
+        return gradients
+
+    def _slices(self, out: dict[str, Array], plan: Schedule, name: str, slices: Sequence[int], found: Given) -> Array:
+        """The rows of an adjoint series for some slices."""
+        low = plan.spans[name + "_bar"][0]
+        return self._unbatched(out[name + "_bar"][[t - low for t in slices]], found)
+
+
+def _check_wrt(wrt: Sequence[str]) -> None:
+    if isinstance(wrt, str) or not set(wrt) <= set(WRT) or not wrt:
+        raise DataError(f"wrt={wrt!r}; give a tuple of any of {', '.join(map(repr, WRT))}")
+
+
+def compile(template: SliceTemplate) -> Program:
+    """Make the fast program of a template.
+
+    Examples
+    --------
+    >>> import dbn_bptt as db
+    >>> program = db.compile(db.cells.elman(n_inputs=3, n_hidden=4, n_outputs=2))
+    >>> print(str(program.schedule).splitlines()[1])
+    slice by slice, forwards: h (interface to the next slice)
+    """
+    template.check()
+    kept = template.copy()
+    backward = adjoint(kept) if kept.losses else None
+    return Program(kept, backward, shortest_general(backward or kept))

@@ -1,0 +1,181 @@
+"""The schedule: what must run slice by slice, and what can be computed for all slices at once.
+
+Drop time from the unrolled graph: its strongly connected components are the recurrences. A component with a cycle is a
+scan over t, forwards or backwards as its lags say; anything else is one operation on arrays with the axis T in front.
+Nothing about backward passes needs to be known: the adjoint template's chains are recurrences like any others.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import networkx as nx
+
+from dbn_bptt.expressions import Expression, Reference, Symbol
+from dbn_bptt.program.hoist import Hoist
+from dbn_bptt.program.lower import lowered
+from dbn_bptt.program.steps import Step, Zone
+from dbn_bptt.template import SliceTemplate
+from dbn_bptt.traversal import frames, transformed, uses
+from dbn_bptt.unroll import Node, unroll
+
+Goal = str | tuple[str, Literal["slices", "initial"]]  # a total; a variable in its slices, or in its initial ones
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The steps of a program in the order in which they run.
+
+    Slices are those of a sequence of T = `slices`; unless `exact`, a slice in the upper half stands for one that many
+    before the end, for every T from `slices` / 2 on.
+    """
+
+    template: SliceTemplate
+    slices: int
+    exact: bool
+    steps: tuple[Step, ...]
+    symbols: Mapping[str, Symbol] = field(repr=False)
+    spans: Mapping[str, tuple[int, int]] = field(repr=False)
+    reaches: Mapping[str, tuple[int, int]] = field(repr=False)
+    learned: frozenset[str] = field(repr=False)
+
+    def __str__(self) -> str:
+        return "\n".join(self.describe(step) for step in self.steps)
+
+    def describe(self, step: Step) -> str:
+        """One step in words."""
+        names = ", ".join(step.names)
+        if step.kind == "scan":
+            way, other = ("forwards", "next") if step.direction > 0 else ("backwards", "previous")
+            return f"slice by slice, {way}: {names} (interface to the {other} slice)"
+        return f"{'summed over all slices' if step.kind == 'total' else 'all slices at once'}: {names}"
+
+
+def shortest_general(template: SliceTemplate) -> int:
+    """The least T for which one program serves all longer sequences: borders on either side do not meet."""
+    delays = [abs(delay) for d in template.definitions.values() for p in d.pieces for delay, _ in frames(p.expression)]
+    lags = [sum(reach) for reach in template.reaches().values()]
+    return 2 * (max([1, *delays, *lags]) + 2)
+
+
+def schedule(template: SliceTemplate, wanted: Iterable[Goal], T: int | None = None) -> Schedule:
+    """Order the work for some totals and variables.
+
+    Parameters
+    ----------
+    template : SliceTemplate
+    wanted : totals by name; ("h", "slices") for a variable in all its slices, ("h", "initial") in its initial ones
+    T : int, optional
+        The number of slices; without it the schedule serves all from `shortest_general` on.
+    """
+    slices = T or 2 * shortest_general(template)
+    graph = unroll(template, slices)
+    goals = [node for goal in wanted for node in _goal_nodes(graph, goal)]
+    live = set(goals).union(*(nx.ancestors(graph, goal) for goal in goals))
+    work = graph.subgraph(live)
+    spans = _spans(graph)
+    steps = [_step(work, names, lags, set(goals)) for names, lags in _components(work)]
+    hoist = Hoist(dict(template.symbols), spans)
+    tasks = hoist.all_of([step for step in steps if step is not None])
+    learned = frozenset(template.initial_pieces())
+    return Schedule(
+        template, slices, T is not None, tuple(_ordered(tasks)), hoist.symbols, hoist.spans, template.reaches(), learned
+    )
+
+
+def _goal_nodes(graph: nx.MultiDiGraph, goal: Goal) -> list[Node]:
+    if isinstance(goal, str):
+        return [goal]
+    name, which = goal
+    T = graph.graph["T"]
+    nodes = [v for v in graph if isinstance(v, tuple) and v[0] == name]
+    return [v for v in nodes if (0 <= v[1] < T) == (which == "slices")]
+
+
+def _spans(graph: nx.MultiDiGraph) -> dict[str, tuple[int, int]]:
+    """The first and the last slice in which each name has a node."""
+    spans: dict[str, tuple[int, int]] = {}
+    for node in graph:
+        if isinstance(node, tuple):
+            low, high = spans.get(node[0], (node[1], node[1]))
+            spans[node[0]] = min(low, node[1]), max(high, node[1])
+    return spans
+
+
+def _components(work: nx.MultiDiGraph) -> list[tuple[list[str], set[int]]]:
+    """The strongly connected components of the graph without time, in topological order, with the lags inside."""
+    rolled = nx.MultiDiGraph()
+    for _, attributes in work.nodes(data=True):
+        if attributes["t"] is not None:
+            rolled.add_node(attributes["name"])
+    for u, v, lag in work.edges(data="lag"):
+        if isinstance(u, tuple) and isinstance(v, tuple):
+            rolled.add_edge(u[0], v[0], lag=lag)
+    condensed = nx.condensation(nx.DiGraph(rolled))
+    found = []
+    for c in nx.topological_sort(condensed):
+        members = condensed.nodes[c]["members"]
+        lags = {lag for u, v, lag in rolled.subgraph(members).edges(data="lag") if lag}
+        found.append((sorted(members, key=list(rolled).index), lags))
+    return found
+
+
+def _step(work: nx.MultiDiGraph, names: list[str], lags: set[int], goals: set[Node]) -> Step | None:
+    """One component as a step; None for given data."""
+    zones: list[Zone] = []
+    for t in sorted({v[1] for v in work if isinstance(v, tuple) and v[0] in names}):
+        rules = {n: r for n in names if (n, t) in work and (r := work.nodes[n, t]["rule"]) is not None}
+        if zones and zones[-1].last == t - 1 and zones[-1].rules == rules:
+            zones[-1] = Zone(zones[-1].first, t, rules)
+        elif rules:
+            zones.append(Zone(t, t, rules))
+    if not zones:  # data; or a variable of which only the initial state is asked for
+        is_state = work.graph["template"].symbols[names[0]].kind == "variable"
+        return Step("all slices", tuple(names), ()) if is_state else None
+    zones = [Zone(z.first, z.last, {n: lowered(r) for n, r in z.rules.items()}) for z in zones]
+    passing = [n for n in names if lags and _passes(work, n, names, goals)]
+    if any(work.nodes[v]["kind"] == "term" for v in work if isinstance(v, tuple) and v[0] == names[0]):
+        return Step("total", tuple(names), tuple(zones))
+    if not lags:
+        return Step("all slices", tuple(names), tuple(zones))
+    direction = 1 if max(lags) > 0 else -1
+    kept = tuple(name for name in names if name not in passing)
+    zones = [Zone(z.first, z.last, _inlined(z.rules, passing)) for z in zones]
+    return Step("scan", kept, tuple(zones[::direction]), direction)
+
+
+def _passes(work: nx.MultiDiGraph, name: str, names: list[str], goals: set[Node]) -> bool:
+    """Whether a variable of a scan is used just once, in its own slice of the scan: then it needs no array."""
+    nodes = [v for v in work if isinstance(v, tuple) and v[0] == name]
+    return not goals & set(nodes) and all(
+        work.out_degree(v) == 1 and all(w[0] in names and w[1] == v[1] for w in work.successors(v)) for v in nodes
+    )
+
+
+def _inlined(rules: Mapping[str, Expression], passing: list[str]) -> dict[str, Expression]:
+    """The rules with variables written into the ones that use them."""
+    left = dict(rules)
+    for _ in passing:
+        for name in [n for n in passing if n in left]:
+            uses_other = any(leaf.name in passing and leaf.name in left for _, _, leaf in uses(left[name]))
+            if not uses_other:
+                rule = left.pop(name)
+                left = {n: _with_leaf(r, name, rule) for n, r in left.items()}
+    return left
+
+
+def _with_leaf(rule: Expression, name: str, value: Expression) -> Expression:
+    """A rule with the variable of its own slice replaced by its right-hand side."""
+    return transformed(rule, lambda e: value if isinstance(e, Reference) and e.name == name and e.delay == 0 else e)
+
+
+def _ordered(steps: list[Step]) -> list[Step]:
+    """The steps in an order in which each finds what it needs."""
+    maker = {name: k for k, step in enumerate(steps) for name in step.names}
+    needs = nx.DiGraph()
+    needs.add_nodes_from(range(len(steps)))
+    for k, step in enumerate(steps):
+        for zone in step.zones:
+            for rule in zone.rules.values():
+                needs.add_edges_from((maker[leaf.name], k) for _, _, leaf in uses(rule) if maker.get(leaf.name, k) != k)
+    return [steps[k] for k in nx.lexicographical_topological_sort(needs)]

@@ -1,0 +1,225 @@
+"""Expressions as lines of NumPy.
+
+An expression is written along its *spine*: the part that is computed straight into the array of the result; other parts
+are put into temporary arrays first. For all slices at once the first operation of a spine makes the array. In a scan
+every array is there before, and each operation writes into it.
+"""
+
+import keyword
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from dbn_bptt import kernels
+from dbn_bptt.expressions import Apply, Constant, Expression, Reference
+from dbn_bptt.program.lower import is_static
+from dbn_bptt.program.schedule import Schedule
+from dbn_bptt.program.steps import Zone
+from dbn_bptt.shapes import Shape
+
+UFUNCS = {
+    "add": "np.add", "subtract": "np.subtract", "multiply": "np.multiply", "divide": "np.divide",
+    "negative": "np.negative", "square": "np.square", "exp": "np.exp", "log": "np.log", "sqrt": "np.sqrt",
+    "tanh": "np.tanh", "sigmoid": "expit",
+}  # fmt: skip
+INFIX = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
+RESERVED = {"T", "B", "np", "math", "dtype", "parameters", "data", "initial", "run", "times", "flat", "expit"} | {
+    name for name, value in vars(kernels).items() if callable(value)
+}
+VIEWS = {"reshape", "broadcast", "transpose", "index"}  # their results lie in the arrays of others
+
+
+@dataclass
+class Target:
+    """Where a result goes: an array that is there already, or a name that the first operation makes."""
+
+    name: str
+    there: bool
+
+
+@dataclass
+class Source:
+    """The lines of a function under construction, and the place where it is being written."""
+
+    schedule: Schedule
+    zone: Zone  # the slices that the present lines are about
+    lines: list[str] = field(default_factory=list)
+    setup: list[str] = field(default_factory=list)  # before everything: what depends on parameters alone
+    buffers: list[str] = field(default_factory=list)  # before the present scan: its temporary arrays
+    kernels: dict[str, Callable[..., Any]] = field(default_factory=dict)
+    indent: str = "    "
+    views: dict[tuple[str, int], str] | None = None  # in a scan: the names of the rows of this slice
+    repeated: set[Expression] = field(default_factory=set)  # in a scan: what several operations use,
+    written: dict[Expression, str] = field(default_factory=dict)  # and where it is once it is computed
+    free: dict[Shape, list[str]] = field(default_factory=dict)  # in a scan: temporary arrays not in use
+    static: dict[Expression, str] = field(default_factory=dict)
+    made: int = 0
+
+    def label(self, name: str) -> str:
+        """A symbol's name in the source: its own, unless that means something else there."""
+        taken = name in RESERVED or keyword.iskeyword(name) or re.fullmatch(r"(part|fixed)_\d+", name)
+        return self.unused(f"{name}_") if taken else name
+
+    def unused(self, name: str) -> str:
+        """The name, longer by underscores if a symbol has it."""
+        while name in self.schedule.symbols:
+            name += "_"
+        return name
+
+    def line(self, text: str) -> None:
+        """Add a line at the present indentation."""
+        self.lines.append(self.indent + text)
+
+    # -------------------------------------------------------------------------------------------------------- rows
+    def row(self, name: str, t: int) -> str:
+        """The row of a slice in the array of a series: a number, or one that depends on T."""
+        T, low = self.schedule.slices, self.schedule.spans[name][0]
+        if self.schedule.exact or self._late(t) == self._late(low):
+            return str(t - low)
+        k = t - T - low
+        return f"T{k:+d}" if k else "T"
+
+    def rows(self, name: str, first: int, last: int) -> str:
+        """The rows of a series for some slices."""
+        low, high = self.schedule.spans[name]
+        start = "" if first == low else self.row(name, first)
+        stop = "" if last == high else self.row(name, last + 1)
+        return f"{self.label(name)}[{start}:{stop}]" if start or stop else self.label(name)
+
+    def count(self, first: int, last: int) -> str:
+        """How many slices there are from the first to the last."""
+        n = last + 1 - first
+        if self.schedule.exact or self._late(first) == self._late(last + 1):
+            return str(n)
+        k = n - self.schedule.slices
+        return f"(T{k:+d})" if k else "T"
+
+    def _late(self, t: int) -> bool:
+        """Whether a slice stands for one near the end."""
+        return t >= self.schedule.slices // 2
+
+    def view(self, leaf: Reference) -> str:
+        """The array that a reference stands for in the present slices."""
+        if not leaf.symbol.timed:
+            return self.label(leaf.name)
+        if self.views is not None:
+            return self.views[leaf.name, leaf.delay]
+        return self.rows(leaf.name, self.zone.first - leaf.delay, self.zone.last - leaf.delay)
+
+    # ------------------------------------------------------------------------------------------------- expressions
+    def fixed(self, e: Expression) -> str:
+        """An expression of parameters and numbers alone, computed once at the top."""
+        if isinstance(e, Reference):
+            return self.label(e.name)
+        if isinstance(e, Constant) and not e.shape:
+            return repr(float(e.array))
+        if e not in self.static:
+            if isinstance(e, Apply) and e.operation.name == "transpose" and e.ndim == 2:
+                self.static[e] = f"{self.fixed(e.arguments[0])}.T"
+                return self.static[e]
+            self.static[e] = f"fixed_{len(self.static) + 1}"
+            name = self.static[e]
+            made = (
+                self.call(e, [self.fixed(a) for a in e.arguments], None)
+                if isinstance(e, Apply)
+                else f"np.array({e.array.tolist() if isinstance(e, Constant) else e!r}, dtype)"
+            )
+            self.setup.append(f"    {name} = {made}")
+        return self.static[e]
+
+    def simple(self, e: Expression) -> str | None:
+        """The text of an expression that needs no work here, or None."""
+        if is_static(e):
+            return self.fixed(e)
+        if isinstance(e, Reference):
+            return self.view(e)
+        if e in self.repeated:
+            self.repeated.discard(e)
+            place = self.temporary(e.shape)
+            self.into(place, e)
+            self.written[e] = place.name
+        return self.written.get(e)
+
+    def into(self, target: Target, e: Expression) -> None:
+        """Write the lines that compute an expression into a target."""
+        text = self.simple(e)
+        if text is not None:
+            self.line(f"{target.name}[...] = {text}")
+            return
+        assert isinstance(e, Apply), "references and constants need no work"
+        spine = self._spine(e)
+        arguments: list[str | None] = []
+        taken: list[tuple[Shape, str]] = []
+        for argument in e.arguments:
+            text = self.simple(argument)
+            if text is None and argument is not spine:
+                temporary = self.temporary(argument.shape)
+                taken.append((argument.shape, temporary.name))
+                self.into(temporary, argument)
+                text = temporary.name
+            arguments.append(text)
+        if spine is not None:
+            self.into(target, spine)
+            target.there = True
+        filled = [target.name if text is None else text for text in arguments]
+        if target.there and self._writes_in_place(e):
+            self.line(self.call(e, filled, target.name))
+        else:
+            self.line(f"{target.name}{'[...]' if target.there else ''} = {self.call(e, filled, None)}")
+            target.there = True
+        if self.views is not None:
+            for shape, name in taken:
+                self.free.setdefault(shape, []).append(name)
+
+    def _spine(self, e: Apply) -> Expression | None:
+        """The argument to be computed straight into the array of the result."""
+        for argument in e.arguments if e.operation.name in UFUNCS else ():
+            is_view = isinstance(argument, Apply) and argument.operation.name in VIEWS
+            fits = argument.shape == e.shape and not is_view and sum(a is argument for a in e.arguments) == 1
+            if fits and self.simple(argument) is None:
+                return argument
+        return None
+
+    def temporary(self, shape: Shape) -> Target:
+        """A scratch array; in a scan it is allocated once, before it, and used again."""
+        if self.views is not None and self.free.get(shape):
+            return Target(self.free[shape].pop(), True)
+        self.made += 1
+        name = f"part_{self.made}"
+        if self.views is None:
+            return Target(name, False)
+        sizes = ", ".join(["B", *map(str, shape)]) + ("" if shape else ",")
+        self.buffers.append(f"    {name} = np.empty(({sizes}), dtype)")
+        return Target(name, True)
+
+    # ------------------------------------------------------------------------------------------------- operations
+    def call(self, e: Apply, arguments: list[str], out: str | None) -> str:
+        """An operation as a NumPy call; into `out` where it can write there."""
+        name, attributes = e.operation.name, dict(e.attributes)
+        into = f", out={out}" if out else ""
+        if name in INFIX and out is None:
+            return f" {INFIX[name]} ".join(arguments)
+        if name in UFUNCS:
+            return f"{UFUNCS[name]}({', '.join(arguments)}{into})"
+        if self._is_linear_map(e):
+            matrix, vectors = arguments
+            turned = matrix.removesuffix(".T") if matrix.endswith(".T") else f"{matrix}.T"
+            return f"times({vectors}, {turned})" if self.views is None else f"np.dot({vectors}, {turned}{into})"
+        if name == "power":
+            return f"{arguments[0]} ** {attributes['exponent']!r}"
+        kernel = e.operation.forward
+        if getattr(kernel, "__module__", "") == "numpy.linalg":
+            return f"np.linalg.{kernel.__name__}({', '.join(arguments)})"
+        ours = getattr(kernel, "__module__", "") == kernels.__name__
+        title = kernel.__name__ if ours else self.unused(f"operation_{re.sub(r'[^A-Za-z0-9_]', '_', name)}")
+        self.kernels[title] = kernel
+        return f"{title}({', '.join([*arguments, *(f'{key}={value!r}' for key, value in attributes.items())])})"
+
+    def _is_linear_map(self, e: Apply) -> bool:
+        """Whether an operation is the product of a parameter matrix with a vector in every slice."""
+        matrix = e.operation.name == "matmul" and dict(e.attributes)["ranks"] == (2, 1)
+        return matrix and is_static(e.arguments[0]) and not is_static(e)
+
+    def _writes_in_place(self, e: Apply) -> bool:
+        return e.operation.name in UFUNCS or (self._is_linear_map(e) and self.views is not None)

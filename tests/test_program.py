@@ -1,0 +1,164 @@
+"""The compiled program: equal to the message sweep, readable, stand-alone."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import scipy.optimize
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import dbn_bptt as db
+from dbn_bptt import cells
+from dbn_bptt.program.schedule import shortest_general
+from tests.cases import CASES, Case, draw
+from tests.helpers import assert_close, gradients
+from tests.random_templates import RandomTemplate
+
+EVERYTHING = ("params", "inputs", "initial")
+
+
+def _assert_equals_sweep(drawn):
+    expected = drawn.bptt()
+    arguments = drawn.arguments()
+    program = db.compile(drawn.template)
+    loss, found = program.value_and_grad(**arguments, wrt=EVERYTHING)
+    assert_close(loss, expected.loss, 1e-12, "loss")
+    assert_close(program.loss(**arguments), expected.loss, 1e-12, "loss alone")
+    for name, g in gradients(expected).items():
+        if name not in ("valid", "ends"):
+            assert_close(found[name], g, 1e-11, name)
+    for name, array in program.values(**arguments).items():
+        if drawn.template.symbols[name].kind == "variable":
+            assert_close(array, expected.values.stack(name), 1e-12, name)
+        else:
+            assert_close(array, expected.values[name], 1e-12, name)
+
+
+@pytest.mark.parametrize("case", CASES, ids=repr)
+def test_the_program_equals_the_message_sweep(case: Case):
+    _assert_equals_sweep(draw(case))
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if not c.lengths and "countdown" not in c.name], ids=repr)
+def test_the_general_program_serves_all_longer_sequences(case: Case):
+    least = shortest_general(db.adjoint(case.make()))
+    for T in (least, least + 1, 3 * least):
+        _assert_equals_sweep(draw(Case(case.name, case.make, T=T, B=case.B)))
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10**6), T=st.integers(1, 14), batch=st.none() | st.integers(1, 3))
+def test_the_program_of_random_templates_equals_the_sweep(seed, T, batch):
+    _assert_equals_sweep(draw(Case("random", RandomTemplate(seed).make, T=T, B=batch), seed))
+
+
+def test_only_the_recurrence_is_a_scan():
+    steps = str(db.compile(cells.elman(3, 4, 2)).schedule).splitlines()
+    assert [line for line in steps if line.startswith("slice by slice")] == [
+        "slice by slice, forwards: h (interface to the next slice)",
+        "slice by slice, backwards: a_bar (interface to the previous slice)",
+    ]
+    assert "all slices at once: o" in steps
+    assert "summed over all slices: W_bar" in steps
+
+
+def test_the_scan_of_the_elman_network_is_what_an_expert_writes():
+    source = db.compile(cells.elman(3, 4, 2)).source
+    loop = "\n".join(
+        [
+            "    for h_prev, h_t, pre_h_t in zip(h[:T], h[1:], pre_h):",
+            "        np.dot(h_prev, W.T, out=h_t)",
+            "        np.add(h_t, pre_h_t, out=h_t)",
+            "        np.tanh(h_t, out=h_t)",
+        ]
+    )
+    assert loop in source
+    assert "W_bar = flat(a_bar).T @ flat(h[:T])" in source
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c.lengths is None and c.B], ids=repr)
+def test_the_source_stands_alone(case: Case, tmp_path):
+    """Pasted into an empty file, with nothing of the package in reach."""
+    drawn = draw(Case(case.name, case.make, T=12, B=case.B))
+    if case.name == "countdown":
+        pytest.skip("its logarithm does not exist for twelve slices")
+    program = db.compile(drawn.template)
+    loss, expected = program.value_and_grad(**drawn.arguments())
+    from dbn_bptt.messages import checked
+
+    found = checked(drawn.template, drawn.parameters, drawn.data, drawn.initial, None, 12)
+    parameters, data, initial, T, B, _ = program._arguments(found)
+    arrays = {f"p_{n}": a for n, a in parameters.items()} | {f"d_{n}": a for n, a in data.items()}
+    np.savez(tmp_path / "in.npz", **arrays, **{f"i_{n}": a for n, a in initial.items()})
+    main = f"""
+import sys
+assert not any(m.startswith("dbn_bptt") for m in sys.modules)
+z = np.load("in.npz")
+take = lambda head: {{k[2:]: z[k] for k in z.files if k.startswith(head)}}
+np.savez("out.npz", **run(take("p_"), take("d_"), take("i_"), {T}, {B}, np.dtype(float)))
+"""
+    (tmp_path / "alone.py").write_text(program.source + main)
+    subprocess.run([sys.executable, "-I", "alone.py"], cwd=tmp_path, check=True)
+    out = np.load(tmp_path / "out.npz")
+    for name, g in expected.items():
+        assert_close(out[name + "_bar"], g, 1e-13, name)
+    assert_close(sum(out[name] for name in drawn.template.losses), loss, 1e-13)
+
+
+def test_flat_serves_scipy():
+    rng = np.random.default_rng(0)
+    rnn = cells.elman(2, 4, 2)
+    data = {"x": rng.normal(size=(6, 8, 2)), "y": rng.integers(0, 2, (6, 8))}
+    fun, x0 = db.compile(rnn).flat(data)
+    assert scipy.optimize.check_grad(lambda v: fun(v)[0], lambda v: fun(v)[1], x0 + 0.1) < 1e-4
+    fitted = scipy.optimize.minimize(fun, x0, jac=True, method="L-BFGS-B", options={"maxiter": 60})
+    assert fitted.fun < 0.7 * fun(x0)[0]
+
+
+def test_float32_stays_float32():
+    drawn = draw(Case("lstm", lambda: cells.lstm(3, 4, 2), T=9, B=2))
+    single = {n: v.astype(np.float32) for n, v in drawn.parameters.items()}
+    data = {"x": drawn.data["x"].astype(np.float32), "y": drawn.data["y"]}
+    _, found = db.compile(drawn.template).value_and_grad(single, data)
+    assert {g.dtype for g in found.values()} == {np.dtype(np.float32)}
+
+
+def test_calls_repeat_and_change_nothing():
+    drawn = draw(Case("gru", lambda: cells.gru(3, 4, 2), T=9, B=2))
+    before = {n: np.copy(v) for n, v in (drawn.parameters | drawn.data | drawn.initial).items()}
+    program = db.compile(drawn.template)
+    _, first = program.value_and_grad(**drawn.arguments())
+    kept = {n: g.copy() for n, g in first.items()}
+    _, second = program.value_and_grad(**drawn.arguments())
+    for name, g in kept.items():
+        assert np.array_equal(first[name], g)
+        assert np.array_equal(second[name], g)
+    for name, v in (drawn.parameters | drawn.data | drawn.initial).items():
+        assert np.array_equal(v, before[name])
+
+
+BAD = [
+    ("wrt", lambda p, d: p.value_and_grad(**d, wrt="params"), "give a tuple of any of 'params', 'inputs', 'initial'"),
+    ("missing", lambda p, d: p.value_and_grad({}, {}), "parameter 'W' is missing"),
+    ("shape", lambda p, d: p.loss(d["parameters"] | {"W": np.ones(3)}, d["data"]), "parameter 'W' has shape"),
+    ("lengths", lambda p, d: p.values(d["parameters"], d["data"], lengths=[1]), "lengths must be"),
+]
+
+
+@pytest.mark.parametrize(("call", "message"), [row[1:] for row in BAD], ids=[row[0] for row in BAD])
+def test_bad_input_is_refused_as_by_the_kernel(call, message):
+    drawn = draw(Case("elman", lambda: cells.elman(3, 4, 2), T=9, B=2))
+    with pytest.raises(db.DbnBpttError, match=message):
+        call(db.compile(drawn.template), drawn.arguments())
+
+
+def test_a_template_without_a_loss_has_values_only():
+    t = db.SliceTemplate("no loss")
+    h = t.variable("h", 2)
+    t.define(h, 0.5 * h.prev)
+    program = db.compile(t)
+    assert program.values({}, T=3, initial={"h": [8.0, 4.0]})["h"].tolist() == [[4, 2], [2, 1], [1, 0.5]]
+    with pytest.raises(db.TemplateError, match="has no loss"):
+        program.value_and_grad({}, T=3)
