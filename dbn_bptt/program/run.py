@@ -11,6 +11,7 @@ from dbn_bptt.data import Arrays, Given, initial_slices
 from dbn_bptt.errors import DataError, TemplateError
 from dbn_bptt.kernels import Array
 from dbn_bptt.messages import checked, gathered
+from dbn_bptt.program.bounded import Run
 from dbn_bptt.program.emit import emit
 from dbn_bptt.program.schedule import Goal, Schedule, schedule, shortest_general
 from dbn_bptt.ragged import is_ragged, ragged
@@ -43,6 +44,7 @@ class Program:
     backward: SliceTemplate | None = field(repr=False)
     least: int
     _made: dict[Any, Compiled] = field(default_factory=dict, repr=False, compare=False)
+    _segments: dict[Any, "Program"] = field(default_factory=dict, repr=False, compare=False)
     _for_lengths: list["Program"] = field(default_factory=list, repr=False, compare=False)
 
     @property
@@ -58,6 +60,7 @@ class Program:
     def value_and_grad(
         self, parameters: Arrays, data: Arrays | None = None, *, initial: Arrays | None = None, lengths: Any = None,
         T: int | None = None, wrt: Sequence[str] = ("params",),
+        checkpoints: int | None = None, truncate: int | None = None, segment: int = 256,
     ) -> tuple[float, dict[str, Array]]:  # fmt: skip
         """Loss and gradients, as `bptt` gives them.
 
@@ -67,6 +70,12 @@ class Program:
             As in `bptt`.
         wrt : any of "params", "inputs", "initial"
             With respect to what. The gradient of the initial state of h is called "initial h".
+        checkpoints : int, optional
+            Bound the memory: store this many states, the first one counted, and run segments again on the way back.
+        truncate : int, optional
+            Cut the sequence into pieces of this many slices; the state is carried over, messages are not.
+        segment : int
+            With checkpoints: how many slices run at once; states are stored between segments.
 
         Examples
         --------
@@ -79,18 +88,59 @@ class Program:
         """
         _check_wrt(wrt)
         if lengths is not None and not is_ragged(self.template):
-            run = self._ragged().value_and_grad
-            return run(parameters, data, initial=initial, lengths=lengths, T=T, wrt=wrt)
-        return self.on(checked(self.template, parameters, data, initial, lengths, T), wrt)
+            return self._ragged().value_and_grad(
+                parameters, data, initial=initial, lengths=lengths, T=T, wrt=wrt, checkpoints=checkpoints,
+                truncate=truncate, segment=segment,
+            )  # fmt: skip
+        found = checked(self.template, parameters, data, initial, lengths, T)
+        if checkpoints is None and truncate is None:
+            return self.on(found, wrt)
+        return self._bounded(found, tuple(wrt), checkpoints, truncate, segment)
+
+    def _bounded(
+        self, found: Given, wrt: tuple[str, ...], checkpoints: int | None, truncate: int | None, segment: int
+    ) -> tuple[float, dict[str, Array]]:
+        sizes = {"checkpoints": checkpoints, "truncate": truncate, "segment": segment}
+        for name, size in sizes.items():
+            if size is not None and (not isinstance(size, int | np.integer) or size < 1):
+                raise DataError(f"{name}={size!r}; give a positive number")
+        if checkpoints is not None and truncate is not None:
+            raise DataError("give checkpoints (exact gradients) or truncate (cut messages), not both")
+        run = Run(self.template, self._segment_program, found, wrt, int(truncate or segment))
+        if truncate is not None:
+            run.truncated()
+        else:
+            run.checkpointed(int(checkpoints or 1))
+        return run.loss, run.gradients
+
+    def _segment_program(self, template: SliceTemplate) -> "Program":
+        """The program of a segment, kept for the next call."""
+        key = tuple(template.definitions.items()), tuple(template.initial)
+        if key not in self._segments:
+            self._segments[key] = compile(template)
+        return self._segments[key]
 
     def on(self, found: Given, wrt: Sequence[str] = ("params",)) -> tuple[float, dict[str, Array]]:
         """`value_and_grad` on checked input."""
+        losses, gradients = self.parts_on(found, wrt)
+        return sum(losses.values()), gradients
+
+    def parts_on(self, found: Given, wrt: Sequence[str]) -> tuple[dict[str, float], dict[str, Array]]:
+        """Each loss by name, and the gradients, on checked input."""
         compiled = self._gradient_program(tuple(wrt), self._exact(found.T))
         out = compiled.run(*self._arguments(found))
-        loss = float(sum(out[name] for name in self.template.losses))
-        if np.isnan(loss):
+        losses = {name: float(out[name]) for name in self.template.losses}
+        if np.isnan(sum(losses.values())):
             raise DataError("the loss is NaN; bptt(template, ...) on the same input names the first node that is")
-        return loss, self._gradients(out, compiled.schedule, found, wrt)
+        return losses, self._gradients(out, compiled.schedule, found, wrt)
+
+    def series(self, found: Given, names: Sequence[str]) -> dict[str, Array]:
+        """Some variables in all slices, on checked input."""
+        goals: tuple[Goal, ...] = tuple((name, "slices") for name in names)
+        compiled = self._program(self.template, goals, self._exact(found.T))
+        out = compiled.run(*self._arguments(found))
+        lows = {name: compiled.schedule.spans[name][0] for name in names}
+        return {name: self._unbatched(out[name][-lows[name] :][: found.T], found) for name in names}
 
     def loss(
         self, parameters: Arrays, data: Arrays | None = None, *, initial: Arrays | None = None, lengths: Any = None,
@@ -136,15 +186,9 @@ class Program:
             found = self._ragged().values(parameters, data, initial=initial, lengths=lengths, T=T)
             return {name: found[name] for name in self.template.definitions}
         given = checked(self.template, parameters, data, initial, lengths, T)
-        variables = self.template.names("variable")
-        goals: tuple[Goal, ...] = (*self.template.names("total"), *((name, "slices") for name in variables))
-        compiled = self._program(self.template, goals, self._exact(given.T))
-        out = compiled.run(*self._arguments(given))
-        lows = {name: compiled.schedule.spans[name][0] for name in variables}
-        return {
-            name: self._unbatched(array[-lows[name] :][: given.T], given) if name in lows else array
-            for name, array in out.items()
-        }
+        totals = self.template.names("total")
+        out = self._program(self.template, tuple(totals), self._exact(given.T)).run(*self._arguments(given))
+        return self.series(given, self.template.names("variable")) | {name: np.asarray(out[name]) for name in totals}
 
     def flat(
         self, data: Arrays | None = None, *, initial: Arrays | None = None, lengths: Any = None, T: int | None = None,

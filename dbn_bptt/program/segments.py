@@ -1,0 +1,124 @@
+"""Segments: a template run over a part of its slices, from a state to a state.
+
+A segment is a template again. It begins in the states that the slices before it left, and ends with one loss more: the
+states that it leaves, times what the slices after it say of them. So its gradient with respect to its initial states is
+what it says to the segment before, and any program can run it.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from dbn_bptt import ops
+from dbn_bptt.data import Given
+from dbn_bptt.definitions import Definition, Piece
+from dbn_bptt.errors import TemplateError
+from dbn_bptt.expressions import Reference
+from dbn_bptt.kernels import Array
+from dbn_bptt.slices import AFTER_FIRST, EVERY, FIRST, LAST, Domain
+from dbn_bptt.template import SliceTemplate
+from dbn_bptt.traversal import frames
+
+State = dict[str, Array]  # rows of the slices before a segment, (rows, [B,] *shape), by variable
+LATER = "said_later_of_"
+
+
+def segment(template: SliceTemplate, is_first: bool, is_last: bool) -> SliceTemplate:
+    """The template of a segment: without the first-slice equations, unless it is the first, and so on.
+
+    Unless it is the last, ``said_later_of_h`` is what is said of h in its last slices, as an initial state after the
+    end.
+    """
+    result = template.copy()
+    result.definitions.clear()
+    if not is_first:
+        result.initial.clear()
+    for name, d in template.definitions.items():
+        if any(frames(p.expression) for p in d.pieces):
+            raise TemplateError(f"{name} looks at another slice of an expression; for segments name it as a variable")
+        kept = [Piece(domain, p.expression) for p in d.pieces if (domain := _domain(p.domain, name, is_first, is_last))]
+        if kept:
+            result.definitions[name] = Definition(d.symbol, tuple(kept), d.loss)
+        else:
+            del result.symbols[name]
+    if not is_last:
+        for name, rows in carried(template).items():
+            later = result.input(LATER + name, template.symbols[name].shape, default=0.0)
+            ends = Domain(LAST.shifted(1 - rows).lows, LAST.highs)
+            _add_terminal_loss(result, name, Piece(ends, ops.sum(template[name] * later.lag(-rows))))
+    return result
+
+
+def _add_terminal_loss(result: SliceTemplate, name: str, piece: Piece) -> None:
+    result.total(f"terminal_{name}", 0.0)
+    symbol = result.symbols[f"terminal_{name}"]
+    result.definitions[symbol.name] = Definition(symbol, (piece,), loss=True)
+
+
+def _domain(domain: Domain, name: str, is_first: bool, is_last: bool) -> Domain | None:
+    """The slices of a segment on which a piece holds; None if on none."""
+    if domain == EVERY:
+        return EVERY
+    if domain in (FIRST, AFTER_FIRST):
+        return domain if is_first else None if domain == FIRST else EVERY
+    if domain == LAST:
+        return LAST if is_last else None
+    raise TemplateError(f"{name} has an equation for {domain}; segments know those of the first and the last slice")
+
+
+def carried(template: SliceTemplate) -> dict[str, int]:
+    """How many slices of each variable a segment needs of those before it."""
+    inner = segment_without_end(template)
+    for name, (_, after) in inner.reaches().items():
+        if after:
+            raise TemplateError(f"{name} is used in slices to come; only forward chains can be cut into segments")
+    for name, (before, _) in inner.reaches().items():
+        if before > 1 and _is_variable(template, name):
+            raise TemplateError(f"{name} is used {before} slices back; segments carry the state of one slice")
+    return {name: before for name, (before, _) in inner.reaches().items() if before and _is_variable(template, name)}
+
+
+def segment_without_end(template: SliceTemplate) -> SliceTemplate:
+    """A segment in the middle, without what is said of it later."""
+    return segment(template, is_first=False, is_last=True)
+
+
+def _is_variable(template: SliceTemplate, name: str) -> bool:
+    return template.symbols[name].kind == "variable"
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Input cut for segments: what one of them is given."""
+
+    template: SliceTemplate
+    found: Given
+
+    def given(self, program_template: SliceTemplate, a: int, b: int, state: State, later: State) -> Given:
+        """What the segment of slices a to b - 1 is given: its data, the states before it, and what is said later."""
+        data = {name: series[a:b] for name, series in self.found.data.items()}
+        initial: State = {}
+        for name, (before, after) in program_template.reaches().items():
+            if after:
+                initial[name] = later[name.removeprefix(LATER)]
+                zeros = np.zeros((), self.found.dtype)
+                data[name] = np.broadcast_to(zeros, (b - a, *self.found.batch, *program_template.symbols[name].shape))
+            elif before and not isinstance(program_template.initial.get(name), Reference):
+                initial[name] = state[name] if name in state else self._data_before(name, a, before)
+        shapes = {n: (r.shape if len(r) > 1 else r.shape[1:]) for n, r in initial.items()}
+        return replace(self.found, T=b - a, data=data, initial=initial, initial_shapes=shapes)
+
+    def _data_before(self, name: str, a: int, rows: int) -> Array:
+        """The rows of a lagged input just before slice a; or the given initial state of any name before slice 0."""
+        core = self.template.symbols[name].shape
+        start = np.broadcast_to(
+            _with_batch(self.found.initial[name], self.found, len(core)), (rows, *self.found.batch, *core)
+        )
+        if a == 0:
+            return start
+        return np.concatenate([start, self.found.data[name][max(0, a - rows) : a]])[-rows:]
+
+
+def _with_batch(rows: Array, found: Given, core: int) -> Array:
+    """Rows (n, *shape) of a batch with an axis for it."""
+    return rows[:, None] if found.batch and rows.ndim == 1 + core else rows

@@ -1,0 +1,126 @@
+"""Segments, checkpoints and truncation: the same gradients in bounded memory, and as few repetitions as can be."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+import dbn_bptt as db
+from dbn_bptt import cells
+from dbn_bptt.messages import checked
+from dbn_bptt.program.bounded import Run, advances, best_split
+from tests.cases import CASES, Case, draw
+from tests.helpers import assert_close
+
+EVERYTHING = ("params", "inputs", "initial")
+CUT = [
+    "elman", "elman without given initial state", "elman in a batch", "elman, ragged", "elman, loss at the last slice",
+    "elman, loss at the last slice, ragged", "jordan", "jordan with teacher forcing", "lstm", "lstm, ragged", "gru",
+    "stack", "first slice", "alpha recursion", "several losses", "several losses, ragged", "defaults", "matrices",
+    "pre-activations",
+]  # fmt: skip
+
+
+def _longer(case: Case, T: int) -> Case:
+    lengths = None if case.lengths is None else (T, *(min(T, n) for n in case.lengths[1:]))
+    return Case(case.name, case.make, T=T, B=case.B, lengths=lengths, given_initial=case.given_initial)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.name in CUT], ids=repr)
+@pytest.mark.parametrize(("T", "segment", "checkpoints"), [(11, 3, 2), (11, 1, 3), (5, 2, 1), (1, 4, 1)])
+def test_checkpoints_change_no_gradient(case, T, segment, checkpoints):
+    drawn = draw(_longer(case, T))
+    program = db.compile(drawn.template)
+    loss, expected = program.value_and_grad(**drawn.arguments(), wrt=EVERYTHING)
+    cut_loss, found = program.value_and_grad(
+        **drawn.arguments(), wrt=EVERYTHING, checkpoints=checkpoints, segment=segment
+    )
+    assert_close(cut_loss, loss, 1e-12, "loss")
+    assert set(found) == set(expected)
+    for name, g in expected.items():
+        assert_close(found[name], g, 1e-11, name)
+
+
+@cache
+def _least(steps: int, stored: int) -> int:
+    """The recursion of Griewank and Walther, as it stands."""
+    if stored == 1 or steps < 2:
+        return steps * (steps - 1) // 2
+    return min(j + _least(steps - j, stored - 1) + _least(j, stored) for j in range(1, steps))
+
+
+@pytest.mark.parametrize("stored", range(1, 8))
+def test_the_closed_form_and_the_split_are_optimal(stored):
+    for steps in range(1, 60):
+        assert advances(steps, stored) == _least(steps, stored)
+    for steps in range(2, 200) if stored > 1 else ():
+        j = best_split(steps, stored)
+        assert j + advances(steps - j, stored - 1) + advances(j, stored) == advances(steps, stored)
+
+
+def test_the_printed_numbers():
+    assert [advances(10, c) for c in range(1, 7)] == [45, 20, 15, 14, 13, 12]
+    assert (advances(100, 3), advances(100, 10)) == (490, 222)
+
+
+@pytest.mark.parametrize(("steps", "stored"), [(10, c) for c in range(1, 7)] + [(100, 3), (100, 10), (37, 5)])
+def test_as_many_advances_are_run_as_the_optimum_says(steps, stored):
+    rnn = cells.elman(1, 1, 2)
+    given = checked(
+        rnn, rnn.initial_parameters(0), {"x": np.ones((steps, 1)), "y": np.zeros(steps, int)}, None, None, None
+    )
+    run = Run(rnn, db.compile, given, ("params",), length=1)
+    run.checkpointed(stored)
+    assert run.advanced == advances(steps, stored)
+
+
+@pytest.mark.parametrize("k", [1, 3, 4, 12, 50])
+def test_truncation_carries_the_state_and_cuts_the_messages(k):
+    """Against pieces run one by one by the message sweep, each from the last state of the one before."""
+    drawn = draw(Case("lstm", lambda: cells.lstm(3, 4, 2), T=12, B=2))
+    _, found = db.compile(drawn.template).value_and_grad(**drawn.arguments(), wrt=EVERYTHING, truncate=k)
+    initial, total, loss = drawn.initial, {}, 0.0
+    for a in range(0, 12, k):
+        data = {name: series[a : a + k] for name, series in drawn.data.items()}
+        piece = drawn.bptt(data=data, initial=initial, T=None)
+        loss += piece.loss
+        total = {name: total.get(name, 0) + g for name, g in piece.gradients.items()}
+        assert_close(found["x"][a : a + k], piece.messages.input_gradients["x"], 1e-11, "x")
+        if a == 0:
+            assert_close(found["initial h"], piece.messages.initial_gradients["h"], 1e-11, "initial h")
+        last = len(data["x"]) - 1
+        initial = {name: piece.values[name, last] for name in ("h", "s")}
+    for name, g in total.items():
+        assert_close(found[name], g, 1e-11, name)
+    assert_close(loss, drawn.bptt().loss, 1e-12)
+
+
+def test_truncation_to_the_whole_sequence_is_exact():
+    drawn = draw(Case("gru", lambda: cells.gru(3, 4, 2), T=9))
+    program = db.compile(drawn.template)
+    _, whole = program.value_and_grad(**drawn.arguments())
+    _, found = program.value_and_grad(**drawn.arguments(), truncate=9)
+    for name, g in whole.items():
+        assert_close(found[name], g, 1e-13, name)
+
+
+def _case(name):
+    return draw(next(c for c in CASES if c.name == name))
+
+
+BAD = [
+    ("both", "elman", {"checkpoints": 2, "truncate": 3}, r"give checkpoints \(exact gradients\) or truncate"),
+    ("none stored", "elman", {"checkpoints": 0}, "checkpoints=0; give a positive number"),
+    ("half a slice", "elman", {"truncate": 0.5}, "truncate=0.5; give a positive number"),
+    ("empty segments", "elman", {"checkpoints": 2, "segment": 0}, "segment=0; give a positive number"),
+    ("backwards", "bidirectional", {"checkpoints": 2}, "only forward chains can be cut into segments"),
+    ("lags", "lags", {"checkpoints": 2}, "used 3 slices back; segments carry the state of one slice"),
+    ("windows", "windows", {"truncate": 2}, "for segments name it as a variable"),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "message"), [row[1:] for row in BAD], ids=[row[0] for row in BAD])
+def test_what_cannot_be_cut_is_refused(name, options, message):
+    drawn = _case(name)
+    with pytest.raises(db.DbnBpttError, match=message):
+        db.compile(drawn.template).value_and_grad(**drawn.arguments(), **options)
