@@ -63,7 +63,7 @@ def given(
     starts = {name: _numbers(f"initial state of {name}", value) for name, value in initial.items()}
     floats = [a.dtype for a in [*arrays.values(), *starts.values()] if np.issubdtype(a.dtype, np.floating)]
     dtype = np.dtype(np.float32 if floats and all(d.itemsize <= 4 for d in floats) else np.float64)
-    encoded = {name: _encoded(template, name, arrays[name]) for name in data}
+    encoded = {name: _encoded(template, name, arrays[name], dtype) for name in data}
     slices, batch = _extent(template, encoded, T)
     rows = {name: _initial_rows(template, name, shape, starts.get(name), batch) for name, shape in states.items()}
     return Given(
@@ -72,9 +72,10 @@ def given(
         dtype=dtype,
         parameters={n: _parameter(template, n, arrays).astype(dtype) for n in template.names("parameter", "constant")},
         data={
-            n: _series(template, n, encoded, (slices, *batch)).astype(dtype) for n in template.names("input", "target")
+            n: _series(template, n, encoded, (slices, *batch)).astype(dtype, copy=False)
+            for n in template.names("input", "target")
         },
-        initial={name: row.astype(dtype) for name, row in rows.items() if row is not None},
+        initial={name: row.astype(dtype, copy=False) for name, row in rows.items() if row is not None},
         initial_shapes={name: starts[name].shape if name in starts else shape for name, shape in states.items()},
     )
 
@@ -121,7 +122,7 @@ def _parameter(template: SliceTemplate, name: str, arrays: Mapping[str, Array]) 
     return array
 
 
-def _encoded(template: SliceTemplate, name: str, array: Array) -> Array:
+def _encoded(template: SliceTemplate, name: str, array: Array, dtype: np.dtype[Any]) -> Array:
     """Class indices as indicator vectors; probabilities as they are."""
     symbol = template.symbols[name]
     if not symbol.probabilities:
@@ -131,7 +132,7 @@ def _encoded(template: SliceTemplate, name: str, array: Array) -> Array:
         if array.size and not 0 <= array.min() <= array.max() < K:
             place = tuple(int(k) for k in np.argwhere((array < 0) | (array >= K))[0])
             raise DataError(f"target {name!r} is class {array[place]} at index {place}; classes run from 0 to {K - 1}")
-        return np.eye(K)[array]
+        return np.eye(K, dtype=dtype)[array]
     if array.ndim and array.shape[-1] == K:
         total = array.sum(-1)
         wrong = (np.abs(total - 1) > 1e-5) | (array < 0).any(-1)

@@ -8,6 +8,7 @@ import pytest
 import dbn_bptt as db
 from dbn_bptt import cells
 from dbn_bptt.messages import checked
+from dbn_bptt.program import run
 from dbn_bptt.program.bounded import Run, advances, best_split
 from tests.cases import CASES, Case, draw
 from tests.helpers import assert_close
@@ -41,6 +42,19 @@ def test_checkpoints_change_no_gradient(case, T, segment, checkpoints):
         assert_close(found[name], g, 1e-11, name)
 
 
+@pytest.mark.parametrize("case", [case for case in CASES if case.name in CUT], ids=repr)
+def test_blocks_change_no_gradient(case, monkeypatch):
+    """What is done where the arrays of all slices would outgrow the cache."""
+    drawn = draw(_longer(case, 11))
+    expected_loss, expected = db.compile(drawn.template).value_and_grad(**drawn.arguments(), wrt=EVERYTHING)
+    monkeypatch.setattr(run, "BLOCKED_FROM", 0)
+    monkeypatch.setattr(run, "BLOCK", 2048)
+    loss, found = db.compile(drawn.template).value_and_grad(**drawn.arguments(), wrt=EVERYTHING)
+    assert_close(loss, expected_loss, 1e-12, "loss")
+    for name, g in expected.items():
+        assert_close(found[name], g, 1e-11, name)
+
+
 @cache
 def _least(steps: int, stored: int) -> int:
     """The recursion of Griewank and Walther, as it stands."""
@@ -69,9 +83,9 @@ def test_as_many_advances_are_run_as_the_optimum_says(steps, stored):
     given = checked(
         rnn, rnn.initial_parameters(0), {"x": np.ones((steps, 1)), "y": np.zeros(steps, int)}, None, None, None
     )
-    run = Run(rnn, db.compile, given, ("params",), length=1)
-    run.checkpointed(stored)
-    assert run.advanced == advances(steps, stored)
+    one = Run(rnn, db.compile, given, ("params",), length=1)
+    one.checkpointed(stored)
+    assert one.advanced == advances(steps, stored)
 
 
 @pytest.mark.parametrize("k", [1, 3, 4, 12, 50])

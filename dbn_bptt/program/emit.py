@@ -49,7 +49,8 @@ def emit(schedule: Schedule, results: Sequence[str]) -> tuple[str, dict[str, Cal
     for step in schedule.steps:
         source.lines.append(f"    # {schedule.describe(step)}")
         _WRITERS[step.kind](source, step)
-    body = "\n".join([*source.setup, *source.lines])
+    keep = {source.label(name) for name in results}
+    body = "\n".join([*source.setup, *_released(source.lines, keep)])
     made = {name for step in schedule.steps for name in step.names}
     label = source.label
     given = [n for n, s in schedule.symbols.items() if n not in made and re.search(rf"\b{label(n)}\b", body)]
@@ -61,6 +62,27 @@ def emit(schedule: Schedule, results: Sequence[str]) -> tuple[str, dict[str, Cal
     imports = "import numpy as np\n" + ("from scipy.special import expit\n" if "expit(" in body else "")
     run = "\n".join(["def run(parameters, data, initial, T, B, dtype):", *unpack, body, back])
     return f"{imports}{HELPERS}{shown}\n\n{run}\n", functions
+
+
+def _released(lines: list[str], keep: set[str]) -> list[str]:
+    """The lines, with each array let go after its last use, so that its memory serves the next one."""
+    blocks: list[list[str]] = []
+    for line in lines:
+        if line.startswith("     "):  # inside of a loop
+            blocks[-1].append(line)
+        else:
+            blocks.append([line])
+    made = [m[1] for block in blocks if (m := re.match(r"    (\w+) = ", block[0]))]
+    last = {
+        name: k
+        for k, block in enumerate(blocks)
+        for name in re.findall(r"\w+", "\n".join(block))
+        if "#" not in block[0]
+    }
+    for name in dict.fromkeys(made):
+        if name not in keep:
+            blocks[last[name]].append(f"    del {name}")
+    return [line for block in blocks for line in block]
 
 
 # ------------------------------------------------------------------------------------------------------------ steps

@@ -1,5 +1,6 @@
 """Compiled templates: loss, gradients and values as NumPy runs them."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,9 +15,11 @@ from dbn_bptt.messages import checked, gathered
 from dbn_bptt.program.bounded import Run
 from dbn_bptt.program.emit import emit
 from dbn_bptt.program.schedule import Goal, Schedule, schedule, shortest_general
+from dbn_bptt.program.segments import carried
 from dbn_bptt.ragged import is_ragged, ragged
 from dbn_bptt.template import SliceTemplate
 
+BLOCKED_FROM, BLOCK = 768 << 20, 96 << 20  # bytes: from what size on a run goes block by block, and how large these are
 WRT = ("params", "inputs", "initial")
 
 
@@ -38,11 +41,13 @@ class Program:
     template : the template
     backward : its adjoint; None if it has no loss
     least : the number of slices from which one program serves all sequences; shorter ones have programs of their own
+    cuttable : whether a sequence can be run in segments
     """
 
     template: SliceTemplate
     backward: SliceTemplate | None = field(repr=False)
     least: int
+    cuttable: bool
     _made: dict[Any, Compiled] = field(default_factory=dict, repr=False, compare=False)
     _segments: dict[Any, "Program"] = field(default_factory=dict, repr=False, compare=False)
     _for_lengths: list["Program"] = field(default_factory=list, repr=False, compare=False)
@@ -94,7 +99,10 @@ class Program:
             )  # fmt: skip
         found = checked(self.template, parameters, data, initial, lengths, T)
         if checkpoints is None and truncate is None:
-            return self.on(found, wrt)
+            block = self._block(found, tuple(wrt))
+            if block is None:
+                return self.on(found, wrt)
+            checkpoints, segment = -(-found.T // block), block
         return self._bounded(found, tuple(wrt), checkpoints, truncate, segment)
 
     def _bounded(
@@ -112,6 +120,20 @@ class Program:
         else:
             run.checkpointed(int(checkpoints or 1))
         return run.loss, run.gradients
+
+    def _block(self, found: Given, wrt: tuple[str, ...]) -> int | None:
+        """How many slices to run at once where the arrays of all would be much larger than the cache.
+
+        Each block stores its first state and is run once more on the way back. That costs less than memory that the
+        system has to hand out anew in each call, where an LSTM's arrays of all slices come to more than a gigabyte.
+        """
+        if not self.cuttable:
+            return None
+        plan = self._gradient_program(wrt, self._exact(found.T)).schedule
+        made = [plan.symbols[name].shape for step in plan.steps if step.kind != "total" for name in step.names]
+        B = found.batch[0] if found.batch else 1
+        size = B * found.dtype.itemsize * sum(math.prod(shape) for shape in made)  # of one slice
+        return max(1, BLOCK // size) if found.T * size > BLOCKED_FROM else None
 
     def _segment_program(self, template: SliceTemplate) -> "Program":
         """The program of a segment, kept for the next call."""
@@ -329,4 +351,12 @@ def compile(template: SliceTemplate) -> Program:
     template.check()
     kept = template.copy()
     backward = adjoint(kept) if kept.losses else None
-    return Program(kept, backward, shortest_general(backward or kept))
+    return Program(kept, backward, shortest_general(backward or kept), _is_cuttable(kept))
+
+
+def _is_cuttable(template: SliceTemplate) -> bool:
+    try:
+        carried(template)
+    except TemplateError:
+        return False
+    return True
