@@ -10,7 +10,6 @@ An expression is a node of an immutable directed acyclic graph:
 Equal expressions are one object, so `is` compares structure and a common part is computed once.
 """
 
-from abc import ABC
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, final
@@ -51,7 +50,7 @@ _NO_COMPARISON = (
 )
 
 
-class Expression(Symbolic, ABC):
+class Expression(Symbolic):
     """The base of the four kinds of expression; NumPy's operators and `.prev`, `.next`, `.lag(k)` work on it."""
 
     __slots__ = ()

@@ -179,6 +179,7 @@ def _encode_part(part: Any, size: int, shape: Shape) -> Any:
 
 
 def spans(part: Any) -> bool:
+    """Whether an entry of an encoded index is a slice, which keeps its axis."""
     return isinstance(part, tuple)
 
 
