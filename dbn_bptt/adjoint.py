@@ -17,7 +17,7 @@ from dbn_bptt.definitions import Definition, Piece
 from dbn_bptt.errors import TemplateError
 from dbn_bptt.expressions import Apply, Expression, Reference, Symbol, constant, reference, window
 from dbn_bptt.pullback import pullback
-from dbn_bptt.slices import EVERY, Domain, spanning
+from dbn_bptt.slices import EVERY, Domain, enough, spanning
 from dbn_bptt.template import SliceTemplate
 from dbn_bptt.traversal import delayed, dependencies, transformed, uses, walk
 
@@ -154,7 +154,8 @@ class Deltas:
 
     def _may_share(self, pieces: list[Piece], delta: Reference, g: Expression, domain: Domain) -> bool:
         """Whether a delta has the shape, and no piece yet in these slices."""
-        meets = any((p.domain & domain).slices(T) for p in pieces for T in range(1, _SOME_T))
+        few = range(1, enough([domain, *(p.domain for p in pieces)]))
+        meets = any((p.domain & domain).slices(T) for p in pieces for T in few)
         return delta.shape == g.shape and not meets
 
     def define(self, owner: str) -> None:
@@ -204,21 +205,22 @@ def _add_parameter_total(
     result.add(total, [Piece(domain, _total(plain, domain, symbol, known))])
 
 
-_SOME_T = 64  # any number of slices that is larger than every lag in use tells how far domains reach out
-
-
 def _covered(template: SliceTemplate, name: str, reach: tuple[int, int]) -> Domain:
     """All slices in which a name has a node, its initial states included."""
-    low, high = template.definitions[name].span(_SOME_T) if name in template.definitions else (0, _SOME_T)
-    return spanning(low - reach[0], high + reach[1] - 1, _SOME_T)
+    definition = template.definitions.get(name)
+    T = enough(p.domain for p in definition.pieces) if definition else 16
+    T += 4 * max(reach)
+    low, high = definition.span(T) if definition else (0, T)
+    return spanning(low - reach[0], high + reach[1] - 1, T)
 
 
 def _hull(domains: list[Domain]) -> Domain:
     """One domain that holds all of them."""
     if len(set(domains)) == 1:
         return domains[0]
-    ranges = [d.slices(_SOME_T) for d in domains] or [range(_SOME_T)]
-    return spanning(min(r.start for r in ranges), max(r.stop for r in ranges) - 1, _SOME_T)
+    T = enough(domains)
+    ranges = [d.slices(T) for d in domains] or [range(T)]
+    return spanning(min(r.start for r in ranges), max(r.stop for r in ranges) - 1, T)
 
 
 def _unsummed(message: Expression) -> Expression:

@@ -1,4 +1,4 @@
-"""Do the engines agree? Gradients by messages beside the NumPy reference and finite differences."""
+"""Do the engines agree? Gradients by messages beside those of every other engine, and finite differences."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -126,7 +126,7 @@ def compare(
     >>> report.ok, sorted({row.engine for row in report.rows})
     (True, ['NumPy reference', 'adjoint network', 'finite differences', 'program'])
     """
-    arrays = Inputs(parameters, data or {}, initial or {}, lengths)
+    arrays = Inputs(data or {}, initial or {}, lengths)
     result = bptt(template, parameters, data, initial=initial, lengths=lengths, T=T, progress=progress)
     gradients = _all_gradients(result)
     compared = {"loss": np.asarray(result.loss), **gradients}
@@ -153,9 +153,8 @@ def compare(
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a gradient is taken at."""
+    """What a gradient is taken at, beside the parameters, as it was given."""
 
-    parameters: Arrays
     data: Arrays
     initial: Arrays
     lengths: Any

@@ -13,9 +13,9 @@ from dbn_bptt.definitions import Definition, Piece
 from dbn_bptt.errors import TemplateError
 from dbn_bptt.expressions import Apply, Constant, Expression, Reference, Window, is_zero
 from dbn_bptt.operation import ATOM, JUXTAPOSED, SUM
-from dbn_bptt.slices import EVERY, Bound, Domain
+from dbn_bptt.slices import EVERY, Bound, Domain, enough
 from dbn_bptt.template import SliceTemplate
-from dbn_bptt.traversal import frames, resolved, transformed, walk
+from dbn_bptt.traversal import frames, resolved, terms, transformed, walk
 
 Format = Literal["latex", "text"]
 _MARKS = {"bar": r"\bar", "bar2": r"\tilde", "bar3": r"\check", "fw": r"\overrightarrow", "bw": r"\overleftarrow"}
@@ -98,7 +98,8 @@ def _lines(template: SliceTemplate, definition: Definition, writer: "Writer") ->
 
 def _enough_slices(piece: Piece) -> int:
     """A number of slices whose middle lies beyond the windows at either border."""
-    return 4 + 4 * max([2, *(abs(delay) for delay, _ in frames(piece.expression))])
+    views = frames(piece.expression)
+    return enough([piece.domain, *(domain for _, domain in views)]) + 4 * max((abs(d) for d, _ in views), default=0)
 
 
 def _extends(piece: Piece, T: int) -> bool:
@@ -126,15 +127,15 @@ def _total(template: SliceTemplate, definition: Definition, writer: "Writer") ->
     """The right side of a total: its terms, those over the same slices under one sum."""
     groups: dict[Domain, list[Expression]] = {}
     for piece in definition.pieces:
-        for term in _addends(piece.expression):
+        for sign, term in terms(piece.expression):
+            domain, shown = piece.domain, term
             if isinstance(term, Window):  # what is seen from slice t is summed over the slices where it is
-                domain = piece.domain.shifted(-term.delay) & term.domain
-                groups.setdefault(domain, []).append(term.expression)
-            elif not is_zero(term):
-                groups.setdefault(piece.domain, []).append(term)
+                domain, shown = piece.domain.shifted(-term.delay) & term.domain, term.expression
+            if not is_zero(shown):
+                groups.setdefault(domain, []).append(shown if sign > 0 else -shown)
     written = []
-    for domain, terms in groups.items():
-        whole = Piece(domain, reduce(ops.add, terms))
+    for domain, together in groups.items():
+        whole = Piece(domain, reduce(ops.add, together))
         T = _enough_slices(whole)
         for first, last, rule in _runs(whole, T):
             every = domain == EVERY and (first, last) == (0, T - 1)
@@ -142,18 +143,6 @@ def _total(template: SliceTemplate, definition: Definition, writer: "Writer") ->
             if not is_zero(rule):
                 written.append(writer.total(_with_named_softmax(template, rule), bounds))
     return " + ".join(written).replace("+ -", "- ") or "0"
-
-
-def _addends(e: Expression) -> list[Expression]:
-    """The terms of a sum, from left to right."""
-    found, stack = [], [e]
-    while stack:
-        part = stack.pop()
-        if isinstance(part, Apply) and part.operation is ops.add:
-            stack += reversed(part.arguments)
-        else:
-            found.append(part)
-    return found
 
 
 def _slice_name(t: int, T: int) -> str:

@@ -24,6 +24,7 @@ from dbn_bptt.template import SliceTemplate
 from dbn_bptt.traversal import dependencies, frames, transformed
 
 VALID, ENDS = "valid", "ends"
+_SOME_T = 16  # a number of slices larger than any in which equations begin
 
 
 def is_ragged(template: SliceTemplate) -> bool:
@@ -92,12 +93,10 @@ def _readings(template: SliceTemplate) -> list[Reading]:
                 if lag < -1:
                     raise TemplateError(f"{symbol.name} is used {-lag} slices ahead; lengths allow one slice ahead")
                 if lag:
-                    leaf, first = reference(symbol, lag), domain.slices(_SOME_T).start
+                    leaf = reference(symbol, lag)
+                    first = 0 if piece.domain == LAST else domain.slices(_SOME_T).start  # each sequence has its last
                     firsts[leaf] = min(first, firsts.get(leaf, first))
     return [Reading(leaf, first) for leaf, first in firsts.items()]
-
-
-_SOME_T = 16
 
 
 def _reading(result: SliceTemplate, valid: Reference, reading: Reading) -> Reference:

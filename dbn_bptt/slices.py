@@ -4,6 +4,7 @@ Slice t = 0 is the oldest and t = T-1 the newest. Slices below 0 hold initial st
 chains that run backwards in time. A `Domain` says on which slices an equation, or one term of it, holds.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -76,6 +77,17 @@ EVERY = _domain(START, END)
 FIRST = _domain(START, START)
 AFTER_FIRST = _domain(Bound("start", 1), END)
 LAST = _domain(END, END)
+
+
+def enough(domains: Iterable[Domain]) -> int:
+    """A number of slices among which the borders that domains speak of lie far apart.
+
+    Examples
+    --------
+    >>> enough([EVERY, EVERY.shifted(-100)]) > 400
+    True
+    """
+    return 16 + 4 * max((abs(b.offset) for d in domains for b in d.lows | d.highs), default=0)
 
 
 def spanning(first: int, last: int, T: int) -> Domain:

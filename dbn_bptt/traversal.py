@@ -7,6 +7,8 @@ import numpy as np
 from dbn_bptt.expressions import Apply, Expression, Reference, Symbol, Window, apply, constant, window
 from dbn_bptt.slices import Domain
 
+Signed = tuple[int, Expression]
+
 
 def _arguments(e: Apply) -> tuple[Expression, ...]:
     return e.arguments
@@ -106,3 +108,20 @@ def dependencies(root: Expression, domain: Domain) -> Iterator[tuple[Symbol, int
         elif isinstance(e, Window):
             seen = domain.shifted(-e.delay) & e.domain
             yield from ((s, lag + e.delay, d.shifted(e.delay)) for s, lag, d in dependencies(e.expression, seen))
+
+
+def terms(e: Expression) -> list[Signed]:
+    """A sum as signed terms."""
+    found: list[Signed] = []
+    stack: list[Signed] = [(1, e)]
+    while stack:
+        sign, part = stack.pop()
+        name = part.operation.name if isinstance(part, Apply) else ""
+        if isinstance(part, Apply) and name in ("add", "subtract"):
+            first, second = part.arguments
+            stack += [(-sign if name == "subtract" else sign, second), (sign, first)]
+        elif isinstance(part, Apply) and name == "negative":
+            stack.append((-sign, part.arguments[0]))
+        else:
+            found.append((sign, part))
+    return found

@@ -229,6 +229,26 @@ def defined_for_some_values() -> db.SliceTemplate:
     return t
 
 
+def looking_back() -> db.SliceTemplate:
+    """Inputs of slices before, and losses of the last slice that look back."""
+    t = db.SliceTemplate("looking back")
+    W, U, x = t.parameter("W", (2, 2)), t.parameter("U", (2, 2)), t.input("x", 2)
+    h = t.variable("h", 2)
+    t.define(h, db.tanh(W @ h.prev + U @ x.lag(3) + x.prev))
+    t.loss("L", db.sum(db.square(h.prev - x.lag(2))), at="last")
+    t.loss("K", db.sum(h * x.prev))
+    return t
+
+
+def far_back() -> db.SliceTemplate:
+    """Expressions of many slices before."""
+    t = db.SliceTemplate("far back")
+    w, x, h = t.parameter("w", ()), t.input("x", ()), t.variable("h", ())
+    t.define(h, db.tanh((w * x).lag(70) + (w * db.exp(x)).lag(60) + w * h.lag(40)))
+    t.loss("L", h * h)
+    return t
+
+
 SIZES = {"n_inputs": 3, "n_hidden": 4, "n_outputs": 2}
 
 
@@ -287,6 +307,11 @@ CASES = [
     Case("read ahead, ragged", looked_back_and_ahead, **RAGGED),
     Case("countdown", defined_for_some_values, B=2, given_initial=False),
     Case("countdown, ragged", defined_for_some_values, T=6, B=3, lengths=(6, 1, 4), given_initial=False),
+    Case("looking back", looking_back, B=2),
+    Case("looking back, one slice", looking_back, T=1),
+    Case("looking back, ragged", looking_back, **RAGGED),
+    Case("far back", far_back, T=75),
+    Case("far back over few slices", far_back, T=5),
     Case("neighbours", two_directions_of_sight, B=2),
     Case("neighbours, ragged", two_directions_of_sight, **RAGGED),
 ]

@@ -18,8 +18,21 @@ CUT = [
     "elman", "elman without given initial state", "elman in a batch", "elman, ragged", "elman, loss at the last slice",
     "elman, loss at the last slice, ragged", "jordan", "jordan with teacher forcing", "lstm", "lstm, ragged", "gru",
     "stack", "first slice", "alpha recursion", "several losses", "several losses, ragged", "defaults", "matrices",
-    "pre-activations",
+    "pre-activations", "looking back", "looking back, ragged",
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize("options", [{"checkpoints": 2, "segment": 2}, {"truncate": 11}])
+def test_initial_slices_of_inputs_have_gradients_of_their_own(options):
+    case = next(case for case in CASES if case.name == "looking back")
+    drawn = draw(Case(case.name, case.make, T=11, B=2))
+    program = db.compile(drawn.template)
+    _, expected = program.value_and_grad(**drawn.arguments(), wrt=("initial",))
+    _, found = program.value_and_grad(**drawn.arguments(), wrt=("initial",), **options)
+    assert set(found) == set(expected) == {"initial x", "initial h"}
+    for name, g in expected.items():
+        assert g.any()
+        assert_close(found[name], g, 1e-12, name)
 
 
 def _longer(case: Case, T: int) -> Case:

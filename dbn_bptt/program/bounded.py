@@ -5,7 +5,7 @@ again on the way back, by the schedule of Griewank and Walther that recomputes l
 from segment to segment and the messages do not.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import comb
 from typing import Any
@@ -18,8 +18,6 @@ from dbn_bptt.kernels import Array
 from dbn_bptt.messages import gathered
 from dbn_bptt.program.segments import LATER, Cut, State, carried, segment
 from dbn_bptt.template import SliceTemplate
-
-Gradient = Callable[[Given, Sequence[str]], tuple[dict[str, Array], dict[str, Array]]]
 
 
 def advances(steps: int, stored: int) -> int:
@@ -71,7 +69,12 @@ class Run:
         self.rows = carried(self.template)
         self.cut = Cut(self.template, self.found)
         self.count = -(-self.found.T // self.length)
-        self.data_rows = {name: sum(self.template.reaches()[name]) for name in self.template.names("input")}
+        reaches = self.template.reaches()
+        rows_of_inputs = {name: sum(reaches[name]) for name in self.template.names("input")}
+        wanted = {
+            n: rows for n, rows in rows_of_inputs.items() if "inputs" in self.wrt or (rows and "initial" in self.wrt)
+        }
+        self.data_rows = wanted
         for name, rows in self.data_rows.items():  # the initial slices of an input in front of the others
             shape = self.found.data[name].shape
             self.of_inputs[name] = np.zeros((rows + shape[0], *shape[1:]), self.found.dtype)
@@ -134,8 +137,9 @@ class Run:
         self.loss += sum(losses[name] for name in self.template.losses if name in losses)
         for name in self.template.names("parameter") if "params" in self.wrt else ():
             self.gradients[name] = self.gradients[name] + gradients[name] if name in self.gradients else gradients[name]
-        for name, rows in self.data_rows.items() if "inputs" in self.wrt else ():
-            self.of_inputs[name][rows + a : rows + b] += gradients[name]
+        for name, rows in self.data_rows.items():
+            if "inputs" in self.wrt:
+                self.of_inputs[name][rows + a : rows + b] += gradients[name]
             if rows:
                 before = gradients[f"initial {name}"]
                 self.of_inputs[name][a : a + rows] += before.reshape(rows, *self.of_inputs[name].shape[1:])

@@ -14,11 +14,11 @@ import networkx as nx
 
 from dbn_bptt import kernels, ops, shapes
 from dbn_bptt.expressions import Apply, Expression, Reference
-from dbn_bptt.program.lower import is_static, terms
+from dbn_bptt.program.lower import is_static
 from dbn_bptt.program.schedule import Schedule
 from dbn_bptt.program.source import Source, Target
 from dbn_bptt.program.steps import Step, Zone
-from dbn_bptt.traversal import walk
+from dbn_bptt.traversal import terms, walk
 
 HELPERS = '''
 

@@ -11,9 +11,7 @@ from typing import Any
 
 from dbn_bptt import ops
 from dbn_bptt.expressions import Apply, Expression, Reference, apply
-from dbn_bptt.traversal import walk
-
-Signed = tuple[int, Expression]
+from dbn_bptt.traversal import Signed, terms, walk
 
 
 def lowered(root: Expression) -> Expression:
@@ -63,23 +61,6 @@ _LOWER: Mapping[str, Callable[..., Expression]] = {
 def is_static(root: Expression) -> bool:
     """Whether an expression is the same in every slice and sequence."""
     return not any(isinstance(e, Reference) and e.symbol.timed for e in walk([root]))
-
-
-def terms(e: Expression) -> list[Signed]:
-    """A sum as signed terms."""
-    found: list[Signed] = []
-    stack: list[Signed] = [(1, e)]
-    while stack:
-        sign, part = stack.pop()
-        name = part.operation.name if isinstance(part, Apply) else ""
-        if isinstance(part, Apply) and name in ("add", "subtract"):
-            first, second = part.arguments
-            stack += [(-sign if name == "subtract" else sign, second), (sign, first)]
-        elif isinstance(part, Apply) and name == "negative":
-            stack.append((-sign, part.arguments[0]))
-        else:
-            found.append((sign, part))
-    return found
 
 
 def summed(found: list[Signed]) -> Any:

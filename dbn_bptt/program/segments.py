@@ -68,7 +68,7 @@ def _domain(domain: Domain, name: str, is_first: bool, is_last: bool) -> Domain 
 
 def carried(template: SliceTemplate) -> dict[str, int]:
     """How many slices of each variable a segment needs of those before it."""
-    inner = segment_without_end(template)
+    inner = segment(template, is_first=False, is_last=True)  # in the middle, without what is said of it later
     for name, (_, after) in inner.reaches().items():
         if after:
             raise TemplateError(f"{name} is used in slices to come; only forward chains can be cut into segments")
@@ -76,11 +76,6 @@ def carried(template: SliceTemplate) -> dict[str, int]:
         if before > 1 and _is_variable(template, name):
             raise TemplateError(f"{name} is used {before} slices back; segments carry the state of one slice")
     return {name: before for name, (before, _) in inner.reaches().items() if before and _is_variable(template, name)}
-
-
-def segment_without_end(template: SliceTemplate) -> SliceTemplate:
-    """A segment in the middle, without what is said of it later."""
-    return segment(template, is_first=False, is_last=True)
 
 
 def _is_variable(template: SliceTemplate, name: str) -> bool:
