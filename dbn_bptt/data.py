@@ -61,7 +61,7 @@ def given(
             raise unknown_name(name, states, "initial state")
     arrays = {f"{name}": _numbers(name, value) for group in (parameters, data) for name, value in group.items()}
     starts = {name: _numbers(f"initial state of {name}", value) for name, value in initial.items()}
-    floats = [a.dtype for a in [*arrays.values(), *starts.values()] if np.issubdtype(a.dtype, np.floating)]
+    floats = [a.dtype for a in [*arrays.values(), *starts.values()] if a.dtype.kind == "f"]
     dtype = np.dtype(np.float32 if floats and all(d.itemsize <= 4 for d in floats) else np.float64)
     encoded = {name: _encoded(template, name, arrays[name], dtype) for name in data}
     slices, batch = _extent(template, encoded, T)
@@ -106,7 +106,7 @@ def _numbers(name: str, value: Any) -> Array:
         raise DataError(f"{name} is not a rectangular array; pad sequences to one length and give lengths=") from None
     if array.dtype == bool:
         return array.astype(float)
-    if not (np.issubdtype(array.dtype, np.integer) or np.issubdtype(array.dtype, np.floating)):
+    if array.dtype.kind not in "iuf":
         raise DataError(f"{name} has type {array.dtype}; give real numbers")
     if not np.isfinite(array).all():
         place = tuple(int(k) for k in np.argwhere(~np.isfinite(array))[0])
@@ -128,7 +128,7 @@ def _encoded(template: SliceTemplate, name: str, array: Array, dtype: np.dtype[A
     if not symbol.probabilities:
         return array
     K = symbol.shape[-1]
-    if np.issubdtype(array.dtype, np.integer):
+    if array.dtype.kind in "iu":
         if array.size and not 0 <= array.min() <= array.max() < K:
             place = tuple(int(k) for k in np.argwhere((array < 0) | (array >= K))[0])
             raise DataError(f"target {name!r} is class {array[place]} at index {place}; classes run from 0 to {K - 1}")

@@ -28,11 +28,14 @@ def power(a: Array, exponent: float) -> Array:
     return a**exponent
 
 
-def sigmoid(a: Array) -> Array:
-    """1 / (1 + exp(-a)), safe from overflow."""
-    from scipy.special import expit  # here, because it takes as long to import as all the rest of the package
-
-    return expit(a)
+def sigmoid(a: Array, out: Array | None = None) -> Array:
+    """1 / (1 + exp(-a)); where the exponential overflows, that is 0, as it should be."""
+    out = np.empty(a.shape, np.result_type(a, np.float16)) if out is None else out
+    np.negative(a, out=out)
+    with np.errstate(over="ignore"):
+        np.exp(out, out=out)
+    np.add(out, 1, out=out)
+    return np.divide(1, out, out=out)
 
 
 def step(a: Array) -> Array:

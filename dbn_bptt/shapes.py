@@ -185,13 +185,14 @@ def spans(part: Any) -> bool:
 
 def key_text(key: tuple[Any, ...], shape: Shape) -> str:
     """An encoded index as it is written in Python."""
-    parts = [_part_text(part, size) for part, size in zip(key, shape, strict=True)]
+    parts = [part_text(part, size) for part, size in zip(key, shape, strict=True)]
     while len(parts) > 1 and parts[-1] == ":":
         parts.pop()
     return ", ".join(parts)
 
 
-def _part_text(part: Any, size: int) -> str:
+def part_text(part: Any, size: int) -> str:
+    """An entry of an encoded index as it is written in Python."""
     if not spans(part):
         return str(part)
     _, start, stop, step = part

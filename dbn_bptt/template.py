@@ -50,7 +50,7 @@ class SliceTemplate:
         self.arrays: dict[str, Array] = {}  # constants, and defaults of parameters and inputs
         self.initial: dict[str, Array | Reference] = {}
         self.origin: SliceTemplate | None = None  # what an adjoint template is the adjoint of
-        self._reaches: tuple[int, dict[str, tuple[int, int]]] = (-1, {})  # for how many definitions, and what
+        self._reaches: tuple[tuple[int, int], dict[str, tuple[int, int]]] = ((-1, -1), {})  # for what size, and what
 
     # ---------------------------------------------------------------------------------------------- declarations
     def parameter(self, name: str, shape: Shape | int, default: Any = None) -> Reference:
@@ -213,9 +213,10 @@ class SliceTemplate:
 
     def reaches(self) -> dict[str, tuple[int, int]]:
         """How many initial slices each variable and input has: before its first slice, and after its last."""
-        if self._reaches[0] != len(self.definitions):
-            self._reaches = len(self.definitions), self._found_reaches()
-        return {name: self._reaches[1].get(name, (0, 0)) for name in self.symbols}
+        size = len(self.definitions), len(self.symbols)
+        if self._reaches[0] != size:
+            self._reaches = size, self._found_reaches()
+        return self._reaches[1]
 
     def _found_reaches(self) -> dict[str, tuple[int, int]]:
         lagged = [(s.name, lag, d) for _, _, s, lag, d in every_dependency(self.definitions) if s.timed and lag]

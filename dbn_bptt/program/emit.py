@@ -59,9 +59,8 @@ def emit(schedule: Schedule, results: Sequence[str]) -> tuple[str, dict[str, Cal
     nothing = {n: f"np.zeros({schedule.symbols[n].shape}, dtype)" for n in results if n not in made}
     back = "    return {" + ", ".join(f"{n!r}: {nothing.get(n, label(n))}" for n in results) + "}"
     shown, functions = _kernels(source.kernels)
-    imports = "import numpy as np\n" + ("from scipy.special import expit\n" if "expit(" in body else "")
     run = "\n".join(["def run(parameters, data, initial, T, B, dtype):", *unpack, body, back])
-    return f"{imports}{HELPERS}{shown}\n\n{run}\n", functions
+    return f"import numpy as np\n{HELPERS}{shown}\n\n{run}\n", functions
 
 
 def _released(lines: list[str], keep: set[str]) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from dbn_bptt import ops
 from dbn_bptt.expressions import Apply, Expression, Reference, Symbol, reference
-from dbn_bptt.program.lower import is_static, split
+from dbn_bptt.program.lower import is_static, joined, split
 from dbn_bptt.program.steps import Step, Zone
 from dbn_bptt.traversal import transformed, walk
 
@@ -30,7 +30,7 @@ class Hoist:
         zones = []
         for zone in step.zones:
             rules = {name: self._split(name, rule, set(step.names), zone) for name, rule in zone.rules.items()}
-            zones.append(Zone(zone.first, zone.last, rules))
+            zones.append(Zone(zone.first, zone.last, joined(rules)))
         return Step(step.kind, step.names, tuple(zones), step.direction)
 
     def _split(self, name: str, rule: Expression, inside: set[str], zone: Zone) -> Expression:

@@ -7,11 +7,12 @@ for all slices before it.
 
 from collections.abc import Callable, Mapping
 from functools import reduce
+from itertools import accumulate
 from typing import Any
 
 from dbn_bptt import ops
 from dbn_bptt.expressions import Apply, Expression, Reference, apply
-from dbn_bptt.traversal import Signed, terms, walk
+from dbn_bptt.traversal import Signed, terms, transformed, walk
 
 
 def lowered(root: Expression) -> Expression:
@@ -126,3 +127,24 @@ def _dependent(root: Expression, inside: set[str]) -> list[Expression]:
         ):
             found[e] = None
     return list(found)
+
+
+def joined(rules: Mapping[str, Expression]) -> dict[str, Expression]:
+    """The equations of one slice with products of parameter matrices and the same vector made one, as of four gates."""
+    products: dict[Expression, list[Apply]] = {}
+    for e in walk(rules.values()):
+        if isinstance(e, Apply) and is_linear_map(e):
+            products.setdefault(e.arguments[1], []).append(e)
+    parts: dict[Expression, Expression] = {}
+    for vector, of in products.items():
+        if len(of) > 1:
+            whole = ops.matmul(ops.concatenate([e.arguments[0] for e in of], axis=-2), vector)
+            ends = list(accumulate(e.shape[0] for e in of))
+            parts |= {e: whole[end - e.shape[0] : end] for e, end in zip(of, ends, strict=True)}
+    return {name: transformed(rule, lambda leaf: leaf, parts) for name, rule in rules.items()}
+
+
+def is_linear_map(e: Apply) -> bool:
+    """Whether an operation is the product of a parameter matrix with a vector in every slice."""
+    matrix = e.operation.name == "matmul" and dict(e.attributes)["ranks"] == (2, 1)
+    return matrix and is_static(e.arguments[0]) and not is_static(e)

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,13 @@ class Compiled:
     schedule: Schedule
     source: str
     run: Callable[..., dict[str, Array]] = field(repr=False)
+
+    @cached_property
+    def numbers(self) -> int:
+        """How many numbers all arrays of a run hold for each slice of a sequence."""
+        plan = self.schedule
+        made = [plan.symbols[name].shape for step in plan.steps if step.kind != "total" for name in step.names]
+        return sum(map(math.prod, made))
 
 
 @dataclass(frozen=True)
@@ -99,11 +107,13 @@ class Program:
             )  # fmt: skip
         found = checked(self.template, parameters, data, initial, lengths, T)
         if checkpoints is None and truncate is None:
-            block = self._block(found, tuple(wrt))
-            if block is None:
-                return self.on(found, wrt)
-            checkpoints, segment = -(-found.T // block), block
+            return self._whole(found, tuple(wrt))
         return self._bounded(found, tuple(wrt), checkpoints, truncate, segment)
+
+    def _whole(self, found: Given, wrt: tuple[str, ...]) -> tuple[float, dict[str, Array]]:
+        """Loss and gradients of all slices, at once or in blocks."""
+        block = self._block(found, wrt)
+        return self.on(found, wrt) if block is None else self._bounded(found, wrt, -(-found.T // block), None, block)
 
     def _bounded(
         self, found: Given, wrt: tuple[str, ...], checkpoints: int | None, truncate: int | None, segment: int
@@ -129,10 +139,8 @@ class Program:
         """
         if not self.cuttable:
             return None
-        plan = self._gradient_program(wrt, self._exact(found.T)).schedule
-        made = [plan.symbols[name].shape for step in plan.steps if step.kind != "total" for name in step.names]
         B = found.batch[0] if found.batch else 1
-        size = B * found.dtype.itemsize * sum(math.prod(shape) for shape in made)  # of one slice
+        size = B * found.dtype.itemsize * self._gradient_program(wrt, self._exact(found.T)).numbers  # of one slice
         return max(1, BLOCK // size) if found.T * size > BLOCKED_FROM else None
 
     def _segment_program(self, template: SliceTemplate) -> "Program":
@@ -232,19 +240,23 @@ class Program:
         >>> x0.shape, gradient.shape
         ((14,), (14,))
         """
+        if lengths is not None and not is_ragged(self.template):
+            return self._ragged().flat(data, initial=initial, lengths=lengths, T=T, parameters=parameters)
         start = self.template.initial_parameters(0) if parameters is None else parameters
-        arrays = {name: np.asarray(value) for name, value in start.items()}
-        ends = np.cumsum([a.size for a in arrays.values()])
-
-        def unflat(vector: Array) -> dict[str, Array]:
-            parts = np.split(np.asarray(vector), ends[:-1])
-            return {name: part.reshape(a.shape) for part, (name, a) in zip(parts, arrays.items(), strict=True)}
+        found = checked(self.template, start, data, initial, lengths, T)
+        shapes = {name: found.parameters[name].shape for name in start}
+        ends = np.cumsum([math.prod(shape) for shape in shapes.values()])
 
         def fun(vector: Array) -> tuple[float, Array]:
-            loss, gradients = self.value_and_grad(unflat(vector), data, initial=initial, lengths=lengths, T=T)
-            return loss, np.concatenate([np.ravel(gradients[name]) for name in arrays])
+            numbers = np.asarray(vector, found.dtype)
+            if numbers.shape != (ends[-1],) or not np.isfinite(numbers).all():
+                raise DataError(f"give a vector of {ends[-1]} finite numbers, not one of shape {numbers.shape} or with NaN")
+            parts = zip(np.split(numbers, ends[:-1]), shapes.items(), strict=True)
+            here = found.parameters | {name: part.reshape(shape) for part, (name, shape) in parts}
+            loss, gradients = self._whole(replace(found, parameters=here), ("params",))
+            return loss, np.concatenate([np.ravel(gradients[name]) for name in shapes])
 
-        return fun, np.concatenate([a.ravel() for a in arrays.values()])
+        return fun, np.concatenate([np.ravel(found.parameters[name]) for name in start])
 
     # --------------------------------------------------------------------------------------------------- programs
     def _ragged(self) -> "Program":
@@ -255,7 +267,7 @@ class Program:
 
     def _exact(self, T: int) -> int | None:
         """T where a sequence is so short that it needs a program of its own; None for the general one."""
-        return T if shortest_general(self.backward or self.template) > T else None
+        return T if self.least > T else None
 
     def _program(self, template: SliceTemplate, goals: tuple[Goal, ...], T: int | None) -> Compiled:
         key = (template is self.backward, goals, T)

@@ -13,18 +13,18 @@ from typing import Any
 
 from dbn_bptt import kernels
 from dbn_bptt.expressions import Apply, Constant, Expression, Reference
-from dbn_bptt.program.lower import is_static
+from dbn_bptt.program.lower import is_linear_map, is_static
 from dbn_bptt.program.schedule import Schedule
 from dbn_bptt.program.steps import Zone
-from dbn_bptt.shapes import Shape
+from dbn_bptt.shapes import Shape, part_text
 
 UFUNCS = {
     "add": "np.add", "subtract": "np.subtract", "multiply": "np.multiply", "divide": "np.divide",
     "negative": "np.negative", "square": "np.square", "exp": "np.exp", "log": "np.log", "sqrt": "np.sqrt",
-    "tanh": "np.tanh", "sigmoid": "expit",
+    "tanh": "np.tanh", "sigmoid": "sigmoid",
 }  # fmt: skip
 INFIX = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
-RESERVED = {"T", "B", "np", "math", "dtype", "parameters", "data", "initial", "run", "times", "flat", "expit"} | {
+RESERVED = {"T", "B", "np", "math", "dtype", "parameters", "data", "initial", "run", "times", "flat"} | {
     name for name, value in vars(kernels).items() if callable(value)
 }
 VIEWS = {"reshape", "broadcast", "transpose", "index"}  # their results lie in the arrays of others
@@ -139,13 +139,31 @@ class Source:
             place = self.temporary(e.shape)
             self.into(place, e)
             self.written[e] = place.name
-        return self.written.get(e)
+        if e in self.written:
+            return self.written[e]
+        return self._indexed(e) if isinstance(e, Apply) and e.operation.name == "index" else None
+
+    def _indexed(self, e: Apply) -> str | None:
+        """Some elements of what has a name; of a temporary array of a scan, a view that is made before the scan."""
+        (whole,) = e.arguments
+        text = self.simple(whole)
+        if text is None:
+            return None
+        text = f"{text}[..., {', '.join(map(part_text, dict(e.attributes)['key'], whole.shape))}]"
+        if whole not in self.written or self.views is None:
+            return text
+        made = [line.split(" = ") for line in self.buffers]
+        if text not in [value for _, value in made]:
+            self.made += 1
+            self.buffers.append(f"    part_{self.made} = {text}")
+            return f"part_{self.made}"
+        return next(name.strip() for name, value in made if value == text)
 
     def into(self, target: Target, e: Expression) -> None:
         """Write the lines that compute an expression into a target."""
         text = self.simple(e)
         if text is not None:
-            self.line(f"{target.name}[...] = {text}")
+            self.line(f"{target.name}{'[...]' if target.there else ''} = {text}")
             return
         assert isinstance(e, Apply), "references and constants need no work"
         spine = self._spine(e)
@@ -201,8 +219,10 @@ class Source:
         if name in INFIX and out is None:
             return f" {INFIX[name]} ".join(arguments)
         if name in UFUNCS:
+            if hasattr(kernels, UFUNCS[name]):
+                self.kernels[UFUNCS[name]] = e.operation.forward
             return f"{UFUNCS[name]}({', '.join(arguments)}{into})"
-        if self._is_linear_map(e):
+        if is_linear_map(e):
             matrix, vectors = arguments
             turned = matrix.removesuffix(".T") if matrix.endswith(".T") else f"{matrix}.T"
             return f"times({vectors}, {turned})" if self.views is None else f"np.dot({vectors}, {turned}{into})"
@@ -216,10 +236,5 @@ class Source:
         self.kernels[title] = kernel
         return f"{title}({', '.join([*arguments, *(f'{key}={value!r}' for key, value in attributes.items())])})"
 
-    def _is_linear_map(self, e: Apply) -> bool:
-        """Whether an operation is the product of a parameter matrix with a vector in every slice."""
-        matrix = e.operation.name == "matmul" and dict(e.attributes)["ranks"] == (2, 1)
-        return matrix and is_static(e.arguments[0]) and not is_static(e)
-
     def _writes_in_place(self, e: Apply) -> bool:
-        return e.operation.name in UFUNCS or (self._is_linear_map(e) and self.views is not None)
+        return e.operation.name in UFUNCS or (is_linear_map(e) and self.views is not None)

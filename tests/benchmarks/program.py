@@ -141,10 +141,11 @@ def with_autograd(theta: dict[str, Any], x: Any, y: Any) -> Work:
 
 
 def medians(works: dict[str, Work], rounds: int) -> dict[str, float]:
-    """Each work timed in turn, after one run of each that does not count."""
+    """Each work timed in turn, after one run of each that does not count; a pause lets the others' threads go to sleep."""
     times: dict[str, list[float]] = {name: [] for name in works}
     for k in range(rounds + 1):
         for name, work in works.items():
+            time.sleep(0.1)
             start = time.perf_counter()
             work()
             if k:
