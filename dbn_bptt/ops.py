@@ -334,6 +334,10 @@ _is_max: Operation = operation(
     "is_max", kernels.is_max, [None], shape=lambda a, axis: a,
     latex=lambda a, axis: rf"[{a} = \max {a}]", text=lambda a, axis: f"[{a} = max]", needs=(ATOM,),
 )  # fmt: skip
+peak = operation(  # what exponentials are shifted by: it cancels, so that it has no derivative
+    "peak", kernels.peak, [None], shape=lambda a, axis: shapes.reduced_shape(a, axis, True),
+    latex=lambda a, axis: rf"\max {a}", text=lambda a, axis: f"max {a}", needs=(ATOM,),
+)  # fmt: skip
 _logsumexp = operation(
     "logsumexp", kernels.logsumexp,
     [lambda g, y, a, axis, keepdims: _spread(g, a, axis, keepdims) * _softmax(a, axis=axis)],

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -57,11 +58,31 @@ def test_the_program_of_random_templates_equals_the_sweep(seed, T, batch):
 def test_only_the_recurrence_is_a_scan():
     steps = str(db.compile(cells.elman(3, 4, 2)).schedule).splitlines()
     assert [line for line in steps if line.startswith("slice by slice")] == [
-        "slice by slice, forwards: h (interface to the next slice)",
-        "slice by slice, backwards: a_bar (interface to the previous slice)",
+        "slice by slice, forwards: h (each needs the slice before it; interface to the next slice: h)",
+        "slice by slice, backwards: a_bar (each needs the slice after it; interface to the previous slice: a_bar)",
     ]
-    assert "all slices at once: o" in steps
-    assert "summed over all slices: W_bar" in steps
+    assert "all slices at once: o (from h)" in steps
+    assert "summed over all slices: W_bar (from a_bar, h)" in steps
+
+
+def test_the_gates_of_an_lstm_are_one_product():
+    program = db.compile(cells.lstm(3, 4, 2))
+    forwards = program.source.split("slice by slice, forwards")[1].split("    # ")[0]
+    assert forwards.count("np.dot(") == 1
+    assert "interface to the next slice: s, h)" in str(program.schedule)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sigmoids_saturate_without_a_warning(dtype):
+    t = db.SliceTemplate("gate")
+    w, h = t.parameter("w", ()), t.variable("h", ())
+    t.define(h, db.sigmoid(w + h.prev))
+    t.loss("L", h)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for w_value, expected in ((-1000.0, 0.0), (1000.0, 1.0)):
+            assert db.compile(t).loss({"w": dtype(w_value)}, T=20) == 20 * expected
+            assert db.bptt(t, {"w": dtype(w_value)}, T=20).loss == 20 * expected
 
 
 def test_the_scan_of_the_elman_network_is_what_an_expert_writes():
@@ -94,6 +115,7 @@ def test_the_source_stands_alone(case: Case, tmp_path):
     np.savez(tmp_path / "in.npz", **arrays, **{f"i_{n}": a for n, a in initial.items()})
     main = f"""
 import sys
+import warnings
 assert not any(m.startswith("dbn_bptt") for m in sys.modules)
 z = np.load("in.npz")
 take = lambda head: {{k[2:]: z[k] for k in z.files if k.startswith(head)}}

@@ -190,9 +190,23 @@ def _summed(source: Source, e: Expression) -> str:
     if isinstance(e, Apply) and e.operation is ops.outer and not any(map(is_static, e.arguments)):
         left, right = (_named(source, a) for a in e.arguments)
         return f"flat({left}).T @ flat({right})"
+    if isinstance(e, Apply) and e.operation.name == "sum" and _is_inner_product(e):
+        left, right = (_named(source, a) for a in e.arguments[0].arguments)
+        return f"np.vdot({left}, {right})"
     if is_static(e):
         return f"{source.fixed(e)} * ({source.count(source.zone.first, source.zone.last)} * B)"
     return f"{_named(source, e)}.sum((0, 1))"
+
+
+def _is_inner_product(e: Apply) -> bool:
+    """Whether a sum takes all elements of a product of two arrays of one shape."""
+    (product,) = e.arguments
+    return (
+        e.shape == ()
+        and isinstance(product, Apply)
+        and product.operation is ops.multiply
+        and all(a.shape == product.shape and not is_static(a) for a in product.arguments)
+    )
 
 
 def _named(source: Source, e: Expression) -> str:

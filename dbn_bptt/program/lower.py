@@ -31,7 +31,7 @@ def lowered(root: Expression) -> Expression:
 
 def _exponentials(o: Expression, axis: tuple[int, ...]) -> tuple[Any, Any, Any]:
     """o less its maximum, the exponential of that, and its sum."""
-    shifted = o - ops.max(o, axis, keepdims=True)
+    shifted = o - ops.peak(o, axis=axis)
     e = ops.exp(shifted)
     return shifted, e, ops.sum(e, axis, keepdims=True)
 

@@ -250,7 +250,9 @@ class Program:
         def fun(vector: Array) -> tuple[float, Array]:
             numbers = np.asarray(vector, found.dtype)
             if numbers.shape != (ends[-1],) or not np.isfinite(numbers).all():
-                raise DataError(f"give a vector of {ends[-1]} finite numbers, not one of shape {numbers.shape} or with NaN")
+                raise DataError(
+                    f"give a vector of {ends[-1]} finite numbers, not one of shape {numbers.shape} or with NaN"
+                )
             parts = zip(np.split(numbers, ends[:-1]), shapes.items(), strict=True)
             here = found.parameters | {name: part.reshape(shape) for part, (name, shape) in parts}
             loss, gradients = self._whole(replace(found, parameters=here), ("params",))
@@ -358,7 +360,7 @@ def compile(template: SliceTemplate) -> Program:
     >>> import dbn_bptt as db
     >>> program = db.compile(db.cells.elman(n_inputs=3, n_hidden=4, n_outputs=2))
     >>> print(str(program.schedule).splitlines()[1])
-    slice by slice, forwards: h (interface to the next slice)
+    slice by slice, forwards: h (each needs the slice before it; interface to the next slice: h)
     """
     template.check()
     kept = template.copy()

@@ -43,12 +43,23 @@ class Schedule:
         return "\n".join(self.describe(step) for step in self.steps)
 
     def describe(self, step: Step) -> str:
-        """One step in words."""
+        """One step in words: how it runs, and why."""
         names = ", ".join(step.names)
+        read = dict.fromkeys((leaf.name, leaf.delay) for rule in _rules(step) for _, _, leaf in uses(rule))
         if step.kind == "scan":
-            way, other = ("forwards", "next") if step.direction > 0 else ("backwards", "previous")
-            return f"slice by slice, {way}: {names} (interface to the {other} slice)"
-        return f"{'summed over all slices' if step.kind == 'total' else 'all slices at once'}: {names}"
+            way, before, after = (
+                ("forwards", "before", "next") if step.direction > 0 else ("backwards", "after", "previous")
+            )
+            interface = dict.fromkeys(name for name, delay in read if delay and name in step.names)
+            why = f"each needs the slice {before} it; interface to the {after} slice: {', '.join(interface)}"
+            return f"slice by slice, {way}: {names} ({why})"
+        timed = dict.fromkeys(name for name, _ in read if self.symbols[name].timed)
+        how = "summed over all slices" if step.kind == "total" else "all slices at once"
+        return f"{how}: {names}" + (f" (from {', '.join(timed)})" if timed else "")
+
+
+def _rules(step: Step) -> list[Expression]:
+    return [rule for zone in step.zones for rule in zone.rules.values()]
 
 
 def shortest_general(template: SliceTemplate) -> int:
@@ -175,7 +186,6 @@ def _ordered(steps: list[Step]) -> list[Step]:
     needs = nx.DiGraph()
     needs.add_nodes_from(range(len(steps)))
     for k, step in enumerate(steps):
-        for zone in step.zones:
-            for rule in zone.rules.values():
-                needs.add_edges_from((maker[leaf.name], k) for _, _, leaf in uses(rule) if maker.get(leaf.name, k) != k)
+        for rule in _rules(step):
+            needs.add_edges_from((maker[leaf.name], k) for _, _, leaf in uses(rule) if maker.get(leaf.name, k) != k)
     return [steps[k] for k in nx.lexicographical_topological_sort(needs)]

@@ -141,15 +141,15 @@ def with_autograd(theta: dict[str, Any], x: Any, y: Any) -> Work:
 
 
 def medians(works: dict[str, Work], rounds: int) -> dict[str, float]:
-    """Each work timed in turn, after one run of each that does not count; a pause lets the others' threads go to sleep."""
+    """Each work timed in turn: after a pause, in which the others' threads go to sleep, and a run that does not count."""
     times: dict[str, list[float]] = {name: [] for name in works}
-    for k in range(rounds + 1):
+    for _ in range(rounds):
         for name, work in works.items():
             time.sleep(0.1)
+            work()
             start = time.perf_counter()
             work()
-            if k:
-                times[name].append(time.perf_counter() - start)
+            times[name].append(time.perf_counter() - start)
     return {name: statistics.median(seconds) for name, seconds in times.items()}
 
 
