@@ -190,23 +190,23 @@ def _summed(source: Source, e: Expression) -> str:
     if isinstance(e, Apply) and e.operation is ops.outer and not any(map(is_static, e.arguments)):
         left, right = (_named(source, a) for a in e.arguments)
         return f"flat({left}).T @ flat({right})"
-    if isinstance(e, Apply) and e.operation.name == "sum" and _is_inner_product(e):
-        left, right = (_named(source, a) for a in e.arguments[0].arguments)
+    if pair := _inner_product(e):
+        left, right = (_named(source, a) for a in pair)
         return f"np.vdot({left}, {right})"
     if is_static(e):
         return f"{source.fixed(e)} * ({source.count(source.zone.first, source.zone.last)} * B)"
     return f"{_named(source, e)}.sum((0, 1))"
 
 
-def _is_inner_product(e: Apply) -> bool:
-    """Whether a sum takes all elements of a product of two arrays of one shape."""
+def _inner_product(e: Expression) -> tuple[Expression, ...]:
+    """The two arrays of which an expression is the sum of all products, element by element; () for any other."""
+    if not isinstance(e, Apply) or e.operation.name != "sum" or e.shape:
+        return ()
     (product,) = e.arguments
-    return (
-        e.shape == ()
-        and isinstance(product, Apply)
-        and product.operation is ops.multiply
-        and all(a.shape == product.shape and not is_static(a) for a in product.arguments)
-    )
+    if not isinstance(product, Apply) or product.operation is not ops.multiply:
+        return ()
+    fits = all(a.shape == product.shape and not is_static(a) for a in product.arguments)
+    return product.arguments if fits else ()
 
 
 def _named(source: Source, e: Expression) -> str:
