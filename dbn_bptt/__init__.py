@@ -37,6 +37,7 @@ from dbn_bptt.ops import (
     square,
     squared_error,
     step,
+    stop_gradient,
     sum,
     tanh,
     transpose,
@@ -52,6 +53,6 @@ __all__ = [
     "adjoint", "equations", "compare", "Report", "compile", "Program",
     "operation", "concatenate", "cross_entropy", "einsum", "exp", "inverse", "log", "log_softmax", "logdet",
     "logsumexp", "matmul", "outer", "relu", "reshape", "select", "sigmoid", "softmax", "softplus", "sqrt",
-    "square", "squared_error", "step", "tanh", "transpose",
+    "square", "squared_error", "step", "stop_gradient", "tanh", "transpose",
     "DbnBpttError", "DataError", "TemplateError", "UnknownNameError",
 ]  # fmt: skip

@@ -16,6 +16,18 @@ class DataError(DbnBpttError, ValueError):
     """Parameters, data, initial states or lengths do not fit the template."""
 
 
+class ModelError(DbnBpttError, ValueError):
+    """A dynamic Bayesian network is not complete or not consistent: a missing or a wrong CPD, a cycle of lags."""
+
+
+class ImpossibleEvidenceError(DataError):
+    """Evidence has probability 0 under a model."""
+
+
+class NotANumberError(DataError):
+    """Values came out as NaN, which valid input should not lead to."""
+
+
 class UnknownNameError(DbnBpttError, LookupError):
     """A name was used that nothing is called."""
 

@@ -356,6 +356,16 @@ _log_softmax = operation(
 )  # fmt: skip
 
 
+def stop_gradient(a: Any) -> Any:
+    """The value of a, through which no message is sent."""
+    return _stop_gradient(a)
+
+
+_stop_gradient = operation(
+    "stop_gradient", kernels.identity, [None], shape=lambda a: a, latex="{0}", text="{0}", needs=(ATOM,)
+)
+
+
 # -------------------------------------------------------------------------------------------------------- losses
 def cross_entropy(logits: Any, target: Any) -> Any:
     """-sum_k target_k log softmax(logits)_k over the last axis, in nats.

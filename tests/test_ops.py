@@ -105,6 +105,7 @@ USES = [
     Use("max, axis", lambda a: db.max(a, axis=1, keepdims=True), ((2, 3),), lambda a: a.max(1, keepdims=True)),
     Use("peak, which cancels", lambda a: db.log(db.sum(db.exp(a - ops.peak(a, axis=(-1,))), -1)) + ops.peak(a, axis=(-1,))[:, 0] - db.sum(a, -1),
         ((2, 3),), lambda a: scipy.special.logsumexp(a, axis=-1) - a.sum(-1)),
+    Use("stop_gradient, which cancels", lambda a: db.log(a / db.stop_gradient(db.sum(a))) + db.log(db.stop_gradient(db.sum(a))), (V,), np.log, True),
     Use("logsumexp", db.logsumexp, ((2, 3),), scipy.special.logsumexp),
     Use("logsumexp, axis", lambda a: db.logsumexp(a, axis=0), ((2, 3),), lambda a: scipy.special.logsumexp(a, axis=0)),
     Use("softmax", db.softmax, ((2, 3),), lambda a: scipy.special.softmax(a, axis=-1)),

@@ -133,7 +133,7 @@ class Run:
         """Add a segment's loss and gradients; what it says of the states before it."""
         program, (a, b) = self._program(i), self._bounds(i)
         given = self.cut.given(program.template, a, b, state, later)
-        losses, gradients = program.parts_on(given, (*dict.fromkeys((*self.wrt, "initial")),))
+        losses, gradients, _ = program.parts_on(given, (*dict.fromkeys((*self.wrt, "initial")),))
         self.loss += sum(losses[name] for name in self.template.losses if name in losses)
         for name in self.template.names("parameter") if "params" in self.wrt else ():
             self.gradients[name] = self.gradients[name] + gradients[name] if name in self.gradients else gradients[name]

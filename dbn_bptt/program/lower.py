@@ -56,6 +56,7 @@ _LOWER: Mapping[str, Callable[..., Expression]] = {
     "softmax": _softmax,
     "log_softmax": _log_softmax,
     "cross_entropy": _cross_entropy,
+    "stop_gradient": lambda a: a,
 }
 
 

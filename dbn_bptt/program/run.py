@@ -10,7 +10,7 @@ import numpy as np
 
 from dbn_bptt.adjoint import adjoint
 from dbn_bptt.data import Arrays, Given, initial_slices
-from dbn_bptt.errors import DataError, TemplateError
+from dbn_bptt.errors import DataError, NotANumberError, TemplateError
 from dbn_bptt.kernels import Array
 from dbn_bptt.messages import checked, gathered
 from dbn_bptt.program.bounded import Run
@@ -101,7 +101,7 @@ class Program:
         """
         _check_wrt(wrt)
         if lengths is not None and not is_ragged(self.template):
-            return self._ragged().value_and_grad(
+            return self.for_lengths().value_and_grad(
                 parameters, data, initial=initial, lengths=lengths, T=T, wrt=wrt, checkpoints=checkpoints,
                 truncate=truncate, segment=segment,
             )  # fmt: skip
@@ -152,23 +152,29 @@ class Program:
 
     def on(self, found: Given, wrt: Sequence[str] = ("params",)) -> tuple[float, dict[str, Array]]:
         """`value_and_grad` on checked input."""
-        losses, gradients = self.parts_on(found, wrt)
+        losses, gradients, _ = self.parts_on(found, wrt)
         return sum(losses.values()), gradients
 
-    def parts_on(self, found: Given, wrt: Sequence[str]) -> tuple[dict[str, float], dict[str, Array]]:
-        """Each loss by name, and the gradients, on checked input."""
-        compiled = self._gradient_program(tuple(wrt), self._exact(found.T))
+    def parts_on(
+        self, found: Given, wrt: Sequence[str], also: Sequence[str] = ()
+    ) -> tuple[dict[str, float], dict[str, Array], dict[str, Array]]:
+        """Each loss by name, the gradients, and some variables in all slices, on checked input."""
+        compiled = self._gradient_program(tuple(wrt), self._exact(found.T), tuple(also))
         out = compiled.run(*self._arguments(found))
         losses = {name: float(out[name]) for name in self.template.losses}
         if np.isnan(sum(losses.values())):
-            raise DataError("the loss is NaN; bptt(template, ...) on the same input names the first node that is")
-        return losses, self._gradients(out, compiled.schedule, found, wrt)
+            raise NotANumberError("the loss is NaN; bptt(template, ...) on the same input names the first node that is")
+        return losses, self._gradients(out, compiled.schedule, found, wrt), self._series(out, compiled, found, also)
 
     def series(self, found: Given, names: Sequence[str]) -> dict[str, Array]:
         """Some variables in all slices, on checked input."""
         goals: tuple[Goal, ...] = tuple((name, "slices") for name in names)
         compiled = self._program(self.template, goals, self._exact(found.T))
-        out = compiled.run(*self._arguments(found))
+        return self._series(compiled.run(*self._arguments(found)), compiled, found, names)
+
+    def _series(
+        self, out: dict[str, Array], compiled: Compiled, found: Given, names: Sequence[str]
+    ) -> dict[str, Array]:
         lows = {name: compiled.schedule.spans[name][0] for name in names}
         return {name: self._unbatched(out[name][-lows[name] :][: found.T], found) for name in names}
 
@@ -189,7 +195,7 @@ class Program:
         0.0072
         """
         if lengths is not None and not is_ragged(self.template):
-            return self._ragged().loss(parameters, data, initial=initial, lengths=lengths, T=T)
+            return self.for_lengths().loss(parameters, data, initial=initial, lengths=lengths, T=T)
         return self.loss_on(checked(self.template, parameters, data, initial, lengths, T))
 
     def loss_on(self, found: Given) -> float:
@@ -213,7 +219,7 @@ class Program:
         ((5, 4), ['L', 'a', 'h', 'o', 'yhat'])
         """
         if lengths is not None and not is_ragged(self.template):
-            found = self._ragged().values(parameters, data, initial=initial, lengths=lengths, T=T)
+            found = self.for_lengths().values(parameters, data, initial=initial, lengths=lengths, T=T)
             return {name: found[name] for name in self.template.definitions}
         given = checked(self.template, parameters, data, initial, lengths, T)
         totals = self.template.names("total")
@@ -241,7 +247,7 @@ class Program:
         ((14,), (14,))
         """
         if lengths is not None and not is_ragged(self.template):
-            return self._ragged().flat(data, initial=initial, lengths=lengths, T=T, parameters=parameters)
+            return self.for_lengths().flat(data, initial=initial, lengths=lengths, T=T, parameters=parameters)
         start = self.template.initial_parameters(0) if parameters is None else parameters
         found = checked(self.template, start, data, initial, lengths, T)
         shapes = {name: found.parameters[name].shape for name in start}
@@ -261,8 +267,8 @@ class Program:
         return fun, np.concatenate([np.ravel(found.parameters[name]) for name in start])
 
     # --------------------------------------------------------------------------------------------------- programs
-    def _ragged(self) -> "Program":
-        """The program of the ragged template."""
+    def for_lengths(self) -> "Program":
+        """The program of the ragged template, which takes `lengths`."""
         if not self._for_lengths:
             self._for_lengths.append(compile(ragged(self.template)))
         return self._for_lengths[0]
@@ -283,10 +289,10 @@ class Program:
             self._made[key] = Compiled(plan, source, namespace["run"])
         return self._made[key]
 
-    def _gradient_program(self, wrt: tuple[str, ...], T: int | None) -> Compiled:
+    def _gradient_program(self, wrt: tuple[str, ...], T: int | None, also: tuple[str, ...] = ()) -> Compiled:
         if self.backward is None:
             raise TemplateError(f"template {self.template.name!r} has no loss to differentiate; add .loss(...)")
-        goals: list[Goal] = list(self.template.losses)
+        goals: list[Goal] = [*self.template.losses, *((name, "slices") for name in also)]
         if "params" in wrt:
             goals += [name + "_bar" for name in self.template.names("parameter")]
         if "inputs" in wrt:

@@ -226,6 +226,8 @@ class Source:
             matrix, vectors = arguments
             turned = matrix.removesuffix(".T") if matrix.endswith(".T") else f"{matrix}.T"
             return f"times({vectors}, {turned})" if self.views is None else f"np.dot({vectors}, {turned}{into})"
+        if name == "sum" and out:
+            return f"np.add.reduce({arguments[0]}, {attributes['axis']!r}, keepdims={attributes['keepdims']!r}{into})"
         if name == "power":
             return f"{arguments[0]} ** {attributes['exponent']!r}"
         kernel = e.operation.forward
@@ -237,4 +239,4 @@ class Source:
         return f"{title}({', '.join([*arguments, *(f'{key}={value!r}' for key, value in attributes.items())])})"
 
     def _writes_in_place(self, e: Apply) -> bool:
-        return e.operation.name in UFUNCS or (is_linear_map(e) and self.views is not None)
+        return e.operation.name in {*UFUNCS, "sum"} or (is_linear_map(e) and self.views is not None)

@@ -1,0 +1,178 @@
+"""A discrete dynamic Bayesian network as this package sees it: two slices of conditional probability tables.
+
+`read` takes pgmpy's `DynamicBayesianNetwork`, checks it and leaves it as it is. A variable whose two tables are the same
+has one, *tied* over all slices; where only one is given and the other follows from it, it is taken for both.
+"""
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
+
+from dbn_bptt.errors import ModelError
+from dbn_bptt.kernels import Array
+
+Name = Hashable
+Parent = tuple[Name, int]  # a variable, and its lag: 1 for the slice before
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Table:
+    """The conditional probabilities of a variable: axis 0 is its state, the other axes its parents' states."""
+
+    variable: Name
+    parents: tuple[Parent, ...]
+    values: Array = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Network:
+    """A two-slice network.
+
+    Attributes
+    ----------
+    states : by variable, the names of its states
+    first, later : by variable, its table in slice 0 and in the slices after it
+    tied : the variables that have one table for all slices
+    """
+
+    states: Mapping[Name, tuple[Hashable, ...]]
+    first: Mapping[Name, Table]
+    later: Mapping[Name, Table]
+    tied: frozenset[Name]
+
+    @property
+    def names(self) -> tuple[Name, ...]:
+        """The variables of a slice."""
+        return tuple(self.states)
+
+    @property
+    def interface(self) -> tuple[Name, ...]:
+        """The variables with children in the next slice (Murphy's forward interface)."""
+        used = {name for table in self.later.values() for name, lag in table.parents if lag}
+        return tuple(name for name in self.names if name in used)
+
+
+def read(model: Any) -> Network:
+    """The network of a pgmpy `DynamicBayesianNetwork` with discrete CPDs.
+
+    Raises
+    ------
+    ModelError
+        Where a CPD is missing, does not fit the edges or another CPD, or does not hold probabilities.
+    """
+    if isinstance(model, Network):
+        return model
+    if not all(hasattr(model, name) for name in ("get_inter_edges", "cpds", "nodes")):
+        raise ModelError(f"give a pgmpy DynamicBayesianNetwork, not {type(model).__name__}")
+    names = list(dict.fromkeys(node[0] for node in sorted(model.nodes(), key=lambda node: node[1])))
+    cpds = _cpds(model)
+    if not names:
+        raise ModelError("the network has no variables; add nodes, edges and CPDs")
+    states = {name: _states(name, cpds) for name in names}
+    graph = {(u[0], u[1]): [] for u in model.nodes()}
+    for u, v in model.edges():
+        graph.setdefault((v[0], v[1]), []).append((u[0], u[1]))
+    tables = {node: _table(node, cpd, states) for node, cpd in cpds.items()}
+    for node, table in tables.items():
+        _check_parents(node, table, graph.get(node, []))
+    first, later, tied = {}, {}, set()
+    for name in names:
+        first[name], later[name] = _both(name, tables, graph)
+        a, b = first[name], later[name]
+        if a is b or (a.parents == b.parents and np.array_equal(a.values, b.values)):
+            later[name] = a
+            tied.add(name)
+    return Network(states, first, later, frozenset(tied))
+
+
+def _cpds(model: Any) -> dict[tuple[Name, int], Any]:
+    """The CPDs by variable and slice."""
+    found: dict[tuple[Name, int], Any] = {}
+    for cpd in model.cpds:
+        if not hasattr(cpd, "variables") or not hasattr(cpd, "values"):
+            raise ModelError(f"a CPD is of type {type(cpd).__name__}; only TabularCPD is understood")
+        node = cpd.variables[0][0], cpd.variables[0][1]
+        if node in found:
+            raise ModelError(f"there are two CPDs of {node}; remove one by model.remove_cpds")
+        found[node] = cpd
+    return found
+
+
+def _states(name: Name, cpds: Mapping[tuple[Name, int], Any]) -> tuple[Hashable, ...]:
+    """The states of a variable: named by any CPD that names them, and numbered if none does."""
+    own = [cpds[name, t] for t in (0, 1) if (name, t) in cpds]
+    if not own:
+        raise ModelError(f"{name!r} has no CPD; add one for {(name, 0)!r} by model.add_cpds")
+    sizes = {int(cpd.cardinality[0]) for cpd in own}
+    if len(sizes) > 1:
+        raise ModelError(f"the CPDs of {name!r} have {' and '.join(map(str, sorted(sizes)))} states; give both the same")
+    numbers = tuple(range(sizes.pop()))
+    given = [tuple(cpd.state_names[cpd.variables[0]]) for cpd in own]
+    named = list(dict.fromkeys(states for states in given if states != numbers))
+    if len(named) > 1:
+        raise ModelError(f"{name!r} has states {named[0]} in slice 0 and {named[1]} in slice 1; name them alike")
+    return named[0] if named else numbers
+
+
+def _table(node: tuple[Name, int], cpd: Any, states: Mapping[Name, tuple[Hashable, ...]]) -> Table:
+    """A CPD as a table, the axis of each parent in the order of its states."""
+    values = np.array(cpd.values, float)
+    parents = []
+    for axis, variable in enumerate(cpd.variables):
+        name, lag = variable[0], node[1] - variable[1]
+        if name not in states or lag not in (0, 1):
+            raise ModelError(f"the CPD of {node!r} has the parent {(variable[0], variable[1])!r}, which is no node")
+        if values.shape[axis] != len(states[name]):
+            raise ModelError(
+                f"the CPD of {node!r} has {values.shape[axis]} states of {name!r}, which has {len(states[name])}"
+            )
+        order = _order(node, name, cpd.state_names[variable], states[name])
+        if order is not None:
+            values = np.take(values, order, axis)
+        parents.append((name, lag))
+    _check_probabilities(node, values)
+    values.setflags(write=False)
+    return Table(node[0], tuple(parents[1:]), values)
+
+
+def _order(node: Any, name: Name, given: Any, states: tuple[Hashable, ...]) -> list[int] | None:
+    """Where each state of a variable stands along an axis; None if they stand in their order, or by number."""
+    given = list(given)
+    if given == list(states) or given == list(range(len(states))):
+        return None
+    if set(given) != set(states):
+        raise ModelError(f"the CPD of {node!r} calls the states of {name!r} {given}, but they are {list(states)}")
+    return [given.index(state) for state in states]
+
+
+def _check_probabilities(node: tuple[Name, int], values: Array) -> None:
+    if not np.isfinite(values).all() or (values < 0).any():
+        raise ModelError(f"the CPD of {node!r} holds negative numbers or NaN; give probabilities")
+    total = values.sum(0)
+    if (np.abs(total - 1) > 1e-6).any():
+        worst = float(total.flat[np.abs(total - 1).argmax()])
+        raise ModelError(f"a column of the CPD of {node!r} sums to {worst:g}, not 1; call its normalize()")
+
+
+def _check_parents(node: tuple[Name, int], table: Table, edges: list[tuple[Name, int]]) -> None:
+    has = {(name, node[1] - lag) for name, lag in table.parents}
+    for parent in (*sorted(has - set(edges), key=repr), *sorted(set(edges) - has, key=repr)):
+        what = "is no edge of the model" if parent in has else f"is an edge, but not in the CPD of {node!r}"
+        raise ModelError(f"{parent!r} -> {node!r} {what}; give CPDs and edges the same parents")
+
+
+def _both(name: Name, tables: Mapping[Any, Table], graph: Mapping[Any, list[Any]]) -> tuple[Table, Table]:
+    """The tables of a variable in the first slice and in later ones; a missing one is the other, if that is possible."""
+    crosses = any(parent[1] == 0 for parent in graph.get((name, 1), []))
+    first, later = tables.get((name, 0)), tables.get((name, 1))
+    if first is None and not crosses:
+        first = later
+    if later is None and not crosses:
+        later = first
+    if first is None or later is None:
+        slice_ = 0 if first is None else 1
+        raise ModelError(f"{(name, slice_)!r} has no CPD; add one by model.add_cpds")
+    return first, later

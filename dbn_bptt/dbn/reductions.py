@@ -1,0 +1,102 @@
+"""How states are eliminated from a product of factors: summed, maximised, or drawn at random.
+
+All three are the same recursion, and one reverse sweep answers each. A sum passes its adjoint on to every term: what
+arrives at an indicator is a posterior probability. A maximum passes it on to the first largest term alone: what arrives
+is the most probable path. A draw has the value of a sum, but passes its adjoint on to one term, chosen with the
+probability that it has among the others: what arrives is a path drawn from the posterior (forward filtering, backward
+sampling).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dbn_bptt import kernels, ops
+from dbn_bptt.kernels import Array
+from dbn_bptt.operation import operation
+from dbn_bptt.shapes import reduced_shape
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """A way to eliminate axes: ``reduce(expression, axes, keepdims)``."""
+
+    name: str
+    reduce: Callable[..., Any]
+
+
+def _flat(a: Array, axis: tuple[int, ...]) -> Array:
+    """The reduced axes as one, at the end."""
+    last = np.moveaxis(a, axis, range(-len(axis), 0))
+    return last.reshape(*last.shape[: last.ndim - len(axis)], -1)
+
+
+def _chosen(a: Array, at: Array, value: Array, axis: tuple[int, ...]) -> Array:
+    """Zeros of the shape of a, with a value at one place of the reduced axes."""
+    flat = np.zeros_like(_flat(a, axis))
+    np.put_along_axis(flat, at[..., None], value, -1)
+    sizes = [a.shape[k] for k in axis]
+    return np.moveaxis(flat.reshape(*flat.shape[:-1], *sizes), range(-len(axis), 0), axis)
+
+
+def first_largest(a: Array, axis: tuple[int, ...]) -> Array:
+    """1 at the first of the largest elements over core axes, 0 elsewhere."""
+    return _chosen(a, _flat(a, axis).argmax(-1), np.ones((), a.dtype), axis)
+
+
+def drawn(a: Array, u: Array, axis: tuple[int, ...], rank: int) -> Array:
+    """total / a at the element that a number u of [0, 1) falls on when they lie end to end, 0 elsewhere.
+
+    Times the adjoint of the total, that is the derivative of its logarithm sent down to one element.
+    """
+    a = _batched(a, u, rank)
+    flat = _flat(a, axis)
+    ends = np.cumsum(flat, -1)
+    mark = np.asarray(u).reshape(*np.shape(u), *(1,) * (ends.ndim - np.ndim(u)))  # one number for all that stays
+    at = (ends > mark * ends[..., -1:]).argmax(-1)
+    value = np.take_along_axis(flat, at[..., None], -1)
+    ratio = np.divide(ends[..., -1:], value, out=np.zeros_like(value), where=value > 0)
+    return _chosen(a, at, ratio, axis)
+
+
+def draw(a: Array, u: Array, axis: tuple[int, ...], keepdims: bool, rank: int) -> Array:
+    """The sum over core axes."""
+    return _batched(a, u, rank).sum(axis, keepdims=keepdims)
+
+
+def _batched(a: Array, u: Array, rank: int) -> Array:
+    """An array that is the same in all slices and sequences, repeated for each random number."""
+    return np.broadcast_to(a, np.shape(u) + a.shape) if a.ndim == rank else a
+
+
+def _spread(g: Any, a: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
+    kept = tuple(1 if k - len(a.shape) in axis else n for k, n in enumerate(a.shape))
+    return ops.broadcast_to(g if keepdims else ops.reshape(g, kept), a.shape)
+
+
+_first_largest = operation("first_largest", first_largest, [None], shape=lambda a, axis: a)
+_drawn = operation("drawn", drawn, [None, None], shape=lambda a, u, axis, rank: a)
+_largest = operation(
+    "largest", kernels.max_, [lambda g, y, a, axis, keepdims: _spread(g, a, axis, keepdims) * _first_largest(a, axis=axis)],
+    shape=reduced_shape, latex=lambda a, axis, keepdims: rf"\max({a})", text=lambda a, axis, keepdims: f"max({a})",
+    kinked=True,
+)  # fmt: skip
+_draw = operation(
+    "draw", draw,
+    [lambda g, y, a, u, axis, keepdims, rank: _spread(g, a, axis, keepdims) * _drawn(a, u, axis=axis, rank=rank), None],
+    shape=lambda a, u, axis, keepdims, rank: reduced_shape(a, axis, keepdims),
+    latex=lambda a, u, **_: rf"\sum({a})", text=lambda a, u, **_: f"sum({a})",
+)  # fmt: skip
+
+
+def _from_end(e: Any, axes: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(k - len(e.shape) for k in axes)
+
+
+SUM = Reduction("sum", lambda e, axes, keepdims: ops.sum(e, axes, keepdims))
+MAX = Reduction("max", lambda e, axes, keepdims: _largest(e, axis=_from_end(e, axes), keepdims=keepdims))
+DRAW = Reduction(
+    "draw", lambda e, axes, keepdims, u: _draw(e, u, axis=_from_end(e, axes), keepdims=keepdims, rank=len(e.shape))
+)
