@@ -63,7 +63,8 @@ def evidence(
     if ends is not None:
         inside = np.arange(slices) < ends[:, None]
         whole = {name: np.where(inside[..., None], a, 1.0) for name, a in whole.items()}
-    return Evidence(slices, batch, {name: np.moveaxis(a, -2, 0) for name, a in whole.items()}, ends)
+    timed = {name: np.ascontiguousarray(np.moveaxis(a, -2, 0)) for name, a in whole.items()}
+    return Evidence(slices, batch, timed, ends)
 
 
 def _mapping(what: str, given: Any) -> Mapping[Any, Any]:

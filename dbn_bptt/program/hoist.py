@@ -10,7 +10,9 @@ from dbn_bptt import ops
 from dbn_bptt.expressions import Apply, Expression, Reference, Symbol, reference
 from dbn_bptt.program.lower import is_static, joined, split
 from dbn_bptt.program.steps import Step, Zone
-from dbn_bptt.traversal import transformed, walk
+from dbn_bptt.traversal import delayed, transformed, uses, walk
+
+Place = tuple[Expression, int, int]  # an expression, and the first and the last slice for which it is computed
 
 
 class Hoist:
@@ -20,6 +22,7 @@ class Hoist:
         self.symbols = symbols
         self.spans = spans
         self.ahead: dict[Expression, tuple[Symbol, int, int]] = {}
+        self.settled: dict[Expression, tuple[Expression, int]] = {}
 
     def all_of(self, steps: list[Step]) -> list[Step]:
         """The steps, with the parts of scans that need no scan as steps of their own."""
@@ -61,37 +64,65 @@ class Hoist:
         return steps
 
     def _shared(self, steps: list[Step]) -> list[Step]:
-        """Expressions that several equations use over the same slices are computed once, under a name."""
-        users: dict[tuple[Expression, int, int], set[object]] = {}
+        """Expressions that several equations use over the same slices are computed once, under a name.
+
+        They may use them from different places: what one reads from its own slice, another reads from the next.
+        """
+        users: dict[Place, set[object]] = {}
         for step, zone, rule in _whole_rules(steps):
-            users.setdefault((rule, zone.first, zone.last), set()).add(step.names)
+            users.setdefault(self._place(rule, zone), set()).add(step.names)
             for e in walk([rule]):
                 for argument in e.arguments if isinstance(e, Apply) else ():
-                    users.setdefault((argument, zone.first, zone.last), set()).add(e)
-        roots = {(rule, z.first, z.last): s.names[0] for s, z, rule in _whole_rules(steps) if s.kind == "all slices"}
-        named: dict[tuple[Expression, int, int], Expression] = {}
+                    users.setdefault(self._place(argument, zone), set()).add(self._place(e, zone))
+        roots = {
+            self._place(rule, z): reference(self.symbols[s.names[0]]).lag(-self._settled(rule)[1])
+            for s, z, rule in _whole_rules(steps)
+            if s.kind == "all slices" and len(s.zones) == 1  # several zones of two steps could need each other
+        }
+        named: dict[Place, Reference] = {}
         extra: list[Step] = []
-        for (e, first, last), by in users.items():
+        for place, by in users.items():
+            e, first, last = place
             if len(by) < 2 or is_static(e) or not _worth_a_name(e):
                 continue
-            if (e, first, last) in roots:
-                named[e, first, last] = reference(self.symbols[roots[e, first, last]])
+            if place in roots:
+                named[place] = roots[place]
                 continue
-            symbol = self._fresh("shared", e)
-            self.spans[symbol.name] = first, last
-            named[e, first, last] = reference(symbol)
-            extra.append(Step("all slices", (symbol.name,), (Zone(first, last, {symbol.name: e}),)))
+            named[place] = reference(self._fresh("shared", e))
+            name = named[place].name
+            self.spans[name] = first, last
+            extra.append(Step("all slices", (name,), (Zone(first, last, {name: e}),)))
         return [self._with_names(step, named) for step in [*extra, *steps]]
 
-    def _with_names(self, step: Step, named: Mapping[tuple[Expression, int, int], Expression]) -> Step:
+    def _with_names(self, step: Step, named: Mapping[Place, Reference]) -> Step:
         if step.kind == "scan":
             return step
         zones = []
         for zone in step.zones:
-            known = {e: r for (e, a, b), r in named.items() if (a, b) == (zone.first, zone.last)}
-            rules = {n: _replaced(rule, known, self.symbols[n]) for n, rule in zone.rules.items()}
+            rules = {name: self._named(rule, zone, named, own=name) for name, rule in zone.rules.items()}
             zones.append(Zone(zone.first, zone.last, rules))
         return Step(step.kind, step.names, tuple(zones), step.direction)
+
+    def _named(self, rule: Expression, zone: Zone, named: Mapping[Place, Reference], own: str) -> Expression:
+        """The rule in terms of named expressions, its own name left out."""
+        known = {}
+        for e in walk([rule]):
+            found = named.get(self._place(e, zone))
+            if found is not None and found.name != own:
+                known[e] = delayed(found, self._settled(e)[1])
+        return transformed(rule, lambda leaf: leaf, known)
+
+    def _place(self, e: Expression, zone: Zone) -> Place:
+        """An expression with the slices that it reads counted from its first variable, and where it is used."""
+        settled, lag = self._settled(e)
+        return settled, zone.first - lag, zone.last - lag
+
+    def _settled(self, e: Expression) -> tuple[Expression, int]:
+        if e not in self.settled:
+            lags = (leaf.delay for _, _, leaf in uses(e) if leaf.symbol.timed)
+            lag = next(lags, 0)
+            self.settled[e] = delayed(e, -lag), lag
+        return self.settled[e]
 
 
 def _worth_a_name(e: Expression) -> bool:
@@ -102,12 +133,6 @@ def _worth_a_name(e: Expression) -> bool:
         "broadcast",
         "transpose",
     )
-
-
-def _replaced(rule: Expression, known: Mapping[Expression, Expression], own: Symbol) -> Expression:
-    """The rule in terms of named expressions, its own name left out."""
-    others = {e: r for e, r in known.items() if not (isinstance(r, Reference) and r.symbol == own)}
-    return transformed(rule, lambda leaf: leaf, others)
 
 
 def _whole_rules(steps: list[Step]) -> list[tuple[Step, Zone, Expression]]:
