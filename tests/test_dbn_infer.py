@@ -39,7 +39,12 @@ def test_named_structures_equal_enumeration(structure: Structure, T: int):
 
 
 @settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 10**6), n=st.integers(1, 4), share=st.sampled_from([0.2, 0.6]), zeros=st.sampled_from([0.0, 0.3]))
+@given(
+    seed=st.integers(0, 10**6),
+    n=st.integers(1, 4),
+    share=st.sampled_from([0.2, 0.6]),
+    zeros=st.sampled_from([0.0, 0.3]),
+)
 def test_random_networks_equal_enumeration(seed: int, n: int, share: float, zeros: float):
     rng = np.random.default_rng(seed)
     structure = random_structure(rng, n)

@@ -16,6 +16,7 @@ from dbn_bptt.kernels import Array
 from dbn_bptt.shapes import Shape
 
 MISSING = -1
+Soft = Mapping[Name, Any]
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Evidence:
 
 
 def evidence(
-    network: Network, given: Any = None, soft: Mapping[Name, Any] | None = None, T: int | None = None, lengths: Any = None
+    network: Network, given: Any = None, soft: Soft | None = None, T: int | None = None, lengths: Any = None
 ) -> Evidence:
     """Read evidence.
 
@@ -149,7 +150,8 @@ def _index(name: Name, value: Any, place: Mapping[Hashable, int]) -> int:
         return MISSING
     if isinstance(value, int) and all(isinstance(state, str) for state in place) and 0 <= value < len(place):
         return value
-    raise DataError(f"evidence of {name!r} is {value!r}; its states are {_list(tuple(place))}, and -1 or NaN is missing")
+    states = _list(tuple(place))
+    raise DataError(f"evidence of {name!r} is {value!r}; its states are {states}, and -1 or NaN is missing")
 
 
 def _list(states: tuple[Hashable, ...]) -> str:
@@ -176,7 +178,7 @@ def _extent(
     leads = {name: a.shape for name, a in arrays.items()} | {name: a.shape[:-1] for name, a in likely.items()}
     for name, lead in leads.items():
         if len(lead) not in (1, 2) or 0 in lead:
-            raise DataError(f"evidence of {name!r} has shape {lead}; it must be (T,) for one sequence or (B, T) for a batch")
+            raise DataError(f"evidence of {name!r} has shape {lead}; give (T,) for one sequence, (B, T) for a batch")
         first = next(iter(leads))
         if lead != leads[first] or (T is not None and lead[-1] != T):
             other = f"that of {first!r} {leads[first]}" if lead != leads[first] else f"T is {T}"

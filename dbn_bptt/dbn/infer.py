@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dbn_bptt.dbn.evidence import Evidence, evidence
+from dbn_bptt.dbn.evidence import Evidence, Soft, evidence
 from dbn_bptt.dbn.network import Name, Network, read
 from dbn_bptt.dbn.polynomial import Structure, messages, polynomial, program, scales, structure
 from dbn_bptt.dbn.posterior import Paths, Posterior
@@ -52,7 +52,7 @@ def template(model: Any) -> SliceTemplate:
 
 
 def smooth(
-    model: Any, evidence: Any = None, *, soft: Mapping[Name, Any] | None = None, T: int | None = None, lengths: Any = None
+    model: Any, evidence: Any = None, *, soft: Soft | None = None, T: int | None = None, lengths: Any = None
 ) -> Posterior:
     """The posterior of every variable in every slice, given all evidence.
 
@@ -90,7 +90,7 @@ def smooth(
 
 
 def filter(
-    model: Any, evidence: Any = None, *, soft: Mapping[Name, Any] | None = None, T: int | None = None, lengths: Any = None
+    model: Any, evidence: Any = None, *, soft: Soft | None = None, T: int | None = None, lengths: Any = None
 ) -> Posterior:
     """The distribution of every variable in every slice, given the evidence up to that slice.
 
@@ -116,7 +116,7 @@ def filter(
 
 
 def predict(
-    model: Any, horizon: int, evidence: Any = None, *, soft: Mapping[Name, Any] | None = None, T: int | None = None
+    model: Any, horizon: int, evidence: Any = None, *, soft: Soft | None = None, T: int | None = None
 ) -> Posterior:
     """The distribution of every variable in the slices after the evidence.
 
@@ -144,7 +144,7 @@ def predict(
 
 
 def viterbi(
-    model: Any, evidence: Any = None, *, soft: Mapping[Name, Any] | None = None, T: int | None = None, lengths: Any = None
+    model: Any, evidence: Any = None, *, soft: Soft | None = None, T: int | None = None, lengths: Any = None
 ) -> Paths:
     """The most probable states of all variables in all slices together, given the evidence.
 
@@ -165,7 +165,7 @@ def viterbi(
 
 def sample(
     model: Any, size: int = 1, evidence: Any = None, *, seed: int | np.random.Generator = 0,
-    soft: Mapping[Name, Any] | None = None, T: int | None = None, lengths: Any = None,
+    soft: Soft | None = None, T: int | None = None, lengths: Any = None,
 ) -> Paths:  # fmt: skip
     """Paths drawn from the posterior: states of all variables in all slices together, given the evidence.
 
@@ -206,7 +206,7 @@ def sample(
 
 
 def log_likelihood(
-    model: Any, evidence: Any = None, *, soft: Mapping[Name, Any] | None = None, T: int | None = None, lengths: Any = None
+    model: Any, evidence: Any = None, *, soft: Soft | None = None, T: int | None = None, lengths: Any = None
 ) -> Any:
     """log p(evidence) in nats: a number, or (B,) for a batch. Arguments are those of `smooth`.
 
@@ -221,7 +221,7 @@ def log_likelihood(
 
 
 def expected_counts(
-    model: Any, evidence: Any = None, *, soft: Mapping[Name, Any] | None = None, T: int | None = None, lengths: Any = None
+    model: Any, evidence: Any = None, *, soft: Soft | None = None, T: int | None = None, lengths: Any = None
 ) -> dict[tuple[Name, int], Array]:
     """How often each entry of each CPD is expected to be used, summed over slices and sequences.
 
@@ -275,7 +275,7 @@ class Swept:
     series: dict[str, Array]
 
 
-def _task(model: Any, given: Any, soft: Mapping[Name, Any] | None, T: int | None, lengths: Any) -> Task:
+def _task(model: Any, given: Any, soft: Soft | None, T: int | None, lengths: Any) -> Task:
     network = read(model)
     return _on(network, evidence(network, given, soft, T, lengths))
 
@@ -297,9 +297,7 @@ def _parameters(network: Network, of: Structure) -> dict[str, Array]:
     }
 
 
-def _swept(
-    task: Task, reduction: Reduction, wrt: tuple[str, ...], numbers: Mapping[str, Array] | None = None
-) -> Swept:
+def _swept(task: Task, reduction: Reduction, wrt: tuple[str, ...], numbers: Mapping[str, Array] | None = None) -> Swept:
     """The program of a task, run: log-likelihood of each sequence, gradients, and messages."""
     made, lengths = program(task.structure, reduction), task.evidence.lengths
     made = made if lengths is None else made.for_lengths()
@@ -307,7 +305,7 @@ def _swept(
     names = [*scales(task.structure), *messages(task.structure)]
     with np.errstate(divide="ignore", invalid="ignore"):
         try:
-            gradients, series = {}, {}
+            gradients: dict[str, Array] = {}
             if wrt:
                 _, gradients, series = made.parts_on(found, wrt, names)
             else:
@@ -326,7 +324,8 @@ def _log_likelihood(task: Task, series: Mapping[str, Array]) -> Any:
     if impossible.any():
         t, *sequence = (int(k) for k in np.argwhere(impossible)[0])
         where = f"slice {t}" + (f" of sequence {sequence[0]}" if sequence else "")
-        raise ImpossibleEvidenceError(f"the evidence up to {where} has probability 0; check it, or the zeros in the CPDs")
+        mend = "check it, or the zeros in the CPDs"
+        raise ImpossibleEvidenceError(f"the evidence up to {where} has probability 0; {mend}")
     total = np.where(inside, np.log(np.where(inside, scale, 1.0)).sum(0), 0.0).sum(0)
     return total if batch else float(total)
 
@@ -339,26 +338,31 @@ def _inside(found: Evidence) -> Array:
 
 
 def _said(task: Task, gradients: Mapping[str, Array]) -> dict[Name, Array]:
-    """What reached the indicators of each variable, times these: (B, T, K), 0 after the end of a sequence."""
+    """What reached the indicators of each variable, times these: (T, [B,] K), 0 after the end of a sequence."""
     found = {}
     for name in task.network.names:
         title = task.structure.evidence(name)
-        said = -gradients[title] * task.data.get(title, 1.0) * _inside(task.evidence)[..., None]
-        found[name] = np.moveaxis(np.maximum(said, 0.0), 0, -2)
+        said = np.multiply(gradients[title], task.data.get(title, np.ones(())))
+        np.negative(said, out=said)
+        found[name] = np.maximum(said, 0.0, out=said)
     return found
 
 
 def _marginals(task: Task, gradients: Mapping[str, Array]) -> dict[Name, Array]:
     """Probabilities, which what reached the indicators is but for rounding."""
-    said = _said(task, gradients)
-    totals = {name: a.sum(-1, keepdims=True) for name, a in said.items()}
-    return {name: a / np.where(totals[name] > 0, totals[name], 1.0) for name, a in said.items()}
+    marginals = {}
+    for name, said in _said(task, gradients).items():
+        total = said.sum(-1, keepdims=True)
+        np.divide(said, total, out=said, where=total > 0)
+        marginals[name] = np.moveaxis(said, 0, -2)
+    return marginals
 
 
 def _paths(task: Task, gradients: Mapping[str, Array]) -> dict[Name, Array]:
     """The states that the indicators reached; -1 after the end of a sequence."""
-    inside = np.moveaxis(_inside(task.evidence), 0, -1)
-    return {name: np.where(inside, a.argmax(-1), -1) for name, a in _said(task, gradients).items()}
+    inside = _inside(task.evidence)
+    states = {name: np.where(inside, a.argmax(-1), -1) for name, a in _said(task, gradients).items()}
+    return {name: np.moveaxis(a, 0, -1) for name, a in states.items()}
 
 
 def _extended(likelihood: Array, horizon: int) -> Array:

@@ -1,7 +1,7 @@
 """A discrete dynamic Bayesian network as this package sees it: two slices of conditional probability tables.
 
-`read` takes pgmpy's `DynamicBayesianNetwork`, checks it and leaves it as it is. A variable whose two tables are the same
-has one, *tied* over all slices; where only one is given and the other follows from it, it is taken for both.
+`read` takes pgmpy's `DynamicBayesianNetwork`, checks it and leaves it as it is. A variable whose two tables are the
+same has one, *tied* over all slices; where only one is given and the other follows from it, it is taken for both.
 """
 
 from collections.abc import Hashable, Mapping
@@ -72,7 +72,7 @@ def read(model: Any) -> Network:
     if not names:
         raise ModelError("the network has no variables; add nodes, edges and CPDs")
     states = {name: _states(name, cpds) for name in names}
-    graph = {(u[0], u[1]): [] for u in model.nodes()}
+    graph: dict[Any, list[tuple[Name, int]]] = {(u[0], u[1]): [] for u in model.nodes()}
     for u, v in model.edges():
         graph.setdefault((v[0], v[1]), []).append((u[0], u[1]))
     tables = {node: _table(node, cpd, states) for node, cpd in cpds.items()}
@@ -108,7 +108,8 @@ def _states(name: Name, cpds: Mapping[tuple[Name, int], Any]) -> tuple[Hashable,
         raise ModelError(f"{name!r} has no CPD; add one for {(name, 0)!r} by model.add_cpds")
     sizes = {int(cpd.cardinality[0]) for cpd in own}
     if len(sizes) > 1:
-        raise ModelError(f"the CPDs of {name!r} have {' and '.join(map(str, sorted(sizes)))} states; give both the same")
+        counts = " and ".join(map(str, sorted(sizes)))
+        raise ModelError(f"the CPDs of {name!r} have {counts} states; give both the same")
     numbers = tuple(range(sizes.pop()))
     given = [tuple(cpd.state_names[cpd.variables[0]]) for cpd in own]
     named = list(dict.fromkeys(states for states in given if states != numbers))
@@ -165,7 +166,7 @@ def _check_parents(node: tuple[Name, int], table: Table, edges: list[tuple[Name,
 
 
 def _both(name: Name, tables: Mapping[Any, Table], graph: Mapping[Any, list[Any]]) -> tuple[Table, Table]:
-    """The tables of a variable in the first slice and in later ones; a missing one is the other, if that is possible."""
+    """The tables of a variable in the first slice and in later ones; a missing one is the other, where it can be."""
     crosses = any(parent[1] == 0 for parent in graph.get((name, 1), []))
     first, later = tables.get((name, 0)), tables.get((name, 1))
     if first is None and not crosses:

@@ -79,7 +79,8 @@ def _spread(g: Any, a: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
 _first_largest = operation("first_largest", first_largest, [None], shape=lambda a, axis: a)
 _drawn = operation("drawn", drawn, [None, None], shape=lambda a, u, axis, rank: a)
 _largest = operation(
-    "largest", kernels.max_, [lambda g, y, a, axis, keepdims: _spread(g, a, axis, keepdims) * _first_largest(a, axis=axis)],
+    "largest", kernels.max_,
+    [lambda g, y, a, axis, keepdims: _spread(g, a, axis, keepdims) * _first_largest(a, axis=axis)],
     shape=reduced_shape, latex=lambda a, axis, keepdims: rf"\max({a})", text=lambda a, axis, keepdims: f"max({a})",
     kinked=True,
 )  # fmt: skip

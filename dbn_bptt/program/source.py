@@ -58,7 +58,7 @@ class Source:
 
     def label(self, name: str) -> str:
         """A symbol's name in the source: its own, unless that means something else there."""
-        taken = name in RESERVED or keyword.iskeyword(name) or re.fullmatch(r"(part|fixed)_\d+", name)
+        taken = name in RESERVED or keyword.iskeyword(name) or re.fullmatch(r"(part|fixed|ones)_\d+", name)
         return self.unused(f"{name}_") if taken else name
 
     def unused(self, name: str) -> str:
@@ -226,8 +226,8 @@ class Source:
             matrix, vectors = arguments
             turned = matrix.removesuffix(".T") if matrix.endswith(".T") else f"{matrix}.T"
             return f"times({vectors}, {turned})" if self.views is None else f"np.dot({vectors}, {turned}{into})"
-        if name == "sum" and out:
-            return f"np.add.reduce({arguments[0]}, {attributes['axis']!r}, keepdims={attributes['keepdims']!r}{into})"
+        if name == "sum" and (text := self._row_sum(e, arguments[0], into)):
+            return text
         if name == "power":
             return f"{arguments[0]} ** {attributes['exponent']!r}"
         kernel = e.operation.forward
@@ -238,5 +238,26 @@ class Source:
         self.kernels[title] = kernel
         return f"{title}({', '.join([*arguments, *(f'{key}={value!r}' for key, value in attributes.items())])})"
 
+    def _row_sum(self, e: Apply, argument: str, into: str) -> str | None:
+        """A sum over the last axis as a product with ones, which is several times faster for short rows."""
+        attributes, n = dict(e.attributes), e.arguments[0].shape[-1:]
+        axis, keepdims = attributes["axis"], attributes["keepdims"]
+        if axis == (-1,) and self.views is None:
+            return f"times({argument}, {self._ones(*n)}){'' if keepdims else '[..., 0]'}"
+        if axis == (-1,) and keepdims and e.ndim == 1:
+            return f"np.dot({argument}, {self._ones(*n)}{into})"
+        return f"np.add.reduce({argument}, {axis!r}, keepdims={keepdims!r}{into})" if into else None
+
+    def _ones(self, n: int) -> str:
+        """A column of ones."""
+        name = self.unused(f"ones_{n}")
+        made = f"    {name} = np.ones(({n}, 1), dtype)"
+        if made not in self.setup:
+            self.setup.append(made)
+        return name
+
     def _writes_in_place(self, e: Apply) -> bool:
+        """Whether an operation writes into an array that is there."""
+        if e.operation.name == "sum" and self.views is None:
+            return dict(e.attributes)["axis"] != (-1,)
         return e.operation.name in {*UFUNCS, "sum"} or (is_linear_map(e) and self.views is not None)
