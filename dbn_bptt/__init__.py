@@ -7,11 +7,18 @@
 ['U', 'V', 'W', 'b', 'c']
 """
 
-from dbn_bptt import cells
+from dbn_bptt import cells, dbn
 from dbn_bptt.adjoint import adjoint
 from dbn_bptt.compare import Report, compare
 from dbn_bptt.equations import equations
-from dbn_bptt.errors import DataError, DbnBpttError, TemplateError, UnknownNameError
+from dbn_bptt.errors import (
+    DataError,
+    DbnBpttError,
+    ImpossibleEvidenceError,
+    ModelError,
+    TemplateError,
+    UnknownNameError,
+)
 from dbn_bptt.messages import backward, bptt, forward
 from dbn_bptt.operation import operation
 from dbn_bptt.ops import (
@@ -49,10 +56,10 @@ from dbn_bptt.template import SliceTemplate
 from dbn_bptt.unroll import unroll
 
 __all__ = [
-    "cells", "SliceTemplate", "unroll", "forward", "backward", "bptt", "Values", "Messages", "Result", "ragged",
+    "cells", "dbn", "SliceTemplate", "unroll", "forward", "backward", "bptt", "Values", "Messages", "Result", "ragged",
     "adjoint", "equations", "compare", "Report", "compile", "Program",
     "operation", "concatenate", "cross_entropy", "einsum", "exp", "inverse", "log", "log_softmax", "logdet",
     "logsumexp", "matmul", "outer", "relu", "reshape", "select", "sigmoid", "softmax", "softplus", "sqrt",
     "square", "squared_error", "step", "stop_gradient", "tanh", "transpose",
-    "DbnBpttError", "DataError", "TemplateError", "UnknownNameError",
+    "DbnBpttError", "DataError", "ImpossibleEvidenceError", "ModelError", "TemplateError", "UnknownNameError",
 ]  # fmt: skip

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from dbn_bptt import cells
+from dbn_bptt.dbn.tables import smoothed
 from dbn_bptt.errors import DataError, DbnBpttError
 from dbn_bptt.explain import CELLS, Explanation, explain
 
@@ -16,20 +17,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status: 0, 1 if the engines disagree, 2 for bad input."""
     options = _parser().parse_args(arguments)
     try:
-        text = _text(options.text, options.file)
-        _check_folder(options.out)
-        explanation = explain(text, options.cell, options.hidden, options.activation, options.seed, progress=True)
-        written = _written(explanation, options.out)
+        text, status = options.command(options)
     except (DbnBpttError, MemoryError) as error:
-        mend = "not enough memory; take a shorter text or fewer --hidden units"
+        mend = "not enough memory; take a shorter text or fewer --hidden units, or a shorter sequence"
         print(f"dbn-bptt: {mend if isinstance(error, MemoryError) else error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("dbn-bptt: interrupted", file=sys.stderr)
         return 130
-    with suppress(BrokenPipeError):  # the reader of the report has seen enough
-        print(explanation, *(f"wrote {path}" for path in written), sep="\n", flush=True)
-    return 0 if explanation.report.ok else 1
+    with suppress(BrokenPipeError):  # the reader has seen enough
+        print(text, flush=True)
+    return status
+
+
+def _explain(options: argparse.Namespace) -> tuple[str, int]:
+    text = _text(options.text, options.file)
+    _check_folder(options.out)
+    explanation = explain(text, options.cell, options.hidden, options.activation, options.seed, progress=True)
+    written = _written(explanation, options.out)
+    lines = [str(explanation), *(f"wrote {path}" for path in written)]
+    return "\n".join(lines), 0 if explanation.report.ok else 1
+
+
+def _smooth(options: argparse.Namespace) -> tuple[str, int]:
+    found = smoothed(options.model, options.evidence)
+    return found.rstrip("\n"), 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -53,6 +65,23 @@ def _parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--seed", type=int, default=0, metavar="N", help="of the random parameters (default: 0)")
     p.add_argument("--out", type=Path, default=Path("dbn-bptt-out"), metavar="DIR", help="default: dbn-bptt-out")
+    p.set_defaults(command=_explain)
+    p = commands.add_parser(
+        "smooth",
+        help="posteriors of a dynamic Bayesian network",
+        description="Print, as CSV, the posterior probability of every state of every variable in every slice, given all "
+        "evidence. The last line of standard error is log p(evidence).",
+    )
+    p.add_argument(
+        "model", type=Path, metavar="MODEL.bif",
+        help="a two-slice network, its variables named Z_0 and Z_1 (or Z0 and Zt) in the first slice and in later ones",
+    )  # fmt: skip
+    p.add_argument(
+        "evidence", type=Path, metavar="EVIDENCE.csv",
+        help="a column for each observed variable and a row for each slice; empty where nothing was observed. A column "
+        "named 'sequence' tells several sequences apart",
+    )  # fmt: skip
+    p.set_defaults(command=_smooth)
     return parser
 
 

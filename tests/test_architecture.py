@@ -28,6 +28,7 @@ LAYERS = [
     ["local", "results"],
     ["messages"],
     ["program"],
+    ["dbn"],
     ["reference"],
     ["compare"],
     ["render"],

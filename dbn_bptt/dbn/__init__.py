@@ -5,16 +5,21 @@ pgmpy's `DynamicBayesianNetwork` is the model class; every function takes one an
 >>> from dbn_bptt import dbn
 >>> posterior = dbn.smooth(dbn.umbrella(), {"Umbrella": [1, 1, 0]})
 >>> posterior["Rain"].round(3)
-array([[0.134, 0.866],
-       [0.204, 0.796],
-       [0.784, 0.216]])
+array([[0.138, 0.862],
+       [0.201, 0.799],
+       [0.809, 0.191]])
 """
 
+from dbn_bptt.dbn.bif import read_bif, write_bif
+from dbn_bptt.dbn.convert import from_template, unrolled
 from dbn_bptt.dbn.infer import expected_counts, filter, log_likelihood, predict, sample, smooth, template, viterbi
+from dbn_bptt.dbn.learn import Fit, fit
 from dbn_bptt.dbn.models import umbrella
 from dbn_bptt.dbn.posterior import Paths, Posterior
+from dbn_bptt.dbn.summary import interface, summary
 
 __all__ = [
-    "smooth", "filter", "predict", "viterbi", "sample", "log_likelihood", "expected_counts", "template",
-    "Posterior", "Paths", "umbrella",
+    "smooth", "filter", "predict", "viterbi", "sample", "log_likelihood", "expected_counts", "fit",
+    "Posterior", "Paths", "Fit", "template", "unrolled", "from_template", "interface", "summary",
+    "read_bif", "write_bif", "umbrella",
 ]  # fmt: skip

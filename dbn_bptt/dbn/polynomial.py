@@ -47,7 +47,7 @@ class Structure:
 
     def title(self, name: Name) -> str:
         """A variable's name made of letters, digits and _; no two variables have the same."""
-        return dict(zip((n for n, _ in self.sizes), _titles(tuple(str(n) for n, _ in self.sizes)), strict=True))[name]
+        return dict(zip((n for n, _ in self.sizes), titles(tuple(str(n) for n, _ in self.sizes)), strict=True))[name]
 
     def parameter(self, name: Name, slice_: int) -> str:
         """The name of a variable's table in the template."""
@@ -59,7 +59,8 @@ class Structure:
 
 
 @lru_cache(maxsize=256)
-def _titles(names: tuple[str, ...]) -> list[str]:
+def titles(names: tuple[str, ...]) -> list[str]:
+    """Names made of letters, digits and _ only, all different."""
     titles: list[str] = []
     for name in names:
         title = "".join(c if c.isalnum() and c.isascii() else "_" for c in name)
@@ -178,6 +179,21 @@ def _factors(t: SliceTemplate, of: Structure, part: list[Name], slice_: int) -> 
     return [*tables, *((t[of.evidence(name)], ((name, 0),)) for name in part)]
 
 
+def path(factors: list[Labels], kept: Labels, sizes: Mapping[Name, int]) -> tuple[list[tuple[int, ...]], Any]:
+    """Which factors to multiply in which order, so that the work is little; and what opt_einsum says about it."""
+    import opt_einsum
+
+    letters: dict[Label, str] = {}
+    for labels in factors:
+        for label in labels:
+            letters.setdefault(label, opt_einsum.get_symbol(len(letters)))
+    inputs = ["".join(letters[label] for label in labels) for labels in factors]
+    shapes = [tuple(sizes[name] for name, _ in labels) for labels in factors]
+    subscripts = ",".join(inputs) + "->" + "".join(letters[label] for label in kept)
+    found, info = opt_einsum.contract_path(subscripts, *shapes, shapes=True, optimize="auto")
+    return list(found), info
+
+
 @dataclass
 class Contraction:
     """Products of factors with variables eliminated from them, two factors at a time."""
@@ -191,7 +207,7 @@ class Contraction:
     def of(self, factors: list[tuple[Expression, Labels]], kept: Labels) -> Expression:
         """The product of factors with all variables but the kept ones eliminated."""
         numbered = list(enumerate(factors))  # by their first factor, in whose order products are written
-        for places in self.path(factors, kept):
+        for places in path([labels for _, labels in factors], kept, self.sizes)[0]:
             chosen = sorted((numbered[k] for k in places), key=lambda part: part[0])
             numbered = [part for k, part in enumerate(numbered) if k not in places]
             needed = {*kept, *(label for _, (_, labels) in numbered for label in labels)}
@@ -199,19 +215,6 @@ class Contraction:
         ((_, (whole, labels)),) = numbered
         order = [labels.index(label) for label in kept]
         return ops.transpose(whole, order) if order != sorted(order) else whole
-
-    def path(self, factors: list[tuple[Expression, Labels]], kept: Labels) -> list[tuple[int, ...]]:
-        """Which factors to multiply in which order, so that the largest product stays small."""
-        import opt_einsum
-
-        letters: dict[Label, str] = {}
-        for _, labels in factors:
-            for label in labels:
-                letters.setdefault(label, opt_einsum.get_symbol(len(letters)))
-        inputs = ["".join(letters[label] for label in labels) for _, labels in factors]
-        subscripts = ",".join(inputs) + "->" + "".join(letters[label] for label in kept)
-        path, _ = opt_einsum.contract_path(subscripts, *(e.shape for e, _ in factors), shapes=True, optimize="auto")
-        return list(path)
 
     def _pair(self, factors: list[tuple[Expression, Labels]], needed: set[Label]) -> tuple[Expression, Labels]:
         """The product of one or two factors, without the variables that nothing else needs."""

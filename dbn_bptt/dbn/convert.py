@@ -1,0 +1,123 @@
+"""To pgmpy and back: networks with new tables, unrolled networks, and recurrent networks as two-slice structures."""
+
+from typing import Any
+
+import numpy as np
+
+from dbn_bptt.dbn.network import Network, Table, read
+from dbn_bptt.dbn.polynomial import titles
+from dbn_bptt.errors import DataError, ModelError
+from dbn_bptt.slices import EVERY
+from dbn_bptt.template import SliceTemplate, parents
+from dbn_bptt.traversal import dependencies
+
+
+def to_pgmpy(network: Network) -> Any:
+    """A network as a pgmpy `DynamicBayesianNetwork`, with a CPD of every variable in both slices."""
+    from pgmpy.models import DynamicBayesianNetwork
+
+    model = DynamicBayesianNetwork()
+    model.add_nodes_from(network.names)
+    for name in network.names:
+        for table, slice_ in ((network.first[name], 0), (network.later[name], 1)):
+            nodes = [(parent, slice_ - lag) for parent, lag in table.parents]
+            model.add_edges_from([(node, (name, slice_)) for node in nodes])
+            model.add_cpds(_cpd(network, table, (name, slice_), nodes))
+    return model
+
+
+def unrolled(model: Any, T: int) -> Any:
+    """A dynamic network as a pgmpy `DiscreteBayesianNetwork` of T slices, for pgmpy's own engines and writers.
+
+    Its nodes are called ``"Z_2"`` for variable Z at slice 2, in letters that every file format takes. A structure
+    without CPDs, as from `from_template`, gives one without.
+
+    Examples
+    --------
+    >>> from dbn_bptt.dbn import umbrella, unrolled
+    >>> network = unrolled(umbrella(), 3)
+    >>> sorted(network.nodes()), network.check_model()
+    (['Rain_0', 'Rain_1', 'Rain_2', 'Umbrella_0', 'Umbrella_1', 'Umbrella_2'], True)
+    """
+    from pgmpy.models import DiscreteBayesianNetwork
+
+    if not isinstance(T, int | np.integer) or isinstance(T, bool) or T < 1:
+        raise DataError(f"T is {T!r}; the number of slices must be a positive integer")
+    names = list(dict.fromkeys(node[0] for node in model.nodes()))
+    title = dict(zip(names, titles(tuple(map(str, names))), strict=True))
+    network = DiscreteBayesianNetwork()
+    network.add_nodes_from(f"{title[name]}_{t}" for t in range(T) for name in names)
+    for u, v in model.edges():
+        lag = v[1] - u[1]
+        starts = range(T - lag) if lag or u[1] == 0 else ()
+        network.add_edges_from([(f"{title[u[0]]}_{t}", f"{title[v[0]]}_{t + lag}") for t in starts])
+    if model.cpds:
+        found = read(model)
+        for t in range(T):
+            for table in (found.later if t else found.first).values():
+                nodes = [f"{title[parent]}_{t - lag}" for parent, lag in table.parents]
+                network.add_cpds(_cpd(found, table, f"{title[table.variable]}_{t}", nodes))
+    return network
+
+
+def _cpd(network: Network, table: Table, node: Any, parent_nodes: list[Any]) -> Any:
+    """A table as a pgmpy CPD of a node with some parents."""
+    from pgmpy.factors.discrete import TabularCPD
+
+    shape = table.values.shape
+    named = zip((node, *parent_nodes), (table.variable, *(name for name, _ in table.parents)), strict=True)
+    states = {key: list(network.states[name]) for key, name in named}
+    values = table.values.reshape(shape[0], -1)
+    return TabularCPD(node, shape[0], values, parent_nodes or None, list(shape[1:]) or None, state_names=states)
+
+
+def from_template(template: SliceTemplate) -> Any:
+    """The two-slice structure of a template as a pgmpy `DynamicBayesianNetwork` without CPDs.
+
+    Its nodes are inputs, variables and targets. A target is a child of what its loss compares it with. The attribute
+    ``observed`` of a node tells data from the rest, which are the model's ``latents``.
+
+    Raises
+    ------
+    ModelError
+        Where an equation reaches more than one slice back, or into slices to come.
+
+    Examples
+    --------
+    >>> import dbn_bptt as db
+    >>> from dbn_bptt.dbn import from_template
+    >>> model = from_template(db.cells.elman(n_inputs=3, n_hidden=4, n_outputs=2))
+    >>> [(str(u), str(v)) for u, v in model.get_inter_edges()]
+    [('(h, 0)', '(a, 1)')]
+    """
+    from pgmpy.models import DynamicBayesianNetwork
+
+    template.check()
+    edges = [(u, v, lag) for v, used in parents(template).items() for u, lag in used]
+    for u, v, lag in edges:
+        if lag not in (0, 1):
+            mend = "a two-slice network knows lags 0 and 1; carry it on in another variable"
+            raise ModelError(f"{v} uses {u} at lag {lag}; {mend}")
+    kinds = {name: symbol.kind for name, symbol in template.symbols.items()}
+    model = DynamicBayesianNetwork()
+    for name in template.names("input", "variable", "target"):
+        model.add_node(name)
+    for u, v, lag in [*edges, *_of_targets(template)]:
+        if kinds[v] == "variable" or kinds[v] == "target":
+            model.add_edge((u, 0), (v, lag))
+    for node in model.nodes():
+        model.nodes[node]["observed"] = kinds[node[0]] != "variable"
+    model.latents = {node for node in model.nodes() if kinds[node[0]] == "variable"}
+    return model
+
+
+def _of_targets(template: SliceTemplate) -> list[tuple[str, str, int]]:
+    """The edges to targets from the variables that their losses compare them with."""
+    found: dict[tuple[str, str, int], None] = {}
+    for name in template.losses:
+        for piece in template.definitions[name].pieces:
+            read_here = [(symbol, lag) for symbol, lag, _ in dependencies(piece.expression, EVERY)]
+            targets = [symbol.name for symbol, lag in read_here if symbol.kind == "target" and lag == 0]
+            used = [symbol.name for symbol, lag in read_here if symbol.kind == "variable" and lag == 0]
+            found |= dict.fromkeys((u, y, 0) for y in targets for u in used)
+    return list(found)
