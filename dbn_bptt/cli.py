@@ -69,8 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     p = commands.add_parser(
         "smooth",
         help="posteriors of a dynamic Bayesian network",
-        description="Print, as CSV, the posterior probability of every state of every variable in every slice, given all "
-        "evidence. The last line of standard error is log p(evidence).",
+        description="Print, as CSV, the posterior probability of every state of every variable in every slice, given "
+        "all evidence. The last line of standard error is log p(evidence).",
     )
     p.add_argument(
         "model", type=Path, metavar="MODEL.bif",

@@ -67,6 +67,8 @@ def read_bif(path: str | os.PathLike[str]) -> Any:
         model.add_edge(node[u], node[v])
     for cpd in network.cpds:
         nodes = [node[name] for name in cpd.variables]
+        if nodes[0] not in model.nodes():  # no edge touches it, so that slice 0 says all
+            continue
         states = {node[name]: list(cpd.state_names[name]) for name in cpd.variables}
         sizes = [int(n) for n in cpd.cardinality]
         values = cpd.values.reshape(sizes[0], -1)

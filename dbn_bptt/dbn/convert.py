@@ -13,16 +13,18 @@ from dbn_bptt.traversal import dependencies
 
 
 def to_pgmpy(network: Network) -> Any:
-    """A network as a pgmpy `DynamicBayesianNetwork`, with a CPD of every variable in both slices."""
+    """A network as a pgmpy `DynamicBayesianNetwork`, with a CPD of every node."""
     from pgmpy.models import DynamicBayesianNetwork
 
     model = DynamicBayesianNetwork()
     model.add_nodes_from(network.names)
-    for name in network.names:
-        for table, slice_ in ((network.first[name], 0), (network.later[name], 1)):
-            nodes = [(parent, slice_ - lag) for parent, lag in table.parents]
-            model.add_edges_from([(node, (name, slice_)) for node in nodes])
-            model.add_cpds(_cpd(network, table, (name, slice_), nodes))
+    tables = [(t, slice_) for slice_, side in ((0, network.first), (1, network.later)) for t in side.values()]
+    for table, slice_ in tables:
+        model.add_edges_from([((name, slice_ - lag), (table.variable, slice_)) for name, lag in table.parents])
+    for table, slice_ in tables:
+        if (table.variable, slice_) in model.nodes():  # what no edge touches has a node in slice 0 only
+            nodes = [(name, slice_ - lag) for name, lag in table.parents]
+            model.add_cpds(_cpd(network, table, (table.variable, slice_), nodes))
     return model
 
 
@@ -75,7 +77,7 @@ def from_template(template: SliceTemplate) -> Any:
     """The two-slice structure of a template as a pgmpy `DynamicBayesianNetwork` without CPDs.
 
     Its nodes are inputs, variables and targets. A target is a child of what its loss compares it with. The attribute
-    ``observed`` of a node tells data from the rest, which are the model's ``latents``.
+    ``observed`` of a node tells data from what is computed.
 
     Raises
     ------
@@ -107,7 +109,6 @@ def from_template(template: SliceTemplate) -> Any:
             model.add_edge((u, 0), (v, lag))
     for node in model.nodes():
         model.nodes[node]["observed"] = kinds[node[0]] != "variable"
-    model.latents = {node for node in model.nodes() if kinds[node[0]] == "variable"}
     return model
 
 

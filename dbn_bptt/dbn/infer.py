@@ -344,6 +344,8 @@ def _said(task: Task, gradients: Mapping[str, Array]) -> dict[Name, Array]:
         title = task.structure.evidence(name)
         said = np.multiply(gradients[title], task.data.get(title, np.ones(())))
         np.negative(said, out=said)
+        if task.evidence.lengths is not None:
+            said *= _inside(task.evidence)[..., None]
         found[name] = np.maximum(said, 0.0, out=said)
     return found
 

@@ -49,7 +49,8 @@ def fit(
     """Learn all CPDs by expectation maximisation.
 
     A variable with one CPD for all slices (no parents in the slice before, and no other CPD given for slice 1) is
-    learnt from all slices; otherwise that of slice 0 is learnt from the first slices, and that of slice 1 from the rest.
+    learnt from all slices; otherwise that of slice 0 is learnt from the first slices, and that of slice 1 from later
+    ones.
 
     Parameters
     ----------
