@@ -24,7 +24,14 @@ def weather():
     model.add_cpds(
         TabularCPD(("Z", 0), 2, [[0.6], [0.4]], state_names={k: names[k] for k in [("Z", 0)]}),
         TabularCPD(("Z", 1), 2, [[0.7, 0.2], [0.3, 0.8]], [("Z", 0)], [2], {k: names[k] for k in [("Z", 0), ("Z", 1)]}),
-        TabularCPD(("Y", 0), 3, [[0.7, 0.1], [0.2, 0.3], [0.1, 0.6]], [("Z", 0)], [2], {k: names[k] for k in [("Y", 0), ("Z", 0)]}),
+        TabularCPD(
+            ("Y", 0),
+            3,
+            [[0.7, 0.1], [0.2, 0.3], [0.1, 0.6]],
+            [("Z", 0)],
+            [2],
+            {k: names[k] for k in [("Y", 0), ("Z", 0)]},
+        ),
     )
     return model
 
@@ -81,7 +88,14 @@ def test_numbers_that_are_names_are_names():
 def test_states_named_in_another_order_by_another_cpd():
     model, other = weather(), weather()
     cpd = other.get_cpds(("Y", 0))
-    turned = TabularCPD(("Y", 0), 3, cpd.values[:, ::-1], [("Z", 0)], [2], {("Y", 0): ["none", "drops", "rain"], ("Z", 0): ["wet", "dry"]})
+    turned = TabularCPD(
+        ("Y", 0),
+        3,
+        cpd.values[:, ::-1],
+        [("Z", 0)],
+        [2],
+        {("Y", 0): ["none", "drops", "rain"], ("Z", 0): ["wet", "dry"]},
+    )
     other.remove_cpds(cpd)
     other.add_cpds(turned)
     evidence = {"Y": ["rain", "drops"]}

@@ -117,7 +117,9 @@ def test_the_way_to_a_file_and_back(structure: Structure, tmp_path):
 
 
 def test_names_that_pgmpy_allows_survive():
-    model = build({"wind speed": 2, "wind-speed": 2, "9": 2}, [("wind speed", "wind-speed", 0), ("wind speed", "wind speed", 1)])
+    model = build(
+        {"wind speed": 2, "wind-speed": 2, "9": 2}, [("wind speed", "wind-speed", 0), ("wind speed", "wind speed", 1)]
+    )
     assert len(dbn.unrolled(model, 2).nodes()) == 6
     assert_close(dbn.smooth(model, {"wind-speed": [1, 0]})["9"].sum(-1), np.ones(2), 1e-12)
 
@@ -243,7 +245,9 @@ def test_expected_counts_equal_enumeration(structure: Structure):
 @pytest.mark.parametrize("prior", [0.0, 0.5])
 def test_learning_never_lowers_what_it_raises(structure: Structure, prior: float):
     rng = np.random.default_rng(3)
-    evidence = {name: np.stack([draw_evidence(rng, structure, 6, 0.7)[name] for _ in range(8)]) for name in structure.sizes}
+    evidence = {
+        name: np.stack([draw_evidence(rng, structure, 6, 0.7)[name] for _ in range(8)]) for name in structure.sizes
+    }
     found = dbn.fit(structure.make(9), evidence, steps=12, prior=prior, tolerance=0.0, seed=1)
     if not prior:
         assert (np.diff(found.log_likelihoods) > -1e-9).all()
@@ -268,13 +272,18 @@ def test_a_recurrent_network_as_a_two_slice_structure():
     assert {(str(u), str(v)) for u, v in model.get_intra_edges()} == {
         ("(x, 0)", "(a, 0)"), ("(a, 0)", "(h, 0)"), ("(h, 0)", "(o, 0)"), ("(o, 0)", "(yhat, 0)"), ("(o, 0)", "(y, 0)"),
     }  # fmt: skip
-    assert {str(node) for node in model.nodes() if model.nodes[node]["observed"]} == {"(x, 0)", "(x, 1)", "(y, 0)", "(y, 1)"}
+    assert {str(node) for node in model.nodes() if model.nodes[node]["observed"]} == {
+        "(x, 0)",
+        "(x, 1)",
+        "(y, 0)",
+        "(y, 1)",
+    }
     network = dbn.unrolled(model, 4)
     assert not network.is_dconnected("x_0", "y_3", observed=["h_1"])
     assert network.is_dconnected("x_0", "y_3", observed=["h_0"]) is False
     assert network.is_dconnected("x_0", "y_3", observed=["y_1"])
     with pytest.raises(db.ModelError, match="lag -1"):
-        dbn.from_template(db.cells.bidirectional(db.cells.elman, 3, 4, 2))
+        dbn.from_template(db.cells.bidirectional("elman", 3, 4, 2))
 
 
 # ---------------------------------------------------------------------------------------------------- the command
@@ -317,7 +326,10 @@ def test_the_command_names_mistakes(tmp_path, capsys, evidence, message):
 
 def test_the_command_refuses_what_is_no_model(tmp_path, capsys):
     model, evidence = _files(tmp_path, "Umbrella\n1\n")
-    for content, message in (("nothing", "is not a BIF file"), ((tmp_path / "model.bif").read_text().replace("_0", "_x"), "tells no slice")):
+    for content, message in (
+        ("nothing", "is not a BIF file"),
+        ((tmp_path / "model.bif").read_text().replace("_0", "_x"), "tells no slice"),
+    ):
         (tmp_path / "model.bif").write_text(content)
         assert main(["smooth", model, evidence]) == 2
         assert message in capsys.readouterr().err
