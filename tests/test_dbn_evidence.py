@@ -42,7 +42,7 @@ FORMS = {
     "a list": {"Y": [0, -1, 2, 1]},
     "floats with NaN": {"Y": [0.0, np.nan, 2.0, 1.0]},
     "pairs": {("Y", 0): 0, ("Y", 2): 2, ("Y", 3): 1},
-    "nodes of the model": {node: state for node, state in zip([n for n in HMM.nodes() if n == ("Y", 0)], [0], strict=True)} | {("Y", 2): 2, ("Y", 3): 1},
+    "nodes of the model": {next(n for n in HMM.nodes() if n == ("Y", 0)): 0, ("Y", 2): 2, ("Y", 3): 1},
     "a frame": pd.DataFrame({"Y": [0, None, 2, 1]}),
     "a frame of pairs": pd.DataFrame([[0, 2, 1]], columns=pd.Index([("Y", 0), ("Y", 2), ("Y", 3)], tupleize_cols=False)),
     "a frame with a hierarchy": pd.DataFrame([[0, 2, 1]], columns=[("Y", 0), ("Y", 2), ("Y", 3)]),

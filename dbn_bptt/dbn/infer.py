@@ -354,7 +354,7 @@ def _marginals(task: Task, gradients: Mapping[str, Array]) -> dict[Name, Array]:
     """Probabilities, which what reached the indicators is but for rounding."""
     marginals = {}
     for name, said in _said(task, gradients).items():
-        total = said.sum(-1, keepdims=True)
+        total = said @ np.ones((said.shape[-1], 1))  # several times faster than a sum of short rows
         np.divide(said, total, out=said, where=total > 0)
         marginals[name] = np.moveaxis(said, 0, -2)
     return marginals

@@ -1,0 +1,129 @@
+"""Exact inference against a plain NumPy forward-backward, pyAgrum's KTBN, and pgmpy.
+
+`python -m tests.benchmarks.dbn` times them in turn in one process, prints ratios of medians, and writes
+docs/benchmarks_dbn.md. pyAgrum is left out where it is not installed.
+"""
+
+import importlib.util
+import sys
+import tracemalloc
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dbn_bptt import dbn
+from dbn_bptt.dbn.convert import to_pgmpy
+from dbn_bptt.dbn.network import read
+from tests.benchmarks.program import Work, medians
+from tests.dbn_models import build
+
+SHAPES = [(4, 5, 100), (4, 5, 2000), (64, 64, 100), (64, 64, 2000)]
+
+
+def forward_backward(pi: Any, A: Any, B: Any, y: Any) -> tuple[Any, float]:
+    """Scaled forward-backward in plain NumPy: all marginals and the log-likelihood."""
+    T, K = len(y), len(pi)
+    alpha, beta, scale, likely = np.empty((T, K)), np.ones((T, K)), np.empty(T), B[y]  # a row of B for each symbol
+    for t in range(T):
+        f = (pi if t == 0 else A @ alpha[t - 1]) * likely[t]
+        scale[t] = f.sum()
+        alpha[t] = f / scale[t]
+    for t in range(T - 2, -1, -1):
+        beta[t] = A.T @ (likely[t + 1] * beta[t + 1]) / scale[t + 1]
+    return alpha * beta, float(np.log(scale).sum())
+
+
+def with_pyagrum(pi: Any, A: Any, B: Any, y: Any) -> Work:
+    """pyAgrum's engine: all marginals of the hidden variable."""
+    import pyagrum as gum
+    from pyagrum import ktbn
+
+    K, M = len(pi), len(B)
+    model = ktbn.KTBN(2)
+    model.addTemporal(gum.RangeVariable("Z", "", 0, K - 1))
+    model.addTemporal(gum.RangeVariable("Y", "", 0, M - 1))
+    model.addArc("Z", 0, "Z", 1)
+    model.cpt("Z", 0).fillWith(pi.tolist())
+    model.cpt("Z", 1).fillWith(A.T.ravel().tolist())
+    for t in (0, 1):
+        model.addArc("Z", t, "Y", t)
+        model.cpt("Y", t).fillWith(B.T.ravel().tolist())
+
+    def work() -> None:
+        engine = ktbn.KTBNInference(model)
+        for t, state in enumerate(y.tolist()):
+            engine.addObservation("Y", t, state)
+        engine.addTarget("Z")
+        engine.makeInference(len(y))
+        engine.posterior("Z", 0)
+
+    return work
+
+
+def with_pgmpy(model: Any, y: Any) -> Work:
+    """pgmpy's engine: one marginal."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from pgmpy.inference import DBNInference
+    full = to_pgmpy(read(model))
+    full.initialize_initial_state()
+    engine = DBNInference(full)
+    evidence = {("Y", t): int(state) for t, state in enumerate(y)}
+    return lambda: engine.backward_inference([("Z", len(y) // 2)], evidence)
+
+
+def row(K: int, M: int, T: int) -> dict[str, float]:
+    """The medians for a hidden Markov model of K states and M symbols over T slices."""
+    model = build({"Z": K, "Y": M}, [("Z", "Y", 0), ("Z", "Z", 1)])
+    cpds = {tuple(c.variables[0]): c.values for c in model.cpds}
+    pi, A, B = cpds["Z", 0], cpds["Z", 1], cpds["Y", 0]
+    rng = np.random.default_rng(0)
+    y, many = rng.integers(0, M, T), rng.integers(0, M, (64, T))
+    works: dict[str, Work] = {
+        "smooth": lambda: dbn.smooth(model, {"Y": y}),
+        "NumPy": lambda: forward_backward(pi, A, B, y),
+        "64 sequences": lambda: dbn.smooth(model, {"Y": many}),
+    }
+    if importlib.util.find_spec("pyagrum") is not None:
+        works["pyAgrum"] = with_pyagrum(pi, A, B, y)
+    if T <= 100 and K <= 4:
+        works["pgmpy"] = with_pgmpy(model, y)
+    return medians(works, rounds=7)
+
+
+def memory() -> float:
+    """The most memory, in MB, that eight independent binary chains take at T = 3."""
+    sizes = {f"{kind}{k}": 2 for k in range(8) for kind in "ZY"}
+    model = build(sizes, [e for k in range(8) for e in ((f"Z{k}", f"Y{k}", 0), (f"Z{k}", f"Z{k}", 1))])
+    evidence = {f"Y{k}": [0, 1, 1] for k in range(8)}
+    tracemalloc.start()
+    dbn.smooth(model, evidence)
+    peak = tracemalloc.get_traced_memory()[1] / 1e6
+    tracemalloc.stop()
+    return peak
+
+
+def main() -> None:
+    """Print the table, and write it into docs/benchmarks_dbn.md."""
+    lines = [
+        "# Benchmarks of inference", "",
+        "All marginals of a hidden Markov model of K states and M symbols over T slices: the time of `dbn.smooth`, and its",
+        "ratio to others (below 1: `smooth` is faster). pgmpy computes one marginal. The last column is the time for a batch of",
+        "64 sequences, in times of one. Medians of runs in turn in one process; `python -m tests.benchmarks.dbn` makes this",
+        "page.", "",
+        "| (K, M, T) | smooth | NumPy forward-backward | pyAgrum | pgmpy | 64 sequences |", "|---|---|---|---|---|---|",
+    ]  # fmt: skip
+    for shape in SHAPES:
+        found = row(*shape)
+        ratios = [f"{found['smooth'] / found[o]:.3g}" if o in found else "" for o in ("NumPy", "pyAgrum", "pgmpy")]
+        batch = f"{found['64 sequences'] / found['smooth']:.1f}"
+        lines.append(f"| {shape} | {found['smooth'] * 1e3:.2f} ms | {' | '.join(ratios)} | {batch} |")
+        print(lines[-1], file=sys.stderr, flush=True)
+    lines += ["", f"Eight independent binary chains, 16 variables a slice, take {memory():.1f} MB at T = 3."]
+    Path(__file__).parents[2].joinpath("docs", "benchmarks_dbn.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
