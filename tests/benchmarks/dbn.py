@@ -122,7 +122,9 @@ def main() -> None:
         lines.append(f"| {shape} | {found['smooth'] * 1e3:.2f} ms | {' | '.join(ratios)} | {batch} |")
         print(lines[-1], file=sys.stderr, flush=True)
     lines += ["", f"Eight independent binary chains, 16 variables a slice, take {memory():.1f} MB at T = 3."]
-    Path(__file__).parents[2].joinpath("docs", "benchmarks_dbn.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    Path(__file__).parents[2].joinpath("docs", "benchmarks_dbn.md").write_text(
+        "\n".join(lines) + "\n", encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":
