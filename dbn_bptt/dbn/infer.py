@@ -3,21 +3,19 @@
 Nothing is approximated and no model is changed. A program is compiled once for each structure and kept.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from dbn_bptt.dbn.evidence import Evidence, Soft, evidence
-from dbn_bptt.dbn.network import Name, Network, read
-from dbn_bptt.dbn.polynomial import Structure, messages, polynomial, program, scales, structure
+from dbn_bptt.dbn.evidence import Evidence, Soft
+from dbn_bptt.dbn.network import Name, read
+from dbn_bptt.dbn.polynomial import messages, polynomial, program, structure
 from dbn_bptt.dbn.posterior import Paths, Posterior
-from dbn_bptt.dbn.reductions import DRAW, MAX, SUM, Reduction
-from dbn_bptt.errors import DataError, ImpossibleEvidenceError, NotANumberError
+from dbn_bptt.dbn.reductions import DRAW, MAX, SUM
+from dbn_bptt.dbn.tasks import counted, extended, given_task, marginals, on_network, parameters, paths, repeated, swept
+from dbn_bptt.errors import DataError
 from dbn_bptt.kernels import Array
 from dbn_bptt.messages import checked
-from dbn_bptt.shapes import Shape
 from dbn_bptt.template import SliceTemplate
 
 
@@ -46,7 +44,7 @@ def template(model: Any) -> SliceTemplate:
     network = read(model)
     of = structure(network)
     found = polynomial(of)
-    for name, values in _parameters(network, of).items():
+    for name, values in parameters(network, of).items():
         found.arrays[name] = np.array(values)
     return found
 
@@ -85,8 +83,8 @@ def smooth(
            [0.117, 0.883]])
     """
     task = given_task(model, evidence, soft, T, lengths)
-    out = _swept(task, SUM, ("inputs",))
-    return Posterior(_marginals(task, out.gradients), out.log_likelihood, task.network.states)
+    out = swept(task, SUM, ("inputs",))
+    return Posterior(marginals(task, out.gradients), out.log_likelihood, task.network.states)
 
 
 def filter(
@@ -104,7 +102,7 @@ def filter(
            [0.117, 0.883]])
     """
     task = given_task(model, evidence, soft, T, lengths)
-    forward = _swept(task, SUM, ())
+    forward = swept(task, SUM, ())
     alone = program(task.structure, SUM, alone=True)
     before = {}
     for name, title in messages(task.structure).items():
@@ -112,7 +110,7 @@ def filter(
         before[title] = np.concatenate([np.ones_like(alpha[:1]), alpha[:-1]])
     found = checked(alone.template, task.parameters, {**task.data, **before}, None, None, task.evidence.T)
     _, gradients, _ = alone.parts_on(found, ("inputs",))
-    return Posterior(_marginals(task, gradients), forward.log_likelihood, task.network.states)
+    return Posterior(marginals(task, gradients), forward.log_likelihood, task.network.states)
 
 
 def predict(
@@ -136,11 +134,11 @@ def predict(
         raise DataError(f"horizon is {horizon!r}; it must be a positive number of slices")
     task = given_task(model, evidence, soft, T, None)
     start = task.evidence.T
-    longer = {name: _extended(a, int(horizon)) for name, a in task.evidence.likelihoods.items()}
+    longer = {name: extended(a, int(horizon)) for name, a in task.evidence.likelihoods.items()}
     ahead = on_network(task.network, Evidence(start + int(horizon), task.evidence.batch, longer, None))
-    out = _swept(ahead, SUM, ("inputs",))
-    marginals = {name: a[..., start:, :] for name, a in _marginals(ahead, out.gradients).items()}
-    return Posterior(marginals, out.log_likelihood, task.network.states, start)
+    out = swept(ahead, SUM, ("inputs",))
+    after = {name: a[..., start:, :] for name, a in marginals(ahead, out.gradients).items()}
+    return Posterior(after, out.log_likelihood, task.network.states, start)
 
 
 def viterbi(
@@ -159,8 +157,8 @@ def viterbi(
     ([1, 1, 0, 1, 1], -4.459)
     """
     task = given_task(model, evidence, soft, T, lengths)
-    out = _swept(task, MAX, ("inputs",))
-    return Paths(_paths(task, out.gradients), out.log_likelihood, task.network.states)
+    out = swept(task, MAX, ("inputs",))
+    return Paths(paths(task, out.gradients), out.log_likelihood, task.network.states)
 
 
 def sample(
@@ -194,15 +192,15 @@ def sample(
         raise DataError(f"size is {size!r}; it must be a positive number of paths")
     task = given_task(model, evidence, soft, T, lengths)
     given, B = task.evidence, task.evidence.batch[0] if task.evidence.batch else 1
-    repeated = {name: _repeated(a, given.batch, int(size)) for name, a in given.likelihoods.items()}
+    repeated = {name: repeated(a, given.batch, int(size)) for name, a in given.likelihoods.items()}
     each = None if given.lengths is None else np.repeat(given.lengths, size)
     task = on_network(task.network, Evidence(given.T, (B * int(size),), repeated, each))
     rng = np.random.default_rng(seed)
     drawing = program(task.structure, DRAW)
     numbers = {name: rng.random((given.T, B * size)) for name in drawing.template.names("input") if name[0] == "u"}
-    out = _swept(task, DRAW, ("inputs",), numbers)
+    out = swept(task, DRAW, ("inputs",), numbers)
     shape = (*given.batch, int(size), given.T)
-    return Paths({n: a.reshape(shape) for n, a in _paths(task, out.gradients).items()}, None, task.network.states)
+    return Paths({n: a.reshape(shape) for n, a in paths(task, out.gradients).items()}, None, task.network.states)
 
 
 def log_likelihood(
@@ -217,7 +215,7 @@ def log_likelihood(
     -1.045546
     """
     task = given_task(model, evidence, soft, T, lengths)
-    return _swept(task, SUM, ()).log_likelihood
+    return swept(task, SUM, ()).log_likelihood
 
 
 def expected_counts(
@@ -241,137 +239,3 @@ def expected_counts(
            [0.077, 0.807]])
     """
     return counted(given_task(model, evidence, soft, T, lengths))[0]
-
-
-def counted(task: "Task") -> tuple[dict[tuple[Name, int], Array], Any]:
-    """Expected counts, and the log-likelihood."""
-    out = _swept(task, SUM, ("params",))
-    counts = {}
-    for name in task.network.names:
-        for slice_ in (0, 1):
-            parameter = task.structure.parameter(name, slice_)
-            counts[name, slice_] = np.abs(task.parameters[parameter] * out.gradients[parameter])
-    return counts, out.log_likelihood
-
-
-# ----------------------------------------------------------------------------------------------------------- sweeps
-@dataclass(frozen=True)
-class Task:
-    """A network and evidence, as the program of the network takes them."""
-
-    network: Network
-    structure: Structure
-    evidence: Evidence
-    parameters: dict[str, Array]
-    data: dict[str, Array]
-
-
-@dataclass(frozen=True)
-class Swept:
-    """What a sweep found: log p(evidence) of each sequence, gradients, scales and messages."""
-
-    log_likelihood: Any
-    gradients: dict[str, Array]
-    series: dict[str, Array]
-
-
-def given_task(model: Any, given: Any, soft: Soft | None, T: int | None, lengths: Any) -> Task:
-    network = read(model)
-    return on_network(network, evidence(network, given, soft, T, lengths))
-
-
-def on_network(network: Network, found: Evidence) -> Task:
-    of = structure(network)
-    data = {of.evidence(name): a for name, a in found.likelihoods.items()}
-    for name in network.names[:1]:  # the first variable's indicators tell the shape of the rest
-        shape = (found.T, *found.batch, len(network.states[name]))
-        data.setdefault(of.evidence(name), np.broadcast_to(1.0, shape))
-    return Task(network, of, found, _parameters(network, of), data)
-
-
-def _parameters(network: Network, of: Structure) -> dict[str, Array]:
-    return {
-        of.parameter(name, slice_): table.values
-        for slice_, tables in ((0, network.first), (1, network.later))
-        for name, table in tables.items()
-    }
-
-
-def _swept(task: Task, reduction: Reduction, wrt: tuple[str, ...], numbers: Mapping[str, Array] | None = None) -> Swept:
-    """The program of a task, run: log-likelihood of each sequence, gradients, and messages."""
-    made, lengths = program(task.structure, reduction), task.evidence.lengths
-    made = made if lengths is None else made.for_lengths()
-    found = checked(made.template, task.parameters, {**task.data, **(numbers or {})}, None, lengths, task.evidence.T)
-    names = [*scales(task.structure), *messages(task.structure)]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        try:
-            gradients: dict[str, Array] = {}
-            if wrt:
-                _, gradients, series = made.parts_on(found, wrt, names)
-            else:
-                series = made.series(found, names)
-        except NotANumberError:  # what comes after an impossible slice
-            series = made.series(found, names)
-    return Swept(_log_likelihood(task, series), gradients, series)
-
-
-def _log_likelihood(task: Task, series: Mapping[str, Array]) -> Any:
-    """The sum of the logarithms of the scales; impossible evidence is where one is 0."""
-    T, batch = task.evidence.T, task.evidence.batch
-    scale = np.stack([series[name].reshape(T, *batch) for name in scales(task.structure)])
-    inside = _inside(task.evidence)
-    impossible = inside & ~(scale > 0).all(0)
-    if impossible.any():
-        t, *sequence = (int(k) for k in np.argwhere(impossible)[0])
-        where = f"slice {t}" + (f" of sequence {sequence[0]}" if sequence else "")
-        mend = "check it, or the zeros in the CPDs"
-        raise ImpossibleEvidenceError(f"the evidence up to {where} has probability 0; {mend}")
-    total = np.where(inside, np.log(np.where(inside, scale, 1.0)).sum(0), 0.0).sum(0)
-    return total if batch else float(total)
-
-
-def _inside(found: Evidence) -> Array:
-    """Where a sequence has not ended, (T, [B])."""
-    if found.lengths is None:
-        return np.ones((found.T, *found.batch), bool)
-    return np.arange(found.T)[:, None] < found.lengths
-
-
-def _said(task: Task, gradients: Mapping[str, Array]) -> dict[Name, Array]:
-    """What reached the indicators of each variable, times these: (T, [B,] K), 0 after the end of a sequence."""
-    found = {}
-    for name in task.network.names:
-        title = task.structure.evidence(name)
-        said = np.multiply(gradients[title], task.data.get(title, np.ones(())))
-        np.negative(said, out=said)
-        if task.evidence.lengths is not None:
-            said *= _inside(task.evidence)[..., None]
-        found[name] = np.maximum(said, 0.0, out=said)
-    return found
-
-
-def _marginals(task: Task, gradients: Mapping[str, Array]) -> dict[Name, Array]:
-    """Probabilities, which what reached the indicators is but for rounding."""
-    marginals = {}
-    for name, said in _said(task, gradients).items():
-        total = said @ np.ones((said.shape[-1], 1))  # several times faster than a sum of short rows
-        np.divide(said, total, out=said, where=total > 0)
-        marginals[name] = np.moveaxis(said, 0, -2)
-    return marginals
-
-
-def _paths(task: Task, gradients: Mapping[str, Array]) -> dict[Name, Array]:
-    """The states that the indicators reached; -1 after the end of a sequence."""
-    inside = _inside(task.evidence)
-    states = {name: np.where(inside, a.argmax(-1), -1) for name, a in _said(task, gradients).items()}
-    return {name: np.moveaxis(a, 0, -1) for name, a in states.items()}
-
-
-def _extended(likelihood: Array, horizon: int) -> Array:
-    """A likelihood with slices of no evidence after it."""
-    return np.concatenate([likelihood, np.ones((horizon, *likelihood.shape[1:]))])
-
-
-def _repeated(likelihood: Array, batch: Shape, size: int) -> Array:
-    """A likelihood for as many copies of each sequence."""
-    return np.repeat(likelihood if batch else likelihood[:, None], size, axis=1)

@@ -12,8 +12,8 @@ from tqdm import tqdm
 
 from dbn_bptt.dbn.convert import to_pgmpy
 from dbn_bptt.dbn.evidence import Soft
-from dbn_bptt.dbn.infer import counted, given_task, on_network
 from dbn_bptt.dbn.network import Name, Network, Table
+from dbn_bptt.dbn.tasks import counted, given_task, on_network
 from dbn_bptt.errors import DataError
 from dbn_bptt.kernels import Array
 
