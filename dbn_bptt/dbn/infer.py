@@ -192,9 +192,9 @@ def sample(
         raise DataError(f"size is {size!r}; it must be a positive number of paths")
     task = given_task(model, evidence, soft, T, lengths)
     given, B = task.evidence, task.evidence.batch[0] if task.evidence.batch else 1
-    repeated = {name: repeated(a, given.batch, int(size)) for name, a in given.likelihoods.items()}
+    copies = {name: repeated(a, given.batch, int(size)) for name, a in given.likelihoods.items()}
     each = None if given.lengths is None else np.repeat(given.lengths, size)
-    task = on_network(task.network, Evidence(given.T, (B * int(size),), repeated, each))
+    task = on_network(task.network, Evidence(given.T, (B * int(size),), copies, each))
     rng = np.random.default_rng(seed)
     drawing = program(task.structure, DRAW)
     numbers = {name: rng.random((given.T, B * size)) for name in drawing.template.names("input") if name[0] == "u"}
