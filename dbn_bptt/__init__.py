@@ -52,12 +52,15 @@ from dbn_bptt.ops import (
 from dbn_bptt.program import Program, compile
 from dbn_bptt.ragged import ragged
 from dbn_bptt.results import Messages, Result, Values
+from dbn_bptt.rtrl import hessian_vector_product, rtrl
+from dbn_bptt.tangent import tangent
 from dbn_bptt.template import SliceTemplate
 from dbn_bptt.unroll import unroll
 
 __all__ = [
     "cells", "dbn", "SliceTemplate", "unroll", "forward", "backward", "bptt", "Values", "Messages", "Result", "ragged",
-    "adjoint", "equations", "compare", "Report", "compile", "Program",
+    "adjoint", "tangent", "equations", "compare", "Report", "compile", "Program", "rtrl",
+    "hessian_vector_product",
     "operation", "concatenate", "cross_entropy", "einsum", "exp", "inverse", "log", "log_softmax", "logdet",
     "logsumexp", "matmul", "outer", "relu", "reshape", "select", "sigmoid", "softmax", "softplus", "sqrt",
     "square", "squared_error", "step", "stop_gradient", "tanh", "transpose",

@@ -51,7 +51,8 @@ def adjoint(template: SliceTemplate) -> SliceTemplate:
     o_bar_t = yhat_t - y_t
     """
     template.check()
-    result, mark = _copied(template), _mark(template)
+    result, mark = without_losses(template), _mark(template)
+    result.name, result.origin = f"adjoint of {template.name}", template
     seeds = _seeds(template, result, mark)
     bars = _declared_adjoints(template, result, mark, set(seeds))
     shares: dict[str, list[Share]] = {}
@@ -61,7 +62,7 @@ def adjoint(template: SliceTemplate) -> SliceTemplate:
         if seed is not None:
             value = reference(symbol) if symbol.kind == "variable" else piece.expression
             _collect(shares, deltas.of(symbol.name), piece.expression, value, seed, piece.domain)
-    known, reaches = _known_parts(template), template.reaches()
+    known, reaches = known_parts(template), template.reaches()
     for name in (*template.names("total"), *reversed(bars)):
         if name in bars:
             domain = _covered(template, name, reaches[name])
@@ -74,12 +75,10 @@ def adjoint(template: SliceTemplate) -> SliceTemplate:
     return result
 
 
-def _copied(template: SliceTemplate) -> SliceTemplate:
+def without_losses(template: SliceTemplate) -> SliceTemplate:
     """The same equations under a new roof; losses become plain totals."""
     result = template.copy()
-    result.name = f"adjoint of {template.name}"
     result.definitions.update({n: Definition(d.symbol, d.pieces) for n, d in template.definitions.items()})
-    result.origin = template
     return result
 
 
@@ -200,7 +199,7 @@ def _add_parameter_total(
     if name in result.symbols:
         raise TemplateError(f"{name} is declared already; rename it to take the adjoint")
     result.symbols[name] = total
-    plain = [Share(_unsummed(s.message), 0, s.domain) for s in shares]
+    plain = [Share(unsummed(s.message), 0, s.domain) for s in shares]
     domain = _hull([s.domain for s in plain])
     result.add(total, [Piece(domain, _total(plain, domain, symbol, known))])
 
@@ -223,13 +222,13 @@ def _hull(domains: list[Domain]) -> Domain:
     return spanning(min(r.start for r in ranges), max(r.stop for r in ranges) - 1, T)
 
 
-def _unsummed(message: Expression) -> Expression:
+def unsummed(message: Expression) -> Expression:
     """A message to a parameter before the sum over the batch, which a total takes anyway."""
     is_sum = isinstance(message, Apply) and message.operation is ops.batch_sum
     return message.arguments[0] if is_sum and isinstance(message, Apply) else message
 
 
-def _known_parts(template: SliceTemplate) -> dict[Expression, Expression]:
+def known_parts(template: SliceTemplate) -> dict[Expression, Expression]:
     """Right-hand sides that a variable names, such as softmax(o), which is yhat."""
     return {
         d.pieces[0].expression: reference(d.symbol)

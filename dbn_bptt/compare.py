@@ -18,6 +18,7 @@ from dbn_bptt.program.run import WRT, Program, compile
 from dbn_bptt.ragged import is_ragged
 from dbn_bptt.reference import elman_bptt
 from dbn_bptt.results import Result
+from dbn_bptt.rtrl import rtrl_on
 from dbn_bptt.template import SliceTemplate
 from dbn_bptt.traversal import walk
 from dbn_bptt.unroll import unroll
@@ -101,6 +102,7 @@ def compare(
     lengths: Any = None,
     T: int | None = None,
     seed: int = 0,
+    forward_mode: bool = False,
     progress: bool = False,
 ) -> Report:
     """Compare the gradients by messages with those of every other engine that applies.
@@ -116,6 +118,8 @@ def compare(
         As in `bptt`.
     seed : int
         For the random directions.
+    forward_mode : bool
+        Compare with real-time recurrent learning as well, whose work grows with the number of parameters.
 
     Examples
     --------
@@ -133,7 +137,8 @@ def compare(
     single = result.values.given.dtype == np.float32
     kinked = any(isinstance(e, Apply) and e.operation.kinked for e in _expressions(result))
     step, tolerance = (1e-6, 1e-4) if kinked else (1e-4, 1e-6)
-    answers = [answer for engine in ENGINES if (answer := engine(template, result, lengths)) is not None]
+    engines = (*ENGINES, _forward_mode) if forward_mode else ENGINES
+    answers = [answer for engine in engines if (answer := engine(template, result, lengths)) is not None]
     rows = [
         _row(title, name, compared[name], found[name], 1e-4 if single else 1e-10)
         for title, found in answers
@@ -245,6 +250,11 @@ def _program(_: SliceTemplate, result: Result, __: Any) -> tuple[str, dict[str, 
     """The gradients by the compiled program."""
     loss, found = compile(result.graph.graph["template"]).on(result.values.given, WRT)
     return "program", {"loss": np.asarray(loss), **found}
+
+
+def _forward_mode(_: SliceTemplate, result: Result, __: Any) -> tuple[str, dict[str, Array]]:
+    """The gradients of parameters by real-time recurrent learning."""
+    return "forward mode", rtrl_on(result.graph.graph["template"], result.values.given)
 
 
 Engine = Callable[[SliceTemplate, Result, Any], tuple[str, dict[str, Array]] | None]

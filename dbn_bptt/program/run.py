@@ -200,9 +200,12 @@ class Program:
 
     def loss_on(self, found: Given) -> float:
         """`loss` on checked input."""
-        names = self.template.losses
+        return float(sum(self.totals_on(found, self.template.losses).values()))
+
+    def totals_on(self, found: Given, names: Sequence[str]) -> dict[str, Array]:
+        """Some totals, on checked input."""
         out = self._program(self.template, tuple(names), self._exact(found.T)).run(*self._arguments(found))
-        return float(sum(out[name] for name in names))
+        return {name: np.asarray(out[name]) for name in names}
 
     def values(
         self, parameters: Arrays, data: Arrays | None = None, *, initial: Arrays | None = None, lengths: Any = None,
@@ -222,9 +225,8 @@ class Program:
             found = self.for_lengths().values(parameters, data, initial=initial, lengths=lengths, T=T)
             return {name: found[name] for name in self.template.definitions}
         given = checked(self.template, parameters, data, initial, lengths, T)
-        totals = self.template.names("total")
-        out = self._program(self.template, tuple(totals), self._exact(given.T)).run(*self._arguments(given))
-        return self.series(given, self.template.names("variable")) | {name: np.asarray(out[name]) for name in totals}
+        totals = self.totals_on(given, self.template.names("total"))
+        return self.series(given, self.template.names("variable")) | totals
 
     def flat(
         self, data: Arrays | None = None, *, initial: Arrays | None = None, lengths: Any = None, T: int | None = None,

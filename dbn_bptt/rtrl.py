@@ -1,0 +1,110 @@
+"""Gradients and second derivatives in forward mode: the programs of tangent templates."""
+
+from typing import Any
+
+import numpy as np
+
+from dbn_bptt.adjoint import adjoint
+from dbn_bptt.data import Arrays, Given
+from dbn_bptt.expressions import Reference
+from dbn_bptt.kernels import Array
+from dbn_bptt.messages import checked
+from dbn_bptt.program import compile
+from dbn_bptt.ragged import is_ragged, ragged
+from dbn_bptt.tangent import MARK, tangent
+from dbn_bptt.template import SliceTemplate
+
+
+def rtrl(
+    template: SliceTemplate, parameters: Arrays, data: Arrays | None = None, *, initial: Arrays | None = None,
+    lengths: Any = None, T: int | None = None,
+) -> dict[str, Array]:  # fmt: skip
+    """The gradients of the parameters by real-time recurrent learning: one forward pass for all directions at once.
+
+    It carries dh_t/dtheta along, (P, H) numbers for P parameters, and never looks back; the cost of a slice is P times
+    that of the forward sweep. Arguments are those of `bptt`.
+
+    Examples
+    --------
+    >>> import numpy as np, dbn_bptt as db
+    >>> rnn = db.cells.elman(n_inputs=3, n_hidden=4, n_outputs=2)
+    >>> theta, data = rnn.initial_parameters(seed=0), {"x": np.ones((5, 3)), "y": np.array([0, 1, 0, 1, 1])}
+    >>> np.allclose(db.rtrl(rnn, theta, data)["W"], db.bptt(rnn, theta, data).gradients["W"])
+    True
+    """
+    of = ragged(template) if lengths is not None and not is_ragged(template) else template
+    return rtrl_on(of, checked(of, parameters, data, initial, lengths, T))
+
+
+def rtrl_on(of: SliceTemplate, found: Given) -> dict[str, Array]:
+    """`rtrl` on checked input."""
+    program = compile(tangent(of))
+    names = [name + MARK for name in of.losses]
+    gradients = {}
+    for name in of.names("parameter"):
+        along = _along(of, found, {name: np.eye(found.parameters[name].size)})
+        slices = program.series(along, names)
+        total = np.sum([series.sum(0) for series in slices.values()], 0)  # one number a direction and sequence
+        shape = found.parameters[name].shape
+        gradients[name] = total.reshape(-1, *(found.batch or (1,))).sum(1).reshape(shape)
+    return gradients
+
+
+def hessian_vector_product(
+    template: SliceTemplate, parameters: Arrays, data: Arrays | None = None, direction: Arrays | None = None, *,
+    initial: Arrays | None = None, lengths: Any = None, T: int | None = None,
+) -> dict[str, Array]:  # fmt: skip
+    """The second derivative of the loss in the parameters, times a direction: the tangent of the adjoint.
+
+    Parameters
+    ----------
+    direction : dict of arrays
+        By parameter; those that are left out are zero. The other arguments are those of `bptt`.
+
+    Examples
+    --------
+    >>> import numpy as np, dbn_bptt as db
+    >>> t = db.SliceTemplate("cubes")
+    >>> w = t.parameter("w", 2)
+    >>> t.loss("L", db.sum(w**3))
+    >>> db.hessian_vector_product(t, {"w": [1.0, 2.0]}, direction={"w": [1.0, 1.0]}, T=1)["w"]
+    array([ 6., 12.])
+    """
+    of = ragged(template) if lengths is not None and not is_ragged(template) else template
+    found = checked(of, parameters, data, initial, lengths, T)
+    given = direction or {}
+    checked(of, {**parameters, **given}, data, initial, lengths, T)  # the direction fits the parameters
+    program = compile(tangent(adjoint(of)))
+    rows = {name: np.asarray(value, found.dtype)[None] for name, value in given.items()}
+    names = of.names("parameter")
+    out = program.totals_on(_along(of, found, rows), [name + "_bar" + MARK for name in names])
+    return {name: out[name + "_bar" + MARK] for name in names}
+
+
+def _along(of: SliceTemplate, found: Given, directions: dict[str, Array]) -> Given:
+    """The input of a tangent template: everything repeated for each direction of some parameters."""
+    P = len(next(iter(directions.values()))) if directions else 1
+    B = found.batch[0] if found.batch else 1
+    data = {}
+    for name, series in found.data.items():
+        whole = series if found.batch else series[:, None]
+        data[name] = np.concatenate([whole] * P, 1)  # the directions are the outer part of the batch
+    initial = {}
+    for name, rows in found.initial.items():
+        core = of.symbols[name].shape
+        whole = rows if found.batch and rows.ndim == 2 + len(core) else rows[:, None]
+        initial[name] = np.tile(np.broadcast_to(whole, (len(rows), B, *core)), (1, P, *(1 for _ in core)))
+    for name in of.names("parameter", "input"):
+        core = of.symbols[name].shape
+        spread = directions[name].reshape(P, *core) if name in directions else np.zeros((P, *core))
+        data[name + MARK] = np.broadcast_to(np.repeat(spread, B, 0), (found.T, P * B, *core)).astype(found.dtype)
+    for name, (before, after) in of.reaches().items():
+        if before + after and of.symbols[name].kind in ("variable", "input"):
+            core, learned = of.symbols[name].shape, of.initial.get(name)
+            rows = np.zeros((before + after, P * B, *core), found.dtype)
+            if isinstance(learned, Reference) and learned.name in directions:
+                start = directions[learned.name].reshape(P, before + after, *core)
+                rows[:] = np.repeat(np.moveaxis(start, 0, 1), B, 1)
+            initial[name + MARK] = rows
+    shapes = {name: rows.shape if len(rows) > 1 else rows.shape[1:] for name, rows in initial.items()}
+    return Given(found.T, (P * B,), found.dtype, found.parameters, data, initial, shapes)
