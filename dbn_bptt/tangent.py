@@ -21,10 +21,10 @@ def tangent(template: SliceTemplate) -> SliceTemplate:
     """The template that carries the derivative along a direction forwards, beside the values.
 
     For every parameter, input and variable it holds one with ``_dot`` after its name. Those of parameters and inputs
-    are inputs, zero unless given: a direction, the same in every slice, or one for each slice's copy. The initial state
-    of ``h_dot`` is that of h's direction. For a loss L, the variable ``L_dot`` is what each slice adds to the
-    derivative; for another total, as in an adjoint template, there is a total. The tangent of the adjoint gives products
-    with the Hessian.
+    are inputs, zero unless given: a direction, the same in every slice, or one for each slice's copy. The initial
+    state of ``h_dot`` is the direction of h's. For a loss L, the variable ``L_dot`` is what each slice adds to the
+    derivative; for another total, as in an adjoint template, there is a total. The tangent of the adjoint gives
+    products with the Hessian.
 
     Examples
     --------
