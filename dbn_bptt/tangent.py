@@ -12,7 +12,7 @@ from dbn_bptt.expressions import Expression, Reference, Symbol, Window, constant
 from dbn_bptt.pullback import pullback
 from dbn_bptt.slices import AFTER_FIRST, FIRST, LAST, between
 from dbn_bptt.template import SliceTemplate
-from dbn_bptt.traversal import transformed, uses
+from dbn_bptt.traversal import delayed, transformed, uses
 
 MARK = "_dot"
 
@@ -42,13 +42,8 @@ def tangent(template: SliceTemplate) -> SliceTemplate:
         dots[name] = result.variable(name + MARK, template.symbols[name].shape)
     known = known_parts(template)
     for name, definition in template.definitions.items():
-        pieces = [
-            Piece(
-                p.domain,
-                _derivative(p.expression, reference(definition.symbol) if name in dots else p.expression, dots),
-            )
-            for p in definition.pieces
-        ]
+        own = {p: reference(definition.symbol) if name in dots else p.expression for p in definition.pieces}
+        pieces = [Piece(p.domain, _derivative(p.expression, own[p], dots)) for p in definition.pieces]
         pieces = [Piece(p.domain, transformed(p.expression, lambda leaf: leaf, known)) for p in pieces]
         if name in dots:
             result.add(dots[name].symbol, pieces)
@@ -75,10 +70,8 @@ def _derivative(root: Expression, value: Expression, dots: dict[str, Reference])
     total: Expression = constant(0.0)
     for user, position, leaf in uses(root):
         if (user, position) in messages and leaf.name in dots:
-            dot = dots[leaf.name]
-            total = total + _transposed(
-                unsummed(messages[user, position]), g, dot.lag(leaf.delay) if leaf.delay else dot
-            )
+            dot = delayed(dots[leaf.name], leaf.delay)
+            total = total + _transposed(unsummed(messages[user, position]), g, dot)
     for seen, message in windows:
         total = total + _transposed(message, g, _shown(seen, dots))
     spread: Expression = ops.broadcast_to(total, root.shape)
