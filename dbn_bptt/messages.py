@@ -93,22 +93,29 @@ def backward(graph: nx.MultiDiGraph, values: Values, *, progress: bool = False) 
     >>> round(float(messages.gradients["w"]), 6), messages.per_slice("w").round(6).tolist()
     (0.108, [0.036, 0.036, 0.036])
     """
-    losses = _losses(graph)
     if values.graph is not graph:
         raise DataError("these values belong to another graph; give backward the graph that forward was given")
+    adjoint, edge = swept(graph, values, {v: np.ones_like(values.node[v]) for v in _losses(graph)}, progress)
+    return _messages(graph, values, adjoint, edge)
+
+
+def swept(
+    graph: nx.MultiDiGraph, values: Values, seeds: Mapping[Node, Array], progress: bool = False
+) -> tuple[Table, Table]:
+    """The reverse sweep from some nodes: the adjoint of every node, and the message on every edge that has one."""
     local = LocalSteps(values.given)
     adjoint, edge = Table(), Table()
     for v in _shown(reversed(list(nx.topological_sort(graph))), len(graph), "messages", progress):
         arriving = [edge[e] for child, keys in graph.succ[v].items() for k in keys if (e := (v, child, k)) in edge]
-        if v in losses:
-            arriving.append(np.ones_like(values.node[v]))
+        if v in seeds:
+            arriving.append(seeds[v])
         adjoint[v] = added(arriving, values.node[v])
         if arriving:
             parents = arguments(graph, v)
             arrays = [values.node[u] for u in parents]
             for key, message in local.messages(v, graph.nodes[v], arrays, values.node[v], adjoint[v]):
                 edge[parents[key], v, key] = message
-    return _messages(graph, values, adjoint, edge)
+    return adjoint, edge
 
 
 def bptt(

@@ -1,5 +1,6 @@
 """Gradients and second derivatives in forward mode: the programs of tangent templates."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -79,6 +80,35 @@ def hessian_vector_product(
     names = of.names("parameter")
     out = program.totals_on(_along(of, found, rows), [name + "_bar" + MARK for name in names])
     return {name: out[name + "_bar" + MARK] for name in names}
+
+
+def slice_tangents(
+    template: SliceTemplate, found: Given, parameter: str, names: list[str], immediate: bool
+) -> dict[str, Array]:
+    """The derivatives of some variables in a parameter, (T, P, *shape) by variable, on checked input of one sequence.
+
+    Total ones; or immediate ones, in which slice t counts its own copy of the parameter alone.
+    """
+    program = compile(tangent(template))
+    P = found.parameters[parameter].size
+    wanted = [name + MARK for name in names]
+    if not immediate:
+        series = program.series(_along(template, found, {parameter: np.eye(P)}), wanted)
+        return {name: series[name + MARK] for name in names}
+    rows: dict[str, list[Array]] = {name: [] for name in names}
+    for t in range(found.T):
+        along = _along(template, found, {parameter: np.eye(P)})
+        mask = np.arange(found.T) == t
+        data = {**along.data, parameter + MARK: along.data[parameter + MARK] * _column(mask, along, parameter)}
+        series = program.series(replace(along, data=data), wanted)
+        for name in names:
+            rows[name].append(series[name + MARK][t])
+    return {name: np.stack(found_rows) for name, found_rows in rows.items()}
+
+
+def _column(mask: Array, along: Given, parameter: str) -> Array:
+    """A mask over slices with the axes of a parameter's directions."""
+    return mask.reshape(-1, *(1 for _ in along.data[parameter + MARK].shape[1:]))
 
 
 def _along(of: SliceTemplate, found: Given, directions: dict[str, Array]) -> Given:

@@ -30,6 +30,7 @@ LAYERS = [
     ["messages"],
     ["program"],
     ["rtrl", "dbn"],
+    ["paths"],
     ["reference"],
     ["compare"],
     ["render"],

@@ -1,0 +1,152 @@
+"""The weighted scalar graph: one node for each number, one edge for each partial derivative.
+
+On it a gradient is a sum over paths of products of edge weights (Bauer 1974), and at the same time the solution of a
+triangular system: (I - A') adjoint = e with A the weighted adjacency matrix.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import networkx as nx
+import numpy as np
+
+from dbn_bptt.errors import DataError
+from dbn_bptt.kernels import Array
+from dbn_bptt.local import LocalSteps
+from dbn_bptt.results import Values
+from dbn_bptt.unroll import Node, arguments
+
+Scalar = tuple[str, int | None, tuple[int, ...]]  # name, slice (None for parameters and totals), index
+
+
+def linearize(graph: nx.MultiDiGraph, values: Values) -> nx.DiGraph:
+    """The scalar graph of an unrolled graph at some values.
+
+    Its nodes are ``("h", 2, (0,))``: name, slice (None for parameters and totals) and index; its edges have a `weight`,
+    the local derivative, and a `lag`. There is an edge wherever an equation depends on a number, though the derivative
+    may be 0 at these values. How many paths there are depends on the graph's granularity: one node for each named
+    variable.
+
+    Examples
+    --------
+    >>> import dbn_bptt as db
+    >>> t = db.SliceTemplate("decay")
+    >>> w, h = t.parameter("w", ()), t.variable("h", ())
+    >>> t.define(h, w * h.prev)
+    >>> t.loss("L", h, at="last")
+    >>> graph = db.unroll(t, 3)
+    >>> scalars = linearize(graph, db.forward(graph, {"w": 0.2}, initial={"h": 0.9}))
+    >>> round(path_sum(scalars, ("w", None, ()), ("L", None, ())), 6)
+    0.108
+    """
+    if values.graph is not graph:
+        raise DataError("these values belong to another graph; give linearize the graph that forward was given")
+    if values.given.batch:
+        raise DataError("the scalar graph is that of one sequence; give data without the axis of a batch")
+    scalars = nx.DiGraph()
+    for v in nx.topological_sort(graph):
+        scalars.add_nodes_from(_scalars(graph, v))
+    local, patterns = LocalSteps(values.given), LocalSteps(values.given)
+    rng = np.random.default_rng(0)
+    known: dict[Any, list[tuple[int, Array]]] = {}
+    for v in nx.topological_sort(graph):
+        parents = arguments(graph, v)
+        if not parents:
+            continue
+        arrays = [values.node[u] for u in parents]
+        rule = graph.nodes[v]["rule"], graph.nodes[v]["name"], len(parents)
+        if rule not in known:
+            known[rule] = _pattern(graph, v, patterns, arrays, rng)
+        there = dict(known[rule])
+        for key, jacobian in _jacobians(local, graph, v, arrays, values.node[v]):
+            _add_edges(scalars, graph, parents[key], v, key, jacobian, there[key])
+    return scalars
+
+
+def _scalars(graph: nx.MultiDiGraph, v: Node) -> list[Scalar]:
+    """The numbers of a node."""
+    attributes = graph.nodes[v]
+    return [(attributes["name"], attributes["t"], index) for index in np.ndindex(*attributes["shape"])]
+
+
+def _jacobians(
+    local: LocalSteps, graph: nx.MultiDiGraph, v: Node, arrays: list[Array], value: Array
+) -> Iterator[tuple[int, Array]]:
+    """For each argument the derivatives of all numbers of a node, (numbers of the node, numbers of the argument)."""
+    rows: dict[int, list[Array]] = {}
+    for seed in np.eye(value.size, dtype=value.dtype):
+        for key, message in local.messages(v, graph.nodes[v], arrays, value, seed.reshape(value.shape)):
+            rows.setdefault(key, []).append(np.ravel(message))
+    return iter((key, np.stack(found)) for key, found in rows.items())
+
+
+def _pattern(
+    graph: nx.MultiDiGraph, v: Node, local: LocalSteps, arrays: list[Array], rng: np.random.Generator
+) -> list[tuple[int, Array]]:
+    """Which derivatives of an equation are not 0 everywhere: those that are not 0 at random values."""
+    found: dict[int, Array] = {}
+    for _ in range(3):
+        drawn = [rng.uniform(0.1, 0.9, a.shape) * rng.choice([-1, 1], a.shape if _ else ()) for a in arrays]
+        with np.errstate(all="ignore"):
+            value = local.value(v, graph.nodes[v], drawn)
+            for key, jacobian in _jacobians(local, graph, v, drawn, value):
+                found[key] = found.get(key, False) | (jacobian != 0)
+    return list(found.items())
+
+
+def _add_edges(
+    scalars: nx.DiGraph, graph: nx.MultiDiGraph, u: Node, v: Node, key: int, jacobian: Array, there: Array
+) -> None:
+    """The edges of one argument; a number that an equation uses twice has one edge, with the sum."""
+    lag = graph.edges[u, v, key]["lag"]
+    sources, sinks = _scalars(graph, u), _scalars(graph, v)
+    for i, j in np.argwhere(there | (jacobian != 0)):
+        weight = float(jacobian[i, j])
+        if scalars.has_edge(sources[j], sinks[i]):
+            scalars.edges[sources[j], sinks[i]]["weight"] += weight
+        else:
+            scalars.add_edge(sources[j], sinks[i], weight=weight, lag=lag)
+
+
+def paths_between(scalars: nx.DiGraph, source: Scalar, target: Scalar) -> Iterator[list[Scalar]]:
+    """All paths from one number to another, one after the other."""
+    for node in (source, target):
+        if node not in scalars:
+            raise DataError(f"{node!r} is no node; nodes are (name, slice or None, index), as ('h', 2, (0,))")
+    return iter(nx.all_simple_paths(scalars, source, target))
+
+
+def path_sum(scalars: nx.DiGraph, source: Scalar, target: Scalar) -> float:
+    """The derivative of one number with respect to another: the sum over all paths, by enumeration.
+
+    There are exponentially many; see `linearize` for an example and `adjoint_solve` for all derivatives at once.
+    """
+    return sum(path_weight(scalars, path) for path in paths_between(scalars, source, target))
+
+
+def path_weight(scalars: nx.DiGraph, path: list[Scalar]) -> float:
+    """The product of the weights along a path."""
+    return float(np.prod([scalars.edges[edge]["weight"] for edge in nx.utils.pairwise(path)]))
+
+
+def adjoint_solve(scalars: nx.DiGraph, target: Scalar) -> dict[Scalar, float]:
+    """The derivative of one number with respect to every other, as one sparse triangular solve.
+
+    Examples
+    --------
+    >>> import networkx as nx
+    >>> scalars = nx.DiGraph()
+    >>> scalars.add_weighted_edges_from([("a", "b", 2.0), ("b", "c", 3.0), ("a", "c", 1.0)])
+    >>> adjoint_solve(scalars, "c")
+    {'a': 7.0, 'b': 3.0, 'c': 1.0}
+    """
+    import scipy.sparse
+    import scipy.sparse.linalg
+
+    order = list(nx.topological_sort(scalars))
+    weights = nx.to_scipy_sparse_array(scalars, order, weight="weight", format="csr")
+    system = scipy.sparse.identity(len(order), format="csr") - weights  # upper triangular in topological order
+    seed = np.zeros(len(order))
+    seed[order.index(target)] = 1
+    found = scipy.sparse.linalg.spsolve_triangular(scipy.sparse.csr_array(system), seed, lower=False)
+    return dict(zip(order, found.tolist(), strict=True))
