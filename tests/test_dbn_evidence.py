@@ -146,24 +146,24 @@ def test_no_evidence_is_the_prior():
         (lambda: dbn.smooth(HMM, {"y": [0]}), "unknown variable 'y'; did you mean 'Y'?"),
         (lambda: dbn.smooth(HMM, {("Q", 0): 0}), "unknown variable 'Q'"),
         (lambda: dbn.smooth(HMM, {("Y", 7): 0}, T=5), r"\('Y', 7\): T is 5, so t runs from 0 to 4"),
-        (lambda: dbn.smooth(HMM, {"Y": [0, 3]}), "evidence of 'Y' is 3 at index .* its states are 0, 1, 2"),
+        (lambda: dbn.smooth(HMM, {"Y": [0, 3]}), "evidence of 'Y' is 3 at index 1; its states are 0 to 2"),
         (lambda: dbn.smooth(HMM, {"Y": [0, 1.5]}), "evidence of 'Y' is 1.5"),
         (lambda: dbn.smooth(weather(), {"Y": ["hail"]}), "evidence of 'Y' is 'hail'; its states are 'none', 'drops', 'rain'"),
-        (lambda: dbn.smooth(HMM, {"Y": [0, 1], "Z": [0]}), "evidence of 'Z' has shape .* give all of it the same slices"),
+        (lambda: dbn.smooth(HMM, {"Y": [0, 1], "Z": [0]}), r"evidence of 'Z' has .* = \(1,\), but evidence of 'Y' .* give all of it the same slices"),
         (lambda: dbn.smooth(HMM, {"Y": [[[0]]]}), "give .T,. for one sequence"),
-        (lambda: dbn.smooth(HMM, {"Y": [[0, 1], [0]]}), "not rectangular; pad sequences with -1"),
+        (lambda: dbn.smooth(HMM, {"Y": [[0, 1], [0]]}), "not rectangular; pad sequences with None"),
         (lambda: dbn.smooth(HMM), "give T="),
         (lambda: dbn.smooth(HMM, {}, T=0), "T is 0"),
         (lambda: dbn.smooth(HMM, {"Y": [0, 1]}, T=3), "T is 3"),
         (lambda: dbn.smooth(HMM, [0, 1]), "evidence must be a dict"),
         (lambda: dbn.smooth(HMM, soft={"Y": [[1.0, 1.0]]}), r"it must be \(T, 3\)"),
         (lambda: dbn.smooth(HMM, soft={"Y": [[1.0, 1.0, -1.0]]}), "holds negative numbers"),
-        (lambda: dbn.smooth(HMM, {"Y": [[0, 1]]}, lengths=[3]), "lengths must be 1 integers from 1 to 2"),
+        (lambda: dbn.smooth(HMM, {"Y": [[0, 1]]}, lengths=[3]), "lengths must be B = 1 integers from 1 to 2"),
         (lambda: dbn.predict(HMM, 0, {"Y": [0]}), "horizon is 0"),
         (lambda: dbn.sample(HMM, 0, {"Y": [0]}), "size is 0"),
         (lambda: dbn.smooth(HMM, {"Y": [0]})["Q"], "unknown variable 'Q'"),
         (lambda: dbn.smooth(HMM, {"Y": [0]})["Z", 1], "t runs from 0 to 0"),
-        (lambda: dbn.smooth("HMM", {"Y": [0]}), "give a pgmpy DynamicBayesianNetwork, not str"),
+        (lambda: dbn.smooth("HMM", {"Y": [0]}), "give a pgmpy DynamicBayesianNetwork, whose nodes are pairs .name, slice., not str"),
         (lambda: dbn.unrolled(HMM, 0), "T is 0"),
     ],
 )  # fmt: skip
@@ -251,4 +251,69 @@ def test_results_show_themselves():
     paths = dbn.sample(weather(), 2, {"Y": ["none", "rain"]})
     assert paths.to_frame().shape == (4, 2)
     assert "<table" in paths._repr_html_()
-    assert str(paths).startswith("Paths of 2 sequences of 2 slices")
+    assert str(paths).startswith("2 paths of 2 slices")
+    assert str(dbn.sample(weather(), 1, T=1)).startswith("Path of 1 slice")
+    assert list(paths) == list(posterior) == ["Z", "Y"]
+    assert paths["Y", 1].tolist() == [2, 2]
+    node = next(n for n in weather().nodes() if n == ("Z", 1))
+    np.testing.assert_array_equal(posterior[node], posterior["Z"][1])
+    assert str(dbn.smooth(weather(), T=3)).startswith("Posterior of 3 slices, log-likelihood 0\n")
+
+
+def test_ragged_results_end_where_the_sequences_end():
+    posterior = dbn.smooth(weather(), {"Y": [["none", "rain", "rain"], ["none", None, None]]}, lengths=[3, 1])
+    assert posterior.most_probable("Z").tolist() == [["dry", "wet", "wet"], ["dry", None, None]]
+    assert posterior.to_frame().index.to_list() == [(0, 0), (0, 1), (0, 2), (1, 0)]
+    ahead = dbn.predict(weather(), 2, {"Y": [["none", "rain", "rain"], ["none", None, None]]}, lengths=[3, 1])
+    np.testing.assert_allclose(ahead["Z"][1], dbn.predict(weather(), 2, {"Y": ["none"]})["Z"], atol=1e-14)
+    assert ahead.to_frame().index.to_list() == [(0, 3), (0, 4), (1, 1), (1, 2)]
+
+
+def test_frames_tell_sequences_apart():
+    paths = dbn.sample(weather(), 3, T=4, seed=2)
+    expected = dbn.log_likelihood(weather(), {"Y": paths["Y"]})
+    frame = paths.to_frame()[["Y"]]
+    for given in (frame, frame.reset_index(), frame.reset_index()[["sequence", "Y"]]):
+        np.testing.assert_allclose(dbn.log_likelihood(weather(), given), expected)
+    short = frame.reset_index().drop(index=[11])
+    assert dbn.smooth(weather(), short)["Z"][2, 3].tolist() == [0, 0]
+    with pytest.raises(db.DataError, match="two columns 'Y'"):
+        dbn.smooth(weather(), pd.DataFrame([["none", "rain"]], columns=["Y", "Y"]))
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, -1, pd.NA, float("nan")], ids=str)
+def test_what_is_missing_may_stand_among_names(missing):
+    expected = dbn.smooth(weather(), {"Y": [0, -1, 2]})["Z"]
+    np.testing.assert_allclose(dbn.smooth(weather(), {"Y": ["none", missing, "rain"]})["Z"], expected)
+    series = pd.Series(["none", missing, "rain"], dtype="object")
+    np.testing.assert_allclose(dbn.smooth(weather(), {"Y": series})["Z"], expected)
+    masked = np.ma.array([0, 1, 2], mask=[False, True, False])
+    np.testing.assert_allclose(dbn.smooth(weather(), {"Y": masked})["Z"], expected)
+
+
+def _chain(names):
+    model = DynamicBayesianNetwork([(("Y", 0), ("Y", 1))])
+    states = {("Y", 0): list(names), ("Y", 1): list(names)}
+    model.add_cpds(
+        TabularCPD(("Y", 0), 2, [[0.9], [0.1]], state_names={("Y", 0): list(names)}),
+        TabularCPD(("Y", 1), 2, [[0.9, 0.2], [0.1, 0.8]], [("Y", 0)], [2], states),
+    )
+    return model
+
+
+@pytest.mark.parametrize(
+    ("names", "first"),
+    [
+        ([1, 0], 1), (["1", "0"], 1), (["1", "0"], "1"), (list(np.array([1, 2])), 1), ([True, False], True), (["a", 1], "a"),
+        ([("a", 1), ("b", 2)], ("a", 1)), ([-1, 0], -1), ([0.5, 1.5], 0.5), (["yes", "no"], 0), (["x", "1"], "x"),
+    ],
+)  # fmt: skip
+def test_states_of_every_kind(names, first):
+    assert dbn.log_likelihood(_chain(names), {"Y": [first]}) == pytest.approx(np.log(0.9))
+    assert dbn.log_likelihood(_chain(names), {("Y", 0): first}) == pytest.approx(np.log(0.9))
+
+
+def test_evidence_given_twice_must_agree():
+    assert dbn.log_likelihood(HMM, {"Y": [0, 1], ("Y", 1): 1}) == pytest.approx(dbn.log_likelihood(HMM, {"Y": [0, 1]}))
+    with pytest.raises(db.DataError, match="given twice"):
+        dbn.smooth(HMM, {"Y": [0, 1], ("Y", 1): 2})

@@ -114,6 +114,17 @@ def test_the_way_to_a_file_and_back(structure: Structure, tmp_path):
         np.testing.assert_allclose(dbn.smooth(again, T=3)[name], array, atol=1e-12)
 
 
+def test_bif_refuses_what_it_could_not_read(tmp_path):
+    model = build({"wind speed": 2}, [("wind speed", "wind speed", 1)])
+    with pytest.raises(db.DataError, match=r"'wind speed' .* cannot be written in BIF"):
+        dbn.write_bif(model, tmp_path / "model.bif")
+    with pytest.raises(db.DataError, match="cannot write"):
+        dbn.write_bif(dbn.umbrella(), tmp_path / "none" / "model.bif")
+    with pytest.raises(db.ModelError, match="nodes are pairs"):
+        dbn.write_bif(dbn.unrolled(dbn.umbrella(), 2), tmp_path / "model.bif")
+    assert not list(tmp_path.iterdir())
+
+
 def test_names_that_pgmpy_allows_survive():
     model = build(
         {"wind speed": 2, "wind-speed": 2, "9": 2}, [("wind speed", "wind-speed", 0), ("wind speed", "wind speed", 1)]
@@ -312,6 +323,7 @@ def test_the_command_takes_several_sequences(tmp_path, capsys):
     ("evidence", "message"),
     [
         ("Umbrela\n1\n", "unknown variable 'Umbrela'; did you mean 'Umbrella'?"),
+        ("date,Umbrella\nmonday,1\n", "unknown variable 'date'"),
         ("Umbrella\nwet\n", "evidence of 'Umbrella' is 'wet'; its states are '0', '1'"),
         ("Umbrella\n", "the evidence has no rows"),
         ("", "cannot read"),

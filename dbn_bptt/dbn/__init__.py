@@ -16,10 +16,13 @@ from dbn_bptt.dbn.infer import expected_counts, filter, log_likelihood, predict,
 from dbn_bptt.dbn.learn import Fit, fit
 from dbn_bptt.dbn.models import umbrella
 from dbn_bptt.dbn.posterior import Paths, Posterior
+from dbn_bptt.dbn.sigmoid_belief import UnitPosterior, sigmoid_belief, unit_posterior
+from dbn_bptt.dbn.sigmoid_belief import as_pgmpy as sigmoid_belief_as_pgmpy
 from dbn_bptt.dbn.summary import interface, summary
 
 __all__ = [
     "smooth", "filter", "predict", "viterbi", "sample", "log_likelihood", "expected_counts", "fit",
     "Posterior", "Paths", "Fit", "template", "unrolled", "from_template", "interface", "summary",
+    "sigmoid_belief", "unit_posterior", "UnitPosterior", "sigmoid_belief_as_pgmpy",
     "read_bif", "write_bif", "umbrella",
 ]  # fmt: skip

@@ -5,10 +5,12 @@ after it; or ``Z0`` and ``Zt``, as pyAgrum writes them.
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 from dbn_bptt.dbn.convert import unrolled
+from dbn_bptt.dbn.network import read
 from dbn_bptt.errors import DataError, ModelError
 
 CONVENTIONS = (("_0", "_1"), ("0", "t"))
@@ -16,6 +18,8 @@ CONVENTIONS = (("_0", "_1"), ("0", "t"))
 
 def write_bif(model: Any, path: str | os.PathLike[str]) -> None:
     """Write the two slices of a model into a BIF file, with ``Z_0`` and ``Z_1`` for variable Z.
+
+    States become strings there, and variables stand in the order of the alphabet.
 
     Examples
     --------
@@ -29,12 +33,18 @@ def write_bif(model: Any, path: str | os.PathLike[str]) -> None:
     """
     from pgmpy.readwrite import BIFWriter
 
+    for name, states in read(model).states.items():
+        for word in (name, *states):
+            if not re.fullmatch(r"[\w.+-]+" if word is not name else r"\w+", str(word), re.ASCII):
+                raise DataError(f"{word!r} of {name!r} cannot be written in BIF; use letters, digits and _")
     text = str(BIFWriter(unrolled(model, 2), round_values=17))
     path = Path(path)
     unfinished = path.with_name(f".{path.name}.part")
     try:
         unfinished.write_text(text, encoding="utf-8")
         unfinished.replace(path)
+    except OSError as error:
+        raise DataError(f"cannot write {path}: {error.strerror}") from None
     finally:
         unfinished.unlink(missing_ok=True)
 

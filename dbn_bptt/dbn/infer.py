@@ -114,7 +114,13 @@ def filter(
 
 
 def predict(
-    model: Any, horizon: int, evidence: Any = None, *, soft: Soft | None = None, T: int | None = None
+    model: Any,
+    horizon: int,
+    evidence: Any = None,
+    *,
+    soft: Soft | None = None,
+    T: int | None = None,
+    lengths: Any = None,
 ) -> Posterior:
     """The distribution of every variable in the slices after the evidence.
 
@@ -132,13 +138,19 @@ def predict(
     """
     if not isinstance(horizon, int | np.integer) or isinstance(horizon, bool) or horizon < 1:
         raise DataError(f"horizon is {horizon!r}; it must be a positive number of slices")
-    task = given_task(model, evidence, soft, T, None)
-    start = task.evidence.T
-    longer = {name: extended(a, int(horizon)) for name, a in task.evidence.likelihoods.items()}
-    ahead = on_network(task.network, Evidence(start + int(horizon), task.evidence.batch, longer, None))
-    out = swept(ahead, SUM, ("inputs",))
-    after = {name: a[..., start:, :] for name, a in marginals(ahead, out.gradients).items()}
-    return Posterior(after, out.log_likelihood, task.network.states, start)
+    task = given_task(model, evidence, soft, T, lengths)
+    end, ahead = task.evidence.T, int(horizon)
+    longer = {name: extended(a, ahead) for name, a in task.evidence.likelihoods.items()}
+    out_task = on_network(task.network, Evidence(end + ahead, task.evidence.batch, longer, None))
+    out = swept(out_task, SUM, ("inputs",))
+    found = marginals(out_task, out.gradients)
+    ends = task.evidence.lengths
+    if ends is None:
+        after = {name: a[..., end:, :] for name, a in found.items()}
+        return Posterior(after, out.log_likelihood, task.network.states, end)
+    rows = ends[:, None] + np.arange(ahead)  # after each sequence's own end
+    after = {name: np.take_along_axis(a, rows[..., None], 1) for name, a in found.items()}
+    return Posterior(after, out.log_likelihood, task.network.states, ends)
 
 
 def viterbi(
@@ -191,6 +203,7 @@ def sample(
     if not isinstance(size, int | np.integer) or isinstance(size, bool) or size < 1:
         raise DataError(f"size is {size!r}; it must be a positive number of paths")
     task = given_task(model, evidence, soft, T, lengths)
+    swept(task, SUM, ())  # impossible evidence is named by its own sequence
     given, B = task.evidence, task.evidence.batch[0] if task.evidence.batch else 1
     copies = {name: repeated(a, given.batch, int(size)) for name, a in given.likelihoods.items()}
     each = None if given.lengths is None else np.repeat(given.lengths, size)

@@ -43,7 +43,7 @@ class Fit:
 
 def fit(
     model: Any, evidence: Any, *, soft: Soft | None = None, T: int | None = None, lengths: Any = None,
-    steps: int = 100, tolerance: float = 1e-3, prior: float = 0.0, seed: int | np.random.Generator | None = None,
+    steps: int = 200, tolerance: float = 1e-6, prior: float = 0.0, seed: int | np.random.Generator | None = None,
     progress: bool = False,
 ) -> Fit:  # fmt: skip
     """Learn all CPDs by expectation maximisation.
@@ -61,7 +61,7 @@ def fit(
     steps : int
         At most so many.
     tolerance : float
-        Stop when a step raises log p(evidence) (with the prior's) by less than this, in nats.
+        Stop when a step raises log p(evidence) (times the prior's density) by less than this share of it.
     prior : float
         Added to every expected count: a Dirichlet prior with parameters 1 + prior.
     seed : int or numpy.random.Generator, optional
@@ -75,8 +75,9 @@ def fit(
     >>> found.log_likelihoods[-1] > found.log_likelihoods[0]
     True
     """
-    if prior < 0 or steps < 1:
-        raise DataError(f"steps={steps!r}, prior={prior!r}; give at least one step and a prior of 0 or more")
+    if prior < 0 or steps < 1 or tolerance < 0:
+        given = f"steps={steps!r}, prior={prior!r}, tolerance={tolerance!r}"
+        raise DataError(f"{given}; give at least one step, and a prior and a tolerance of 0 or more")
     task = given_task(model, evidence, soft, T, lengths)
     network = task.network if seed is None else _random(task.network, np.random.default_rng(seed))
     found: list[float] = []
@@ -85,11 +86,12 @@ def fit(
         counts, log_likelihood = counted(on_network(network, task.evidence))
         found.append(float(np.sum(log_likelihood)))
         rises.append(found[-1] + _log_prior(network, prior))
-        if len(rises) > 1 and rises[-1] - rises[-2] < tolerance:
+        if len(rises) > 1 and rises[-1] - rises[-2] < tolerance * abs(rises[-1]):
             return Fit(to_pgmpy(network), tuple(found), converged=True)
         network = _maximised(network, counts, prior)
     found.append(float(np.sum(counted(on_network(network, task.evidence))[1])))
-    converged = found[-1] + _log_prior(network, prior) - rises[-1] < tolerance
+    reached = found[-1] + _log_prior(network, prior)
+    converged = reached - rises[-1] < tolerance * abs(reached)
     return Fit(to_pgmpy(network), tuple(found), converged)
 
 

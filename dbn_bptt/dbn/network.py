@@ -66,7 +66,8 @@ def read(model: Any) -> Network:
     if isinstance(model, Network):
         return model
     if not all(hasattr(model, name) for name in ("get_inter_edges", "cpds", "nodes")):
-        raise ModelError(f"give a pgmpy DynamicBayesianNetwork, not {type(model).__name__}")
+        what = f"give a pgmpy DynamicBayesianNetwork, whose nodes are pairs (name, slice), not {type(model).__name__}"
+        raise ModelError(what)
     names = list(dict.fromkeys(node[0] for node in sorted(model.nodes(), key=lambda node: node[1])))
     cpds = _cpds(model)
     if not names:
@@ -111,11 +112,16 @@ def _states(name: Name, cpds: Mapping[tuple[Name, int], Any]) -> tuple[Hashable,
         counts = " and ".join(map(str, sorted(sizes)))
         raise ModelError(f"the CPDs of {name!r} have {counts} states; give both the same")
     numbers = tuple(range(sizes.pop()))
-    given = [tuple(cpd.state_names[cpd.variables[0]]) for cpd in own]
+    given = [tuple(map(_plain, cpd.state_names[cpd.variables[0]])) for cpd in own]
     named = list(dict.fromkeys(states for states in given if states != numbers))
     if len(named) > 1:
         raise ModelError(f"{name!r} has states {named[0]} in slice 0 and {named[1]} in slice 1; name them alike")
     return named[0] if named else numbers
+
+
+def _plain(state: Any) -> Hashable:
+    """A state's name as a plain Python object."""
+    return state.item() if isinstance(state, np.generic) else state
 
 
 def _table(node: tuple[Name, int], cpd: Any, states: Mapping[Name, tuple[Hashable, ...]]) -> Table:
@@ -141,9 +147,11 @@ def _table(node: tuple[Name, int], cpd: Any, states: Mapping[Name, tuple[Hashabl
 
 def _order(node: Any, name: Name, given: Any, states: tuple[Hashable, ...]) -> list[int] | None:
     """Where each state of a variable stands along an axis; None if they stand in their order, or by number."""
-    given = list(given)
-    if given == list(states) or given == list(range(len(states))):
+    given = [_plain(state) for state in given]
+    if given == list(states):
         return None
+    if given == list(range(len(states))) and set(given) != set(states):
+        return None  # numbers, where another CPD gives names
     if set(given) != set(states):
         raise ModelError(f"the CPD of {node!r} calls the states of {name!r} {given}, but they are {list(states)}")
     return [given.index(state) for state in states]
@@ -154,8 +162,12 @@ def _check_probabilities(node: tuple[Name, int], values: Array) -> None:
         raise ModelError(f"the CPD of {node!r} holds negative numbers or NaN; give probabilities")
     total = values.sum(0)
     if (np.abs(total - 1) > 1e-6).any():
-        worst = float(total.flat[np.abs(total - 1).argmax()])
-        raise ModelError(f"a column of the CPD of {node!r} sums to {worst:g}, not 1; call its normalize()")
+        columns = np.ravel(total)
+        k = int(np.abs(columns - 1).argmax())
+        turned = values.ndim == 2 and values.shape[0] == values.shape[1] and np.allclose(values.sum(1), 1)
+        columns_are = "each column is a distribution, for one state of the parents"
+        mend = "its rows do: is it transposed?" if turned else columns_are
+        raise ModelError(f"column {k} of the CPD of {node!r} sums to {columns[k]:g}, not 1; {mend}")
 
 
 def _check_parents(node: tuple[Name, int], table: Table, edges: list[tuple[Name, int]]) -> None:

@@ -1,11 +1,12 @@
 """What inference returns: posterior marginals, and paths."""
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from dbn_bptt.dbn.forms import is_pair
 from dbn_bptt.dbn.network import Name
 from dbn_bptt.errors import DataError, unknown_name
 from dbn_bptt.kernels import Array
@@ -23,24 +24,16 @@ class Posterior:
     marginals : by variable
     log_likelihood : log p(evidence) in nats; (B,) for a batch
     states : by variable, the names of its states
-    start : the slice of the first row
+    start : the slice of the first row; (B,) where sequences of different lengths are predicted
     """
 
     marginals: Mapping[Name, Array] = field(repr=False)
     log_likelihood: Any
     states: Mapping[Name, tuple[Hashable, ...]]
-    start: int = 0
+    start: Any = 0
 
     def __getitem__(self, key: Any) -> Array:
-        if key in self.marginals:
-            return self.marginals[key]
-        name, t = key if isinstance(key, tuple) and len(key) == 2 else (key, None)
-        if name not in self.marginals:
-            raise unknown_name(name, self.marginals, "variable")
-        stop = self.start + self.marginals[name].shape[-2]
-        if t is None or not self.start <= t < stop:
-            raise DataError(f"{key!r}: t runs from {self.start} to {stop - 1}")
-        return self.marginals[name][..., t - self.start, :]
+        return _picked(self.marginals, key, self.start, axis=-2)
 
     def __iter__(self) -> Iterator[Name]:
         return iter(self.marginals)
@@ -48,29 +41,35 @@ class Posterior:
     def __len__(self) -> int:
         return len(self.marginals)
 
+    def keys(self) -> Iterable[Name]:
+        """The variables."""
+        return self.marginals.keys()
+
     def most_probable(self, name: Name) -> Array:
         """The most probable state of a variable in each slice, by name; each slice for itself (see `viterbi`)."""
-        return _named(self[name].argmax(-1), self.states[name])
+        found = self[name]
+        return _named(np.where(found.any(-1), found.argmax(-1), -1), self.states[name])
 
     def to_frame(self) -> Any:
         """A pandas DataFrame: a row for each slice (and sequence), a column for each variable and state."""
         import pandas as pd
 
-        columns = [(str(name), state) for name in self.marginals for state in self.states[name]]
+        columns = [(name, state) for name in self.marginals for state in self.states[name]]
         values = np.concatenate(list(self.marginals.values()), -1)
         index = _index(values.shape[:-1], self.start)
         names = ["variable", "state"]
-        return pd.DataFrame(values.reshape(-1, len(columns)), index, pd.MultiIndex.from_tuples(columns, names=names))
+        table = pd.DataFrame(values.reshape(-1, len(columns)), index, pd.MultiIndex.from_tuples(columns, names=names))
+        return table[table.to_numpy().any(1)]  # without what comes after a sequence's end
 
     def __str__(self) -> str:
         lead = next(iter(self.marginals.values())).shape[:-1]
-        total = f"log-likelihood {np.sum(self.log_likelihood):.6g}" + (" in all" if len(lead) > 1 else "")
-        lines = [f"Posterior of {_extent(lead)}, {total}"]
+        where = f" from t = {self.start} on" if isinstance(self.start, int) and self.start else ""
+        lines = [f"Posterior of {_extent(lead, 'sequence')}{where}, log-likelihood {_total(self.log_likelihood)}"]
         for name, array in self.marginals.items():
             shown = array if array.ndim == 2 else array[0]
             rows = [" ".join(f"{p:.3f}" for p in row[:6]) + (" ..." if len(row) > 6 else "") for row in shown[:4]]
             more = ["..."] if len(shown) > 4 else []
-            first = " of the first sequence" if array.ndim == 3 else ""
+            first = " of the first sequence" if array.ndim == 3 and len(array) > 1 else ""
             lines.append(f"  {name} ({', '.join(map(str, self.states[name][:6]))}){first}: {' | '.join(rows + more)}")
         return "\n".join(lines)
 
@@ -98,10 +97,18 @@ class Paths:
     log_probability: Any
     states: Mapping[Name, tuple[Hashable, ...]]
 
-    def __getitem__(self, name: Any) -> Array:
-        if name not in self.indices:
-            raise unknown_name(name, self.indices, "variable")
-        return self.indices[name]
+    def __getitem__(self, key: Any) -> Array:
+        return _picked(self.indices, key, 0, axis=-1)
+
+    def __iter__(self) -> Iterator[Name]:
+        return iter(self.indices)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def keys(self) -> Iterable[Name]:
+        """The variables."""
+        return self.indices.keys()
 
     def named(self, name: Name) -> Array:
         """The states of a variable by name."""
@@ -111,17 +118,20 @@ class Paths:
         """A pandas DataFrame: a row for each slice (of each path), a column for each variable, states by name."""
         import pandas as pd
 
-        arrays = {str(name): self.named(name) for name in self.indices}
-        lead = next(iter(arrays.values())).shape
-        return pd.DataFrame({name: a.ravel() for name, a in arrays.items()}, _index(lead, 0))
+        lead = next(iter(self.indices.values())).shape
+        inside = np.ravel(next(iter(self.indices.values()))) >= 0  # without what comes after a sequence's end
+        columns = {name: np.ravel(self.named(name))[inside] for name in self.indices}
+        return pd.DataFrame(columns, _index(lead, 0)[inside])
 
     def __str__(self) -> str:
         lead = next(iter(self.indices.values())).shape
-        found = "" if self.log_probability is None else f", log-probability {np.sum(self.log_probability):.6g}"
-        lines = [f"Paths of {_extent(lead)}{found}"]
+        found = "" if self.log_probability is None else f", log-probability {_total(self.log_probability)}"
+        many = int(np.prod(lead[:-1]))
+        lines = [(f"Path of {_extent(lead[-1:], 'path')}" if many == 1 else _extent(lead, "path")) + found]
         for name in self.indices:
             first = self.named(name).reshape(-1, lead[-1])[0]
-            lines.append(f"  {name}: {' '.join(map(str, first[:20]))}{' ...' if lead[-1] > 20 else ''}")
+            which = " (the first path)" if many > 1 else ""
+            lines.append(f"  {name}{which}: {' '.join(map(str, first[:20]))}{' ...' if lead[-1] > 20 else ''}")
         return "\n".join(lines)
 
     __repr__ = __str__
@@ -139,17 +149,47 @@ def _named(indices: Array, states: tuple[Hashable, ...]) -> Array:
     return found if (indices < 0).any() or plain.ndim != 1 else plain[indices]
 
 
-def _extent(lead: tuple[int, ...]) -> str:
+def _picked(arrays: Mapping[Name, Array], key: Any, start: Any, axis: int) -> Array:
+    """A variable's array; or its slice t, where the key is a pair or one of pgmpy's nodes."""
+    if not is_pair(key) or key in arrays:
+        if not isinstance(key, Hashable) or key not in arrays:
+            raise unknown_name(key, arrays, "variable")
+        return arrays[key]
+    name, t = key[0], int(key[1])
+    if name not in arrays:
+        raise unknown_name(name, arrays, "variable")
+    if not isinstance(start, int):
+        raise DataError(f"{(name, t)!r}: the sequences begin at different slices; take [{name!r}] and count from there")
+    stop = start + arrays[name].shape[axis]
+    if not start <= t < stop:
+        raise DataError(f"{(name, t)!r}: t runs from {start} to {stop - 1}")
+    return np.take(arrays[name], t - start, axis)
+
+
+def _total(numbers: Any) -> str:
+    """The sum of log-likelihoods, as text."""
+    total = float(np.sum(numbers))
+    shown = f"{0.0 if abs(total) < 1e-12 else total:.6g}"
+    return f"{shown} in all" if np.size(numbers) > 1 else shown
+
+
+def _extent(lead: tuple[int, ...], what: str) -> str:
+    """How many sequences or paths of how many slices, in words."""
     slices = f"{lead[-1]} slice{'s' if lead[-1] != 1 else ''}"
-    return slices if len(lead) == 1 else f"{' x '.join(map(str, lead[:-1]))} sequences of {slices}"
+    if len(lead) == 1:
+        return slices
+    many = " x ".join(map(str, lead[:-1]))
+    return f"{many} {what}{'' if many == '1' else 's'} of {slices}"
 
 
-def _index(lead: tuple[int, ...], start: int) -> Any:
+def _index(lead: tuple[int, ...], start: Any) -> Any:
     """The row labels of a table: slices, with sequences and draws before them."""
     import pandas as pd
 
-    slices = range(start, start + lead[-1])
     if len(lead) == 1:
         return pd.RangeIndex(start, start + lead[-1], name="t")
     titles = {2: ["sequence", "t"], 3: ["sequence", "draw", "t"]}[len(lead)]
-    return pd.MultiIndex.from_product([*map(range, lead[:-1]), slices], names=titles)
+    if isinstance(start, int):
+        return pd.MultiIndex.from_product([*map(range, lead[:-1]), range(start, start + lead[-1])], names=titles)
+    rows = [(b, first + k) for b, first in enumerate(start) for k in range(lead[-1])]
+    return pd.MultiIndex.from_tuples(rows, names=titles)
