@@ -18,7 +18,7 @@ from dbn_bptt.errors import TemplateError
 from dbn_bptt.expressions import Apply, Expression, Reference, Symbol, constant, reference, window
 from dbn_bptt.pullback import pullback
 from dbn_bptt.slices import EVERY, Domain, enough, spanning
-from dbn_bptt.template import SliceTemplate
+from dbn_bptt.template import SliceTemplate, checked_template
 from dbn_bptt.traversal import delayed, dependencies, transformed, uses, walk
 
 
@@ -50,7 +50,7 @@ def adjoint(template: SliceTemplate) -> SliceTemplate:
     >>> print(db.equations(backward, format="text").splitlines()[0])
     o_bar_t = yhat_t - y_t
     """
-    template.check()
+    template = checked_template(template, "adjoint")
     result, mark = without_losses(template), _mark(template)
     result.name, result.origin = f"adjoint of {template.name}", template
     seeds = _seeds(template, result, mark)

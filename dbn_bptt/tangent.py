@@ -11,7 +11,7 @@ from dbn_bptt.definitions import Piece
 from dbn_bptt.expressions import Expression, Reference, Symbol, Window, constant, reference, window
 from dbn_bptt.pullback import pullback
 from dbn_bptt.slices import AFTER_FIRST, FIRST, LAST, between
-from dbn_bptt.template import SliceTemplate
+from dbn_bptt.template import SliceTemplate, checked_template
 from dbn_bptt.traversal import delayed, transformed, uses
 
 MARK = "_dot"
@@ -32,7 +32,7 @@ def tangent(template: SliceTemplate) -> SliceTemplate:
     >>> print(db.equations(db.tangent(db.cells.elman(3, 4, 2)), format="text").splitlines()[5])
     a_dot_t = b_dot_t + W_dot_t h_{t-1} + W h_dot_{t-1} + U_dot_t x_t + U x_dot_t
     """
-    template.check()
+    template = checked_template(template, "tangent")
     result = without_losses(template)
     result.name = f"tangent of {template.name}"
     dots: dict[str, Reference] = {}

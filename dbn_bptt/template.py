@@ -276,6 +276,17 @@ class SliceTemplate:
         return pieces
 
 
+def checked_template(template: object, who: str) -> SliceTemplate:
+    """The template, checked; or an error that says what was given in its place."""
+    if not isinstance(template, SliceTemplate):
+        hint = "; dbn.template(model) makes one of it" if hasattr(template, "get_inter_edges") else ""
+        raise TemplateError(
+            f"{who} takes a SliceTemplate, such as cells.elman(3, 4, 2), not {type(template).__name__}{hint}"
+        )
+    template.check()
+    return template
+
+
 def parents(template: SliceTemplate) -> dict[str, list[tuple[str, int]]]:
     """For each variable and total what it depends on: name and lag, parameters left out.
 

@@ -13,7 +13,7 @@ from dbn_bptt import ops
 from dbn_bptt.definitions import Definition, Piece
 from dbn_bptt.errors import DataError
 from dbn_bptt.expressions import Expression, Reference, is_zero
-from dbn_bptt.template import SliceTemplate
+from dbn_bptt.template import SliceTemplate, checked_template
 from dbn_bptt.traversal import frames, resolved, uses
 
 Node = str | tuple[str, int]
@@ -48,11 +48,9 @@ def unroll(template: SliceTemplate, T: int, copies: bool = False) -> nx.MultiDiG
     >>> sorted(graph.predecessors(("h", 0))), sorted(graph.successors(("h", 0)))
     ([('a', 0)], [('a', 1), ('o', 0)])
     """
-    if not isinstance(template, SliceTemplate):
-        raise DataError(f"unroll takes a SliceTemplate, such as cells.elman(3, 4, 2), not {type(template).__name__}")
+    template = checked_template(template, "unroll")
     if not isinstance(T, int | np.integer) or isinstance(T, bool) or T < 1:
         raise DataError(f"T is {T!r}; the number of slices must be a positive integer")
-    template.check()
     graph = nx.MultiDiGraph(template=template.copy(), T=int(T))
     _add_given_nodes(graph, template, int(T))
     _add_slices(graph, template, int(T), copies)

@@ -27,12 +27,22 @@ evidence = {
     "Product": ["good", None, None, "good", None, None, None, "bad"],
 }
 posterior = dbn.smooth(model, evidence)
-print(f"\nlog p(evidence) = {posterior.log_likelihood:.4f}")
-print("\nGiven all evidence:\n", posterior.to_frame()["Wear"].round(3))
-print("\nGiven the evidence so far:\n", dbn.filter(model, evidence).to_frame()["Wear"].round(3))
-print("\nThe next three slices:\n", dbn.predict(model, 3, evidence).to_frame()["Wear"].round(3))
-print("\nThe most probable path:", *dbn.viterbi(model, evidence).named("Wear"))
-for path in dbn.sample(model, 3, evidence, seed=0).named("Wear"):
-    print("A path drawn from the posterior:", *path)
+filtered = dbn.filter(model, evidence)
+path = dbn.viterbi(model, evidence).named("Wear")
+print(f"\nlog p(evidence) = {posterior.log_likelihood:.4f}\n")
+
+print("                    p(new, worn, broken), given")
+print(" t  noise product   the evidence so far   all evidence          the most probable path")
+for t, (heard, seen) in enumerate(zip(evidence["Noise"], evidence["Product"], strict=True)):
+    rows = ["  ".join(f"{p:.3f}" for p in result["Wear", t]) for result in (filtered, posterior)]
+    print(f" {t}  {heard:5} {seen or '':7}   {rows[0]}   {rows[1]}   {path[t]}")
+print("""
+Later evidence changes what is believed of earlier slices: by slice 4 one loud noise proves little, but three more and
+a bad product make a broken machine likely even then. The most probable path calls it broken from slice 4 on, where
+"worn" is the more probable state of slice 4 alone: the best path is not made of the best states.
+""")
+print("The next three slices:", dbn.predict(model, 3, evidence).to_frame()["Wear"].round(3), sep="\n")
+for drawn in dbn.sample(model, 3, evidence, seed=0).named("Wear"):
+    print("A path drawn from the posterior:", *drawn)
 frequency = (dbn.sample(model, 20_000, evidence, seed=1)["Wear"][..., None] == np.arange(3)).mean(0)
-print(f"20,000 paths agree with the posterior to {np.abs(frequency - posterior['Wear']).max():.3f}")
+print(f"20,000 drawn paths agree with the posterior to {np.abs(frequency - posterior['Wear']).max():.3f}")

@@ -9,7 +9,8 @@ import numpy as np
 import dbn_bptt as db
 from dbn_bptt import dbn
 
-model, umbrella = dbn.umbrella(), np.array([1, 1, 0, 1, 1])
+model, umbrella = dbn.umbrella(), np.array([1, 1, 0, 1, 0])
+model.get_cpds(("Rain", 1)).values[:] = [[0.8, 0.4], [0.2, 0.6]]  # columns: the day before; rows: dry and rain
 T = len(umbrella)
 template = dbn.template(model)
 print(db.equations(template, format="text"))
@@ -34,7 +35,10 @@ for t in range(T):
     print(f" {t}  " + "  ".join(f"{a:.5f} {b:.5f}" for a, b in columns))
     assert np.allclose(message, beta[t], atol=1e-14)
     assert np.allclose(-messages.adjoint["e_Rain", t], posterior["Rain", t], atol=1e-14)
-print(f"\nL = {values.loss:.6f} = -log p(evidence) = {-posterior.log_likelihood:.6f}")
+print(f"\nThe loss of BPTT is {values.loss:.6f}; -log p(evidence) is {-posterior.log_likelihood:.6f}.")
 counts = dbn.expected_counts(model, {"Umbrella": umbrella})["Rain", 1]
-print("Expected transitions are table * gradient:")
-print(counts.round(4), "=", (-A * messages.gradients["P_Rain"]).round(4), sep="\n")
+by_gradient = -A * messages.gradients["P_Rain"]
+print("\nExpected transitions, and the table times the gradient of log p (rows: to dry, to rain; columns: from):")
+for row, other in zip(counts, by_gradient, strict=True):
+    print("  ", *(f"{c:.4f}" for c in row), "    ", *(f"{c:.4f}" for c in other))
+assert np.allclose(counts, by_gradient)

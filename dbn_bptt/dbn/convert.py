@@ -8,7 +8,7 @@ from dbn_bptt.dbn.network import Network, Table, read
 from dbn_bptt.dbn.polynomial import titles
 from dbn_bptt.errors import DataError, ModelError
 from dbn_bptt.slices import EVERY
-from dbn_bptt.template import SliceTemplate, parents
+from dbn_bptt.template import SliceTemplate, checked_template, parents
 from dbn_bptt.traversal import dependencies
 
 
@@ -45,6 +45,8 @@ def unrolled(model: Any, T: int) -> Any:
 
     if not isinstance(T, int | np.integer) or isinstance(T, bool) or T < 1:
         raise DataError(f"T is {T!r}; the number of slices must be a positive integer")
+    if not hasattr(model, "get_inter_edges"):
+        raise ModelError(f"unrolled takes a pgmpy DynamicBayesianNetwork, not {type(model).__name__}")
     names = list(dict.fromkeys(node[0] for node in model.nodes()))
     title = dict(zip(names, titles(tuple(map(str, names))), strict=True))
     network = DiscreteBayesianNetwork()
@@ -94,7 +96,7 @@ def from_template(template: SliceTemplate) -> Any:
     """
     from pgmpy.models import DynamicBayesianNetwork
 
-    template.check()
+    template = checked_template(template, "from_template")
     edges = [(u, v, lag) for v, used in parents(template).items() for u, lag in used]
     for u, v, lag in edges:
         if lag not in (0, 1):

@@ -18,7 +18,7 @@ from dbn_bptt.program.emit import emit
 from dbn_bptt.program.schedule import Goal, Schedule, schedule, shortest_general
 from dbn_bptt.program.segments import carried
 from dbn_bptt.ragged import is_ragged, ragged
-from dbn_bptt.template import SliceTemplate
+from dbn_bptt.template import SliceTemplate, checked_template
 
 BLOCKED_FROM, BLOCK = 768 << 20, 96 << 20  # bytes: from what size on a run goes block by block, and how large these are
 WRT = ("params", "inputs", "initial")
@@ -370,8 +370,7 @@ def compile(template: SliceTemplate) -> Program:
     >>> print(str(program.schedule).splitlines()[1])
     slice by slice, forwards: h (each needs the slice before it; interface to the next slice: h)
     """
-    template.check()
-    kept = template.copy()
+    kept = checked_template(template, "compile").copy()
     backward = adjoint(kept) if kept.losses else None
     return Program(kept, backward, shortest_general(backward or kept), _is_cuttable(kept))
 
