@@ -14,15 +14,18 @@ from dbn_bptt.dbn.bif import read_bif, write_bif
 from dbn_bptt.dbn.convert import from_template, unrolled
 from dbn_bptt.dbn.infer import expected_counts, filter, log_likelihood, predict, sample, smooth, template, viterbi
 from dbn_bptt.dbn.learn import Fit, fit
+from dbn_bptt.dbn.linear_gaussian import GaussianPosterior, kalman_data, linear_gaussian
 from dbn_bptt.dbn.models import umbrella
 from dbn_bptt.dbn.posterior import Paths, Posterior
 from dbn_bptt.dbn.sigmoid_belief import UnitPosterior, sigmoid_belief, unit_posterior
 from dbn_bptt.dbn.sigmoid_belief import as_pgmpy as sigmoid_belief_as_pgmpy
 from dbn_bptt.dbn.summary import interface, summary
+from dbn_bptt.dbn.value import ValueFunction, value_function
 
 __all__ = [
     "smooth", "filter", "predict", "viterbi", "sample", "log_likelihood", "expected_counts", "fit",
     "Posterior", "Paths", "Fit", "template", "unrolled", "from_template", "interface", "summary",
     "sigmoid_belief", "unit_posterior", "UnitPosterior", "sigmoid_belief_as_pgmpy",
+    "linear_gaussian", "GaussianPosterior", "kalman_data", "value_function", "ValueFunction",
     "read_bif", "write_bif", "umbrella",
 ]  # fmt: skip

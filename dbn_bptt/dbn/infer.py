@@ -3,11 +3,12 @@
 Nothing is approximated and no model is changed. A program is compiled once for each structure and kept.
 """
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from dbn_bptt.dbn.evidence import Evidence, Soft
+from dbn_bptt.dbn.linear_gaussian import is_kalman, smooth_gaussian
 from dbn_bptt.dbn.network import Name, read
 from dbn_bptt.dbn.polynomial import messages, polynomial, program, structure
 from dbn_bptt.dbn.posterior import Paths, Posterior
@@ -57,6 +58,7 @@ def smooth(
     Parameters
     ----------
     model : pgmpy DynamicBayesianNetwork with discrete CPDs
+        Or a template from `linear_gaussian`; its evidence is y and u, and it gets a `GaussianPosterior`.
     evidence : dict or DataFrame, optional
         ``{"Y": states}`` with (T,) states for one sequence or (B, T) for a batch, by name or index, -1 or NaN where
         one is missing; ``{("Y", 2): state}``; or a DataFrame with a column for each variable.
@@ -82,6 +84,8 @@ def smooth(
     array([[0.117, 0.883],
            [0.117, 0.883]])
     """
+    if is_kalman(model):
+        return cast(Any, smooth_gaussian(model, evidence))
     task = given_task(model, evidence, soft, T, lengths)
     out = swept(task, SUM, ("inputs",))
     return Posterior(marginals(task, out.gradients), out.log_likelihood, task.network.states)

@@ -1,0 +1,136 @@
+"""The value function of a recurrent network: the loss from some slice on, as a function of the state there.
+
+J_t(h), the loss of the slices from t on given h_t = h, obeys Bellman's equation. In the deterministic DBN of the
+network -J_t is the logarithm of the backward message beta, and BPTT's message is its tangent at the forward value.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from dbn_bptt.adjoint import adjoint
+from dbn_bptt.data import Arrays, Given
+from dbn_bptt.definitions import Definition, Piece
+from dbn_bptt.errors import DataError, TemplateError
+from dbn_bptt.kernels import Array
+from dbn_bptt.messages import checked
+from dbn_bptt.program import compile
+from dbn_bptt.slices import AFTER_FIRST, EVERY, FIRST
+from dbn_bptt.tangent import MARK, tangent
+from dbn_bptt.template import SliceTemplate, checked_template, interface
+
+PINNED = "_given"
+
+
+@dataclass(frozen=True)
+class ValueFunction:
+    """J_t: call it with states (..., H), and ask for its `gradient` and `hessian` there.
+
+    Attributes
+    ----------
+    template : the slices from t on, with the state in the first of them as an input
+    state : the name of the state
+    given : checked input of these slices, for one sequence
+    """
+
+    template: SliceTemplate = field(repr=False)
+    state: str
+    given: Given = field(repr=False)
+
+    def __call__(self, h: Any) -> Array:
+        """The loss from slice t on for each state, (...)."""
+        rows, lead = self._rows(h)
+        series = compile(_itemised(self.template)).series(self._batch(rows), self._terms())
+        return np.asarray(sum(a.sum(0) for a in series.values())).reshape(lead)
+
+    def gradient(self, h: Any) -> Array:
+        """The gradient at each state, (..., H): what BPTT sends to a state there."""
+        rows, lead = self._rows(h)
+        _, found = compile(self.template).on(self._batch(rows), ("inputs",))
+        return found[self.state + PINNED][0].reshape(*lead, -1)
+
+    def hessian(self, h: Any) -> Array:
+        """The second derivatives at each state, (..., H, H)."""
+        rows, lead = self._rows(h)
+        H = rows.shape[-1]
+        program = compile(tangent(adjoint(self.template)))
+        batch = self._batch(np.repeat(rows, H, 0))
+        shape = batch.data[self.state + PINNED].shape
+        data = dict(batch.data)
+        for name in self.template.names("parameter", "input"):
+            core = self.template.symbols[name].shape
+            data[name + MARK] = np.zeros((*shape[:2], *core))
+        data[self.state + PINNED + MARK] = np.broadcast_to(np.tile(np.eye(H), (len(rows), 1)), shape)
+        initial = {**batch.initial, **{n + MARK: np.zeros_like(a) for n, a in batch.initial.items()}}
+        shapes = {n: a.shape[1:] if len(a) == 1 else a.shape for n, a in initial.items()}
+        along = replace(batch, data=data, initial=initial, initial_shapes=shapes)
+        name = self.state + PINNED + "_bar" + MARK
+        return program.series(along, [name])[name][0].reshape(*lead, H, H)
+
+    def _terms(self) -> list[str]:
+        return [name + "_term" for name in self.template.losses]
+
+    def _rows(self, h: Any) -> tuple[Array, tuple[int, ...]]:
+        array = np.asarray(h, float)
+        (H,) = self.template.symbols[self.state].shape
+        if array.shape[-1:] != (H,):
+            raise DataError(f"states have shape {array.shape}; the last axis must have size {H}, that of {self.state}")
+        return array.reshape(-1, H), array.shape[:-1]
+
+    def _batch(self, rows: Array) -> Given:
+        """The input of the slices, repeated for each state."""
+        n, T = len(rows), self.given.T
+        data = {k: np.broadcast_to(a[:, None], (T, n, *a.shape[1:])) for k, a in self.given.data.items()}
+        data[self.state + PINNED] = np.broadcast_to(rows, (T, n, rows.shape[-1]))
+        return replace(self.given, batch=(n,), data=data)
+
+
+def value_function(
+    template: SliceTemplate, parameters: Arrays, data: Arrays, t: int, *, initial: Arrays | None = None
+) -> ValueFunction:
+    """J_t of a network with one state variable, a vector, for one sequence.
+
+    Examples
+    --------
+    >>> import numpy as np, dbn_bptt as db
+    >>> from dbn_bptt import dbn
+    >>> rnn = db.cells.elman(n_inputs=3, n_hidden=4, n_outputs=2)
+    >>> theta, data = rnn.initial_parameters(0), {"x": np.ones((5, 3)), "y": np.array([0, 1, 0, 1, 1])}
+    >>> result = db.bptt(rnn, theta, data)
+    >>> J = dbn.value_function(rnn, theta, data, t=2)
+    >>> np.allclose(J.gradient(result.values["h", 2]), result.messages.adjoint["h", 2])
+    True
+    >>> J(np.zeros((7, 4))).shape, J.hessian(np.zeros(4)).shape
+    ((7,), (4, 4))
+    """
+    template = checked_template(template, "value_function")
+    found = checked(template, parameters, data, initial, None, None)
+    states = interface(template)
+    if found.batch:
+        raise DataError("the value function is that of one sequence; give data without the axis of a batch")
+    if len(states) != 1 or len(template.symbols[states[0]].shape) != 1:
+        raise TemplateError(f"the value function is that of one state vector, but the interface is {', '.join(states)}")
+    if not 0 <= t < found.T:
+        raise DataError(f"t is {t}; T is {found.T}, so t runs from 0 to {found.T - 1}")
+    tail = {name: a[t:] for name, a in found.data.items()}
+    return ValueFunction(_pinned(template, states[0]), states[0], replace(found, T=found.T - t, data=tail))
+
+
+def _pinned(template: SliceTemplate, state: str) -> SliceTemplate:
+    """The template with the state in slice 0 as an input."""
+    result = template.copy()
+    pin = result.input(state + PINNED, template.symbols[state].shape)
+    pieces = template.definitions[state].pieces
+    later = [Piece(AFTER_FIRST, p.expression) for p in pieces if p.domain in (EVERY, AFTER_FIRST)]
+    result.definitions[state] = Definition(template.symbols[state], (Piece(FIRST, pin), *later))
+    return result
+
+
+def _itemised(template: SliceTemplate) -> SliceTemplate:
+    """The template with each slice's part of a loss as a variable."""
+    result = template.copy()
+    for name in template.losses:
+        (piece,) = template.definitions[name].pieces
+        result.add(result.variable(name + "_term", ()).symbol, [piece])
+    return result
