@@ -36,7 +36,8 @@ def _explain(options: argparse.Namespace) -> tuple[str, int]:
     explanation = explain(text, options.cell, options.hidden, options.activation, options.seed, progress=True)
     written = _written(explanation, options.out)
     lines = [str(explanation), *(f"wrote {path}" for path in written)]
-    return "\n".join(lines), 0 if explanation.report.ok else 1
+    holds = explanation.report.ok and explanation.correspondences.ok
+    return "\n".join(lines), 0 if holds else 1
 
 
 def _smooth(options: argparse.Namespace) -> tuple[str, int]:

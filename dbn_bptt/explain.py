@@ -13,6 +13,7 @@ from dbn_bptt.compare import Report, compare
 from dbn_bptt.equations import equations
 from dbn_bptt.errors import DataError, unknown_name
 from dbn_bptt.kernels import Array
+from dbn_bptt.link import Correspondences, correspondences
 from dbn_bptt.messages import bptt
 from dbn_bptt.render.svg import svg
 from dbn_bptt.results import Messages
@@ -41,6 +42,7 @@ class Explanation:
     report : the comparison of the engines
     norms : for each state the norms of its adjoints dL/dstate, (T,)
     last_norms : the same for the loss of the last slice alone
+    correspondences : the table of `link.correspondences` for this network
     picture : the unrolled graph as SVG, edges as thick as their messages are large
     """
 
@@ -50,6 +52,7 @@ class Explanation:
     report: Report
     norms: Mapping[str, Array]
     last_norms: Mapping[str, Array]
+    correspondences: Correspondences = field(repr=False)
     picture: str = field(repr=False)
 
     @property
@@ -77,6 +80,8 @@ class Explanation:
             *(f"{name}: {_trend(series)}" for name, series in self.last_norms.items()),
             _heading("Two-slice network"),
             _two_slices(self.template),
+            _heading("What corresponds to what, checked on small random models"),
+            str(self.correspondences),
         ])  # fmt: skip
 
     def to_json(self) -> str:
@@ -134,7 +139,8 @@ def explain(
         {name: _norms(messages, name) for name in interface(template)}
         for messages in (report.result.messages, last.messages)
     )
-    return Explanation(text, alphabet, template, report, norms, last_norms, svg(report.result))
+    table = correspondences(cell, seed)
+    return Explanation(text, alphabet, template, report, norms, last_norms, table, svg(report.result))
 
 
 def _task(

@@ -31,6 +31,7 @@ LAYERS = [
     ["program"],
     ["rtrl", "dbn"],
     ["paths"],
+    ["link"],
     ["reference"],
     ["compare"],
     ["render"],

@@ -1,5 +1,7 @@
 """THEORY.md, sections 1, 3, 4, 6 and 7: the costate, the deterministic DBN, the Kalman smoother, the network's own DBN."""
 
+import importlib
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,8 +10,11 @@ from pgmpy.inference import VariableElimination
 from scipy.special import softmax
 
 import dbn_bptt as db
-from dbn_bptt import dbn
+from dbn_bptt import dbn, link
+from dbn_bptt.link import checks
 from tests.helpers import assert_close, directional_difference
+
+correspondences = importlib.import_module("dbn_bptt.link.correspondences")
 
 
 def _elman(seed: int = 0, T: int = 5, n: int = 2, H: int = 3, K: int = 2, activation: str = "tanh"):
@@ -145,7 +150,7 @@ def _gaussian(seed: int = 0, d: int = 3, k: int = 2):
 def joint_gaussian(model: dict[str, Any], y: Any, shift: Any) -> tuple[Any, Any, float]:
     """Posterior and log-likelihood from the joint normal distribution of all states and observations."""
     A, C, Q, R = (model[name] for name in "ACQR")
-    T, d, k = len(y), len(A), len(C)
+    T, d = len(y), len(A)
     mean, cov = np.zeros((T, d)), np.zeros((T * d, T * d))
     mean[0], block = model["mean"], model["covariance"]
     cov[:d, :d] = block
@@ -260,7 +265,7 @@ def test_evidence_that_does_not_fit_is_refused(evidence, message):
 
 # ---------------------------------------------------------------------------------- section 7: the network's own DBN
 def _noisy(copies: int, activation: str = "tanh", seed: int = 0, T: int = 3):
-    rnn, theta, data = _elman(seed, T=T, n=2, H=2, K=3, activation=activation)
+    _, theta, data = _elman(seed, T=T, n=2, H=2, K=3, activation=activation)
     return dbn.sigmoid_belief(2, 2, 3, copies, activation), theta, data
 
 
@@ -350,3 +355,35 @@ def test_the_wrong_limit():
 def test_too_many_states_are_refused():
     with pytest.raises(db.DataError, match="100 copies of 3 units are 1030301 states"):
         dbn.sigmoid_belief(2, 3, 2, copies=100)
+
+
+# --------------------------------------------------------------------------------------------- the table of all of it
+@pytest.mark.parametrize("cell", ["elman", "jordan", "lstm", "gru"])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_all_correspondences_hold(cell: str, seed: int):
+    table = link.correspondences(cell, seed)
+    assert table.ok, str(table)
+    assert len(table.rows) >= 19
+
+
+def test_a_correspondence_can_fail(monkeypatch):
+    """The table is computed: spoil one side of a row, and it says so."""
+    spoilt = [
+        replace(c, check=lambda s: 1e-3) if c.inference == "backward algorithm" else c for c in correspondences.CLAIMS
+    ]
+    monkeypatch.setattr(correspondences, "CLAIMS", spoilt)
+    table = link.correspondences()
+    assert [row.inference for row in table.rows if not row.ok] == ["backward algorithm"]
+    assert "1e-03 FAILS" in str(table)
+    assert str(table).endswith("A CORRESPONDENCE FAILS")
+
+
+def test_the_checks_see_a_wrong_recursion(monkeypatch):
+    monkeypatch.setattr(checks, "_textbook", lambda pi, A, B, y: (np.full((4, 3), 0.3), np.ones((4, 3))))
+    failing = {row.inference for row in link.correspondences().rows if not row.ok}
+    assert failing == {"forward algorithm", "backward algorithm", "filtering"}
+
+
+def test_an_unknown_cell_is_refused():
+    with pytest.raises(db.UnknownNameError, match="unknown cell 'lstn'; did you mean 'lstm'"):
+        link.correspondences("lstn")

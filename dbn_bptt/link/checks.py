@@ -1,0 +1,319 @@
+"""The checks of the correspondences: each returns the largest difference between the two sides, on a random model."""
+
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import networkx as nx
+import numpy as np
+
+from dbn_bptt import ops, paths
+from dbn_bptt.cells import elman
+from dbn_bptt.dbn.infer import expected_counts as counts_of
+from dbn_bptt.dbn.infer import filter as filtered
+from dbn_bptt.dbn.infer import template
+from dbn_bptt.dbn.infer import viterbi as best_path
+from dbn_bptt.dbn.linear_gaussian import kalman_data, linear_gaussian, smooth_gaussian
+from dbn_bptt.dbn.network import Network, Table
+from dbn_bptt.dbn.sigmoid_belief import sigmoid_belief, unit_posterior
+from dbn_bptt.dbn.value import value_function
+from dbn_bptt.kernels import Array
+from dbn_bptt.messages import bptt, forward
+from dbn_bptt.program import compile
+from dbn_bptt.results import Result
+from dbn_bptt.rtrl import rtrl as by_rtrl
+from dbn_bptt.template import SliceTemplate
+from dbn_bptt.template import interface as interface_of
+from dbn_bptt.traversal import uses
+from dbn_bptt.unroll import unroll
+
+T = 4
+LOSS = ("L", None, ())
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A recurrent network with two inputs, three hidden units and two classes, and random numbers."""
+
+    network: SliceTemplate
+    rng: np.random.Generator
+
+    def run(self, of: SliceTemplate | None = None) -> tuple[SliceTemplate, dict[str, Array], dict[str, Array], Result]:
+        """A network with random parameters and data, and BPTT of it."""
+        network = of or self.network
+        theta = {name: self.rng.normal(size=network.symbols[name].shape) for name in network.names("parameter")}
+        data = {"x": self.rng.normal(size=(T, 2)), "y": self.rng.integers(0, 2, T)}
+        return network, theta, data, bptt(network, theta, data)
+
+    def hmm(self) -> tuple[Network, Array, Array, Array, Array]:
+        """A hidden Markov model, its tables, and observations."""
+        pi, A, B = (self.rng.dirichlet(np.ones(3), n).T for n in (1, 3, 3))
+        pi = pi[:, 0]
+        hidden, first = Table("Z", (("Z", 1),), A), Table("Z", (), pi)
+        seen = Table("Y", (("Z", 0),), B)
+        states: dict[Any, tuple[Any, ...]] = {"Z": (0, 1, 2), "Y": (0, 1, 2)}
+        network = Network(states, {"Z": first, "Y": seen}, {"Z": hidden, "Y": seen}, frozenset({"Y"}))
+        return network, pi, A, B, self.rng.integers(0, 3, T)
+
+
+def _largest(*differences: Any) -> float:
+    return max(float(np.max(np.abs(d))) for d in differences)
+
+
+# ----------------------------------------------------------------------------------------------- any recurrent network
+def costate(s: Setting) -> float:
+    """The message into a state against differences of the value function."""
+    network, theta, data, result = s.run(elman(2, 3, 2))
+    J, h, step = value_function(network, theta, data, 1), result.values["h", 1], 1e-5
+    numeric = [(J(h + step * e) - J(h - step * e)) / (2 * step) for e in np.eye(3)]
+    return _largest(result.messages.adjoint["h", 1] - numeric)
+
+
+def bellman(s: Setting) -> float:
+    """The value function against one step of Bellman's recursion, written out."""
+    network, theta, data, _ = s.run(elman(2, 3, 2))
+    h = s.rng.uniform(-1, 1, (5, 3))
+    scores = theta["c"] + h @ theta["V"].T
+    own = np.log(np.exp(scores).sum(1)) - scores[:, data["y"][1]]
+    after = np.tanh(theta["b"] + h @ theta["W"].T + theta["U"] @ data["x"][2])
+    return _largest(value_function(network, theta, data, 1)(h) - own - value_function(network, theta, data, 2)(after))
+
+
+def _scalars(s: Setting, slices: int, copies: bool = False) -> tuple[nx.DiGraph, Result, Any, Any]:
+    network, theta, data, _ = s.run()
+    data = {name: a[:slices] for name, a in data.items()}
+    graph = unroll(network, slices, copies)
+    return paths.linearize(graph, forward(graph, theta, data)), bptt(network, theta, data), theta, data
+
+
+def path_sums(s: Setting) -> float:
+    """Gradients against the enumeration of all paths, over two slices."""
+    scalars, result, _, _ = _scalars(s, 2)
+    sources = [(name, None, index) for name in result.gradients for index in np.ndindex(*result.gradients[name].shape)]
+    chosen = [sources[k] for k in s.rng.choice(len(sources), 5, replace=False)]
+    return _largest([paths.path_sum(scalars, v, LOSS) - result.gradients[v[0]][v[2]] for v in chosen])
+
+
+def triangular_system(s: Setting) -> float:
+    """All adjoints against a sparse solve."""
+    scalars, result, _, _ = _scalars(s, T)
+    solved = paths.adjoint_solve(scalars, LOSS)
+    adjoint = result.messages.adjoint
+    pairs = [(node if t is None else (node, t), index, d) for (node, t, index), d in solved.items()]
+    return _largest([adjoint[node][index] - d for node, index, d in pairs if node in adjoint])
+
+
+def lags(s: Setting) -> float:
+    """The split of the gradient by lag: polynomials against the itemised gradient."""
+    scalars, _, theta, data = _scalars(s, T, copies=True)
+    found = paths.sweep(scalars, LOSS, paths.LAG)
+    items = paths.credit(s.network, theta, data)
+    return max(
+        _largest(paths.split_by_lag(found, (name, None, index), T) - items.by_lag(name)[(slice(None), *index)])
+        for name in theta
+        for index in list(np.ndindex(*theta[name].shape))[:3]
+    )
+
+
+def rtrl(s: Setting) -> float:
+    """Forward mode against reverse mode, and against forward elimination of the scalar graph."""
+    scalars, result, theta, data = _scalars(s, 2)
+    found = by_rtrl(s.network, theta, data)
+    useful = scalars.subgraph(nx.ancestors(scalars, LOSS) | {LOSS})
+    jacobian = paths.eliminate(useful, "forward").jacobian
+    eliminated = [weight - found[v[0]][v[2]] for (v, _), weight in jacobian.items() if v[1] is None and v[0] in found]
+    return _largest(eliminated, *(found[name] - g for name, g in result.gradients.items()))
+
+
+def reverse_elimination(s: Setting) -> float:
+    """The multiplications of reverse elimination against the count of edges."""
+    scalars, _, _, _ = _scalars(s, T)
+    useful = scalars.subgraph(nx.ancestors(scalars, LOSS) | {LOSS})
+    return abs(paths.elimination_cost(useful, "reverse") - (useful.number_of_edges() - useful.in_degree(LOSS)))
+
+
+def interface(s: Setting) -> float:
+    """How many variables are in the one set and not in the other."""
+    steps = [step for step in compile(s.network).schedule.steps if step.kind == "scan" and step.direction > 0]
+    read = {
+        leaf.name for step in steps for zone in step.zones for rule in zone.rules.values()
+        for _, _, leaf in uses(rule) if leaf.delay > 0 and leaf.name in step.names
+    }  # fmt: skip
+    return len(read ^ set(interface_of(s.network)))
+
+
+# ------------------------------------------------------------------------------------------------ hidden Markov models
+def _textbook(pi: Array, A: Array, B: Array, y: Array) -> tuple[Array, Array]:
+    """Scaled forward-backward as the textbooks write it."""
+    alpha, beta, scale = np.empty((T, 3)), np.ones((T, 3)), np.empty(T)
+    for t in range(T):
+        f = (A @ alpha[t - 1] if t else pi) * B[y[t]]
+        scale[t] = f.sum()
+        alpha[t] = f / scale[t]
+    for t in range(T - 2, -1, -1):
+        beta[t] = A.T @ (B[y[t + 1]] * beta[t + 1]) / scale[t + 1]
+    return alpha, beta
+
+
+def _swept(s: Setting) -> tuple[Result, tuple[Network, Array, Array, Array, Array]]:
+    model = s.hmm()
+    return bptt(template(model[0]), {}, {"e_Y": np.eye(3)[model[-1]]}), model
+
+
+def alpha(s: Setting) -> float:
+    """The values of alpha against the forward algorithm."""
+    result, (_, *model) = _swept(s)
+    return _largest(result.values.stack("alpha") - _textbook(*model)[0])
+
+
+def beta(s: Setting) -> float:
+    """What arrives at alpha against the backward algorithm."""
+    result, (_, *model) = _swept(s)
+    return _largest(result.messages.stack("alpha") + _textbook(*model)[1])
+
+
+def _joint(pi: Array, A: Array, B: Array, y: Array) -> dict[tuple[int, ...], float]:
+    """p(path, y) of every path of hidden states, by enumeration."""
+    weights = {}
+    for z in product(range(3), repeat=T):
+        p = pi[z[0]] * np.prod([A[z[t], z[t - 1]] for t in range(1, T)]) * np.prod(B[y, list(z)])
+        weights[z] = float(p)
+    return weights
+
+
+def gamma(s: Setting) -> float:
+    """Indicators times gradients against enumeration."""
+    result, (_, *model) = _swept(s)
+    joint = _joint(*model)
+    expected = np.zeros((T, 3))
+    for z, p in joint.items():
+        expected[np.arange(T), z] += p / sum(joint.values())
+    return _largest(-result.messages.stack("e_Z") - expected)
+
+
+def expected_counts(s: Setting) -> float:
+    """Tables times gradients against enumeration."""
+    network, *model = s.hmm()
+    joint = _joint(*model)
+    expected = np.zeros((3, 3))
+    for z, p in joint.items():
+        for t in range(1, T):
+            expected[z[t], z[t - 1]] += p / sum(joint.values())
+    return _largest(counts_of(network, {"Y": model[-1]})["Z", 1] - expected)
+
+
+def filtering(s: Setting) -> float:
+    """Filtered marginals against the gradients of BPTT truncated to one slice."""
+    network, *model = s.hmm()
+    data = {"e_Y": np.eye(3)[model[-1]], "e_Z": np.ones((T, 3))}
+    polynomial = template(network)
+    theta = {name: polynomial.arrays[name] for name in polynomial.names("parameter")}
+    scaled = _per_slice(polynomial)
+    _, gradients = compile(scaled).value_and_grad(theta, data, wrt=("inputs",), truncate=1)
+    return _largest(
+        -gradients["e_Z"] - filtered(network, {"Y": model[-1]})["Z"], _textbook(*model)[0] + gradients["e_Z"]
+    )
+
+
+def _per_slice(polynomial: SliceTemplate) -> SliceTemplate:
+    """The polynomial with the loss -log sum f in every slice, whose gradient does not wait for the last slice."""
+    result = polynomial.copy()
+    for name in ("L", "end"):
+        del result.definitions[name], result.symbols[name]
+    result.loss("L", -ops.log(ops.sum(result["f"])))
+    return result
+
+
+def viterbi(s: Setting) -> float:
+    """The most probable path's probability against the best of all paths."""
+    network, *model = s.hmm()
+    joint = _joint(*model)
+    found = best_path(network, {"Y": model[-1]})
+    return _largest(np.log(max(joint.values())) - np.log(joint[tuple(int(k) for k in found["Z"])]))
+
+
+# -------------------------------------------------------------------------------------------------- linear and Gaussian
+def _gaussian(s: Setting) -> tuple[SliceTemplate, dict[str, Array], Array]:
+    def spd(n: int) -> Array:
+        a = s.rng.normal(size=(n, n))
+        return a @ a.T + 0.3 * np.eye(n)
+
+    model = {
+        "A": 0.5 * s.rng.normal(size=(2, 2)), "C": s.rng.normal(size=(1, 2)), "Q": spd(2), "R": spd(1),
+        "mean": s.rng.normal(size=2), "covariance": spd(2),
+    }  # fmt: skip
+    return linear_gaussian(**model), model, s.rng.normal(size=(T, 1))
+
+
+def bryson_frazier(s: Setting) -> float:
+    """Messages into predicted means against the smoother's adjoint recursion."""
+    kalman, model, y = _gaussian(s)
+    result = bptt(kalman, {}, kalman_data(kalman, {"y": y}))
+    lam, errors = np.zeros(2), []
+    for t in range(T - 1, -1, -1):
+        S, K, v = (result.values[name, t] for name in ("S", "K", "v"))
+        lam = -model["C"].T @ np.linalg.solve(S, v) + (np.eye(2) - K @ model["C"]).T @ model["A"].T @ lam
+        errors.append(result.messages.adjoint["m_pred", t] - lam)
+    return _largest(*errors)
+
+
+def smoothed_means(s: Setting) -> float:
+    """Smoothed means against the conditional mean of the joint normal distribution."""
+    kalman, model, y = _gaussian(s)
+    A, C = model["A"], np.kron(np.eye(T), model["C"])
+    L = np.zeros((2 * T, 2 * T))  # states from their noises
+    for t in range(T):
+        for u in range(t + 1):
+            L[2 * t : 2 * t + 2, 2 * u : 2 * u + 2] = np.linalg.matrix_power(A, t - u)
+    noise = np.zeros((2 * T, 2 * T))
+    for t in range(T):
+        noise[2 * t : 2 * t + 2, 2 * t : 2 * t + 2] = model["Q"] if t else model["covariance"]
+    mean, cov = L[:, :2] @ model["mean"], L @ noise @ L.T
+    gain = cov @ C.T @ np.linalg.inv(C @ cov @ C.T + np.kron(np.eye(T), model["R"]))
+    expected = mean + gain @ (y.ravel() - C @ mean)
+    return _largest(smooth_gaussian(kalman, {"y": y}).mean.ravel() - expected)
+
+
+def gradient_step(s: Setting) -> float:
+    """The covariance of loss and roots in the linear-Gaussian network of the scalar graph against the gradient."""
+    scalars, _, _, _ = _scalars(s, 2)
+    useful = nx.DiGraph(scalars.subgraph(nx.ancestors(scalars, LOSS) | {LOSS}))
+    order = list(nx.topological_sort(useful))
+    roots = [k for k, v in enumerate(order) if not useful.in_degree(v)]
+    influence = np.linalg.inv(np.eye(len(order)) - nx.to_numpy_array(useful, order))[roots]
+    covariance = influence.T @ influence
+    gradient = np.array([paths.sweep(useful, LOSS)[order[k]] for k in roots])
+    at = order.index(LOSS)
+    step = covariance[roots, at] / covariance[at, at] * (-0.1 * covariance[at, at])
+    return _largest(step + 0.1 * gradient)
+
+
+# ------------------------------------------------------------------------------------------------ the network's own DBN
+def delta(s: Setting) -> float:
+    """Gradients in pre-activations against prior and posterior means, both by enumeration."""
+    noisy = sigmoid_belief(2, 2, 2, copies=1)
+    _, theta, data, _ = s.run(elman(2, 2, 2))
+    found = unit_posterior(noisy, theta, data)
+    means = noisy.arrays["means"]
+    total, expected = 0.0, np.zeros((T, 2))
+    for path in product(range(4), repeat=T):
+        before, weight, prior = np.zeros(2), 1.0, np.zeros((T, 2))
+        for t, k in enumerate(path):
+            a = theta["b"] + theta["W"] @ before + theta["U"] @ data["x"][t]
+            prior[t] = np.tanh(a)
+            weight *= np.prod(1 / (1 + np.exp(-2 * a * means[k])))
+            scores = theta["c"] + theta["V"] @ means[k]
+            weight *= np.exp(scores[data["y"][t]]) / np.exp(scores).sum()
+            before = means[k]
+        total += weight
+        expected += weight * (prior - means[list(path)])
+    return _largest(found.delta - expected / total)
+
+
+def many_copies(s: Setting) -> float:
+    """How far from flat the error of the gradient times the number of copies is, relative to itself."""
+    _, theta, data, limit = s.run(elman(2, 1, 2))
+    errors = [
+        n * (bptt(sigmoid_belief(2, 1, 2, n), theta, data).gradients["W"] - limit.gradients["W"]) for n in (150, 300)
+    ]
+    return float(np.abs(errors[0] - errors[1]).max() / np.abs(errors[1]).max())
