@@ -131,6 +131,7 @@ class DerivativeTable:
             f"{n:<10} {np.linalg.norm(self.bptt[n]):<20.6g} {np.linalg.norm(self.rtrl[n]):<20.6g} "
             f"{np.linalg.norm(self.twice[n]):<14.6g} {np.linalg.norm(self.one_step[n]):.6g}"
             for n in self.bptt
+            if any(np.any(of[n]) for of in (self.bptt, self.twice))
         ]
         return "\n".join(["Norms of sum_t dh_t/dtheta * dL/dh_t", head, *rows])
 
