@@ -1,4 +1,4 @@
-"""The recurrent network as a Bayesian network of stochastic units: in what limit its gradient is BPTT's, in what not."""
+"""The recurrent network as a Bayesian network of stochastic units, and the limits in which that is BPTT, or is not."""
 
 import numpy as np
 
