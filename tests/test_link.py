@@ -4,6 +4,7 @@ import importlib
 from dataclasses import replace
 from typing import Any
 
+import networkx as nx
 import numpy as np
 import pytest
 from pgmpy.inference import VariableElimination
@@ -387,3 +388,30 @@ def test_the_checks_see_a_wrong_recursion(monkeypatch):
 def test_an_unknown_cell_is_refused():
     with pytest.raises(db.UnknownNameError, match="unknown cell 'lstn'; did you mean 'lstm'"):
         link.correspondences("lstn")
+
+
+def test_the_smoother_equals_pgmpys_linear_gaussian_network():
+    """The unrolled network in pgmpy, whose joint distribution is rounded to 8 decimals."""
+    from pgmpy.factors.continuous import LinearGaussianCPD
+    from pgmpy.models import LinearGaussianBayesianNetwork
+
+    a, c, q, r, mean, variance, y = 0.8, 1.3, 0.5, 0.7, 0.4, 1.2, np.array([1.0, -0.3, np.nan, 0.8])
+    network = LinearGaussianBayesianNetwork()
+    for t in range(4):
+        if t:
+            network.add_edge(f"z{t - 1}", f"z{t}")
+        network.add_edge(f"z{t}", f"y{t}")
+    for t in range(4):
+        state = (
+            LinearGaussianCPD(f"z{t}", [0, a], np.sqrt(q), [f"z{t - 1}"])
+            if t
+            else LinearGaussianCPD("z0", [mean], np.sqrt(variance))
+        )
+        network.add_cpds(state, LinearGaussianCPD(f"y{t}", [0, c], np.sqrt(r), [f"z{t}"]))
+    centre, covariance = network.to_joint_gaussian()
+    order = list(nx.topological_sort(network))
+    seen, hidden = [order.index(f"y{t}") for t in (0, 1, 3)], [order.index(f"z{t}") for t in range(4)]
+    gain = covariance[np.ix_(hidden, seen)] @ np.linalg.inv(covariance[np.ix_(seen, seen)])
+    expected = np.asarray(centre)[hidden] + gain @ (y[[0, 1, 3]] - np.asarray(centre)[seen])
+    found = dbn.smooth(dbn.linear_gaussian([[a]], [[c]], [[q]], [[r]], [mean], [[variance]]), {"y": y})
+    np.testing.assert_allclose(found.mean[:, 0], expected, atol=1e-6)
