@@ -72,9 +72,10 @@ def carried(template: SliceTemplate) -> dict[str, int]:
     for name, (_, after) in inner.reaches().items():
         if after:
             raise TemplateError(f"{name} is used in slices to come; only forward chains can be cut into segments")
-    for name, (before, _) in inner.reaches().items():
-        if before > 1 and _is_variable(template, name):
-            raise TemplateError(f"{name} is used {before} slices back; segments carry the state of one slice")
+    for name, (before, _) in template.reaches().items():
+        middle = inner.reaches().get(name, (0, 0))[0]
+        if before != middle and (before, middle) != (0, 1):
+            raise TemplateError(f"{name} is read {before} slices back at the start and {middle} later; segments need one")
     return {name: before for name, (before, _) in inner.reaches().items() if before and _is_variable(template, name)}
 
 
