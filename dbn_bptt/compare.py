@@ -10,7 +10,7 @@ from tqdm import tqdm
 from dbn_bptt import cells
 from dbn_bptt.adjoint import adjoint
 from dbn_bptt.data import Arrays, initial_slices
-from dbn_bptt.errors import DbnBpttError
+from dbn_bptt.errors import DbnBpttError, TemplateError
 from dbn_bptt.expressions import Apply
 from dbn_bptt.kernels import Array
 from dbn_bptt.messages import bptt, checked, evaluate, gathered
@@ -247,8 +247,11 @@ def _adjoint_network(_: SliceTemplate, result: Result, __: Any) -> tuple[str, di
 
 
 def _program(_: SliceTemplate, result: Result, __: Any) -> tuple[str, dict[str, Array]] | None:
-    """The gradients by the compiled program."""
-    loss, found = compile(result.graph.graph["template"]).on(result.values.given, WRT)
+    """The gradients by the compiled program, where there is one."""
+    try:
+        loss, found = compile(result.graph.graph["template"]).on(result.values.given, WRT)
+    except TemplateError:  # variables that read each other from slices before and after
+        return None
     return "program", {"loss": np.asarray(loss), **found}
 
 

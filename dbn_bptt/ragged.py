@@ -136,10 +136,20 @@ def with_lengths(template: SliceTemplate, data: Mapping[str, Any], lengths: Any,
         raise DataError(f"lengths must be ({batch},) integers, one for each sequence, not {ends.dtype} {ends.shape}")
     if ends.min() < 1 or ends.max() > slices:
         raise DataError(f"lengths run from {ends.min()} to {ends.max()}; each must be from 1 to T = {slices}")
-    t = np.arange(slices)[:, None]
-    kept = np.minimum(t, ends - 1)
-    masks = {VALID: (t < ends).astype(np.float32), ENDS: (t == ends - 1).astype(np.float32)}
-    return {name: _continued(np.asarray(value), kept) for name, value in data.items()} | masks
+    kept = np.minimum(np.arange(slices)[:, None], ends - 1)
+    return {name: _continued(np.asarray(value), kept) for name, value in data.items()} | masks(ends, slices)
+
+
+def masks(lengths: Array, T: int) -> dict[str, Array]:
+    """The inputs of a ragged template that say where each sequence runs, and where it ends.
+
+    Examples
+    --------
+    >>> masks(np.array([1, 2]), 3)["valid"].tolist()
+    [[1.0, 1.0], [0.0, 1.0], [0.0, 0.0]]
+    """
+    t = np.arange(T)[:, None]
+    return {VALID: (t < lengths).astype(np.float32), ENDS: (t == lengths - 1).astype(np.float32)}
 
 
 def _is_batch(symbol: Symbol, array: Array) -> bool:

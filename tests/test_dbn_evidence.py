@@ -317,3 +317,28 @@ def test_evidence_given_twice_must_agree():
     assert dbn.log_likelihood(HMM, {"Y": [0, 1], ("Y", 1): 1}) == pytest.approx(dbn.log_likelihood(HMM, {"Y": [0, 1]}))
     with pytest.raises(db.DataError, match="given twice"):
         dbn.smooth(HMM, {"Y": [0, 1], ("Y", 1): 2})
+
+
+def _two_names(first, later):
+    model = DynamicBayesianNetwork([(("Y", 0), ("Y", 1))])
+    model.add_cpds(
+        TabularCPD(("Y", 0), 2, [[0.9], [0.1]], state_names={("Y", 0): first}),
+        TabularCPD(("Y", 1), 2, [[0.9, 0.2], [0.1, 0.8]], [("Y", 0)], [2], {("Y", 0): first, ("Y", 1): later}),
+    )
+    return model
+
+
+@pytest.mark.parametrize(
+    ("first", "later"), [([True, False], [False, True]), ([1, 0], [0, 1.0]), (["a", "b"], ["b", "a"])]
+)
+def test_slices_must_name_states_alike(first, later):
+    with pytest.raises(db.ModelError, match="name them alike"):
+        dbn.smooth(_two_names(first, later), T=1)
+
+
+@pytest.mark.parametrize("names", [[False, True], [0.0, 1.0], [1, "a"]])
+def test_states_keep_their_names(names):
+    posterior = dbn.smooth(_two_names(names, names), {"Y": [names[0]]})
+    assert posterior.states["Y"] == tuple(names)
+    assert [type(s) for s in posterior.states["Y"]] == [type(s) for s in names]
+    assert posterior.most_probable("Y").tolist() == [names[0]]

@@ -5,8 +5,18 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+import dbn_bptt
 from dbn_bptt import dbn
-from tests.dbn_models import STRUCTURES, Enumerated, Structure, draw_evidence, enumerated, indicator, random_structure
+from tests.dbn_models import (
+    STRUCTURES,
+    Enumerated,
+    Structure,
+    build,
+    draw_evidence,
+    enumerated,
+    indicator,
+    random_structure,
+)
 
 
 def _assert_smoothed(posterior, joint: Enumerated, structure: Structure, T: int) -> None:
@@ -53,3 +63,114 @@ def test_random_networks_equal_enumeration(seed: int, n: int, share: float, zero
     evidence = draw_evidence(rng, structure, T, share)
     assume(enumerated(model, T, indicator(evidence, structure.sizes)).joint.sum() > 0)
     _check_all_verbs(structure, model, evidence, T)
+
+
+def _switching(stay: float = 1.0):
+    """A hidden variable that never changes, and observations that speak for one state and then for the other."""
+    model = build({"Z": 2, "Y": 2}, [("Z", "Y", 0), ("Z", "Z", 1)])
+    cpds = {tuple(c.variables[0]): c for c in model.cpds}
+    cpds["Z", 0].values[:] = 0.5
+    cpds["Z", 1].values[:] = [[stay, 1 - stay], [1 - stay, stay]]
+    cpds["Y", 0].values[:] = [[0.9, 0.1], [0.1, 0.9]]
+    return model
+
+
+def test_what_is_too_small_for_a_number_is_not_lost():
+    """A state whose probability falls below 1e-308 may come back."""
+    y = np.array([0] * 400 + [1] * 1000)
+    by_hand = np.log(0.5) + np.array([400 * np.log(0.9) + 1000 * np.log(0.1), 400 * np.log(0.1) + 1000 * np.log(0.9)])
+    posterior = dbn.smooth(_switching(), {"Y": y})
+    assert posterior.log_likelihood == pytest.approx(np.logaddexp(*by_hand), rel=1e-12)
+    np.testing.assert_allclose(posterior["Z"], np.tile([0.0, 1.0], (1400, 1)), atol=1e-12)
+    path = dbn.viterbi(_switching(), {"Y": y})
+    assert path.log_probability == pytest.approx(by_hand.max(), rel=1e-12)
+    assert (path["Z"] == 1).all()
+    assert (dbn.sample(_switching(), 3, {"Y": y})["Z"] == 1).all()
+    counts = dbn.expected_counts(_switching(), {"Y": y})
+    np.testing.assert_allclose(counts["Z", 1], [[0, 0], [0, 1399]], atol=1e-9)
+    filtered = dbn.filter(_switching(), {"Y": y})["Z"]
+    np.testing.assert_allclose(filtered[300], [1, 0], atol=1e-12)
+    np.testing.assert_allclose(filtered[-1], [0, 1], atol=1e-12)
+    late = np.ones((400, 2))
+    late[-1] = [0, 1]
+    found = dbn.smooth(_switching(), {"Y": [0] * 400}, soft={"Z": late})
+    np.testing.assert_allclose(found["Z"][0], [0, 1])
+    assert found.log_likelihood == pytest.approx(np.log(0.5) + 400 * np.log(0.1))
+
+
+@pytest.mark.parametrize("structure", STRUCTURES, ids=repr)
+def test_logarithms_give_what_probabilities_give(structure: Structure, monkeypatch):
+    """Sums run on logarithms where numbers become too small; here all of them are called so."""
+    from dbn_bptt.dbn import tasks
+
+    model, T = structure.make(3, zeros=0.3), 3
+    evidence = draw_evidence(np.random.default_rng(1), structure, T, 0.3)
+    try:
+        expected = (
+            dbn.smooth(model, evidence, T=T),
+            dbn.filter(model, evidence, T=T),
+            dbn.expected_counts(model, evidence, T=T),
+        )
+    except dbn_bptt.ImpossibleEvidenceError:
+        pytest.skip("impossible evidence was drawn")
+    monkeypatch.setattr(tasks, "_is_too_small", lambda task, series: True)
+    found = (
+        dbn.smooth(model, evidence, T=T),
+        dbn.filter(model, evidence, T=T),
+        dbn.expected_counts(model, evidence, T=T),
+    )
+    for a, b in zip(expected[:2], found[:2], strict=True):
+        assert a.log_likelihood == pytest.approx(b.log_likelihood, abs=1e-12)
+        for name in a:
+            np.testing.assert_allclose(a[name], b[name], atol=1e-12)
+    for key, counts in expected[2].items():
+        np.testing.assert_allclose(found[2][key], counts, atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [1e-320, 1e-200, 1e200])
+def test_the_scale_of_soft_evidence_does_not_matter(size: float):
+    model = STRUCTURES[0].make(1)
+    rng = np.random.default_rng(0)
+    soft = {"Z": rng.random((5, 3)), "Y": rng.random((5, 4))}
+    expected = dbn.smooth(model, soft=soft)
+    scaled = (
+        {name: np.maximum(a.round(2), 0.01) * size for name, a in soft.items()}
+        if size < 1e-300
+        else {n: a * size for n, a in soft.items()}
+    )
+    found = dbn.smooth(model, soft=scaled)
+    if size > 1e-300:
+        np.testing.assert_allclose(found["Z"], expected["Z"], atol=1e-12)
+        assert found.log_likelihood == pytest.approx(expected.log_likelihood + 10 * np.log(size))
+    assert np.isfinite(found["Z"]).all()
+
+
+def test_sequences_of_one_slice_in_a_ragged_batch():
+    """What comes after their end must not meet the tables of later slices."""
+    model = build({"Y": 2}, [("Y", "Y", 1)])
+    cpds = {tuple(c.variables[0]): c for c in model.cpds}
+    cpds["Y", 0].values[:] = 0.5
+    cpds["Y", 1].values[:] = [[0, 1], [1, 0]]
+    evidence, lengths = {"Y": [[0, -1, -1], [0, 1, 0]]}, [1, 3]
+    for verb in (dbn.smooth, dbn.filter):
+        found = verb(model, evidence, lengths=lengths)
+        assert found["Y"][0].tolist() == [[1, 0], [0, 0], [0, 0]]
+        np.testing.assert_allclose(found.log_likelihood, np.log([0.5, 0.5]))
+    counts = dbn.expected_counts(model, evidence, lengths=lengths)
+    np.testing.assert_allclose(counts["Y", 0], [2, 0])
+    np.testing.assert_allclose(counts["Y", 1], [[0, 1], [1, 0]])
+
+
+def test_names_that_look_like_the_templates_own():
+    model = build(
+        {"Z": 2, "Z_bar": 2, "A": 2, "A_before": 3},
+        [("Z", "Z_bar", 0), ("Z", "Z", 1), ("A", "A", 1), ("A_before", "A_before", 1)],
+    )
+    found = dbn.smooth(model, {"Z_bar": [[0, 1, 1], [1, 0, 0]]}, lengths=[3, 2])
+    assert found["A_before"].shape == (2, 3, 3)
+
+
+def test_names_that_are_equal_are_not_the_same():
+    for names in (("1", "2"), (1, 2), (1.0, 2.0), (True, 2)):
+        model = build({names[0]: 2, names[1]: 2}, [(names[0], names[1], 0), (names[0], names[0], 1)])
+        assert dbn.smooth(model, {names[1]: [0, 1]})[names[0]].shape == (2, 2)

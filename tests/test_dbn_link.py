@@ -326,7 +326,9 @@ def test_the_command_takes_several_sequences(tmp_path, capsys):
         ("date,Umbrella\nmonday,1\n", "unknown variable 'date'"),
         ("Umbrella\nwet\n", "evidence of 'Umbrella' is 'wet'; its states are '0', '1'"),
         ("Umbrella\n", "the evidence has no rows"),
-        ("", "cannot read"),
+        ("", "is empty"),
+        ("Umbrella,Rain\n1,0,1\n", "row 1 has 3 cells, but there are 2 columns"),
+        ("Umbrella\n1,\n1,\n", "row 1 has 2 cells, but there are 1 columns"),
     ],
 )
 def test_the_command_names_mistakes(tmp_path, capsys, evidence, message):
@@ -345,3 +347,36 @@ def test_the_command_refuses_what_is_no_model(tmp_path, capsys):
         assert message in capsys.readouterr().err
     assert main(["smooth", str(tmp_path / "none.bif"), evidence]) == 2
     assert "cannot read" in capsys.readouterr().err
+
+
+def test_bif_keeps_every_digit(tmp_path):
+    model = build({"Y": 2}, [("Y", "Y", 1)])
+    for cpd, p in zip(model.cpds, (1e-19, 1.23456789012345e-12), strict=True):
+        cpd.values[0], cpd.values[1] = p, 1 - p
+    dbn.write_bif(model, tmp_path / "model.bif")
+    again = dbn.read_bif(tmp_path / "model.bif")
+    for cpd in model.cpds:
+        assert again.get_cpds(cpd.variables[0]).values.tolist() == cpd.values.tolist()
+
+
+def test_bif_with_a_second_table_that_pgmpy_cannot_hold(tmp_path):
+    dbn.write_bif(build({"Y": 2, "I": 2}, [("Y", "Y", 1)]), tmp_path / "model.bif")
+    assert dbn.smooth(dbn.read_bif(tmp_path / "model.bif"), T=2)["I"].shape == (2, 2)
+    text = (tmp_path / "model.bif").read_text()
+    start = text.index("table", text.index("probability ( I_1"))
+    (tmp_path / "model.bif").write_text(text[:start] + "table 0.125, 0.875;\n}\n" + text[text.index("}", start) + 2 :])
+    with pytest.raises(db.ModelError, match="I_1 has no edges, but a table of its own"):
+        dbn.read_bif(tmp_path / "model.bif")
+
+
+def test_the_command_takes_states_called_like_nothing(tmp_path, capsys):
+    model = DynamicBayesianNetwork([(("Y", 0), ("Y", 1))])
+    names = {("Y", 0): ["NA", "x"], ("Y", 1): ["NA", "x"]}
+    model.add_cpds(
+        TabularCPD(("Y", 0), 2, [[0.2], [0.8]], state_names={("Y", 0): ["NA", "x"]}),
+        TabularCPD(("Y", 1), 2, [[0.5, 0.5], [0.5, 0.5]], [("Y", 0)], [2], names),
+    )
+    dbn.write_bif(model, tmp_path / "model.bif")
+    (tmp_path / "evidence.csv").write_text("Y\nNA\nx\n")
+    assert main(["smooth", str(tmp_path / "model.bif"), str(tmp_path / "evidence.csv")]) == 0
+    assert float(capsys.readouterr().err.split()[-1]) == pytest.approx(np.log(0.1))

@@ -184,3 +184,41 @@ def test_a_template_without_a_loss_has_values_only():
     assert program.values({}, T=3, initial={"h": [8.0, 4.0]})["h"].tolist() == [[4, 2], [2, 1], [1, 0.5]]
     with pytest.raises(db.TemplateError, match="has no loss"):
         program.value_and_grad({}, T=3)
+
+
+def test_a_recurrence_that_reads_both_ways_is_refused_and_not_guessed():
+    t = db.SliceTemplate("both ways")
+    x, a, c = t.input("x", ()), t.variable("a", ()), t.variable("c", ())
+    t.define(a, db.tanh(x + c.lag(-2)))
+    t.define(c, db.tanh(2 * a.prev))
+    t.loss("L", a * a)
+    data = {"x": np.array([0.1, 0.2, 0.3, 0.4, 0.5])}
+    with pytest.raises(db.TemplateError, match="read each other from slices before and after"):
+        db.compile(t).value_and_grad({}, data)
+    assert db.compare(t, {}, data).ok
+
+
+def test_a_parameter_of_later_slices_and_of_the_last_loss():
+    """In a sequence of one slice only the loss uses it."""
+    t = db.SliceTemplate("late")
+    q, x, v = t.parameter("q", ()), t.input("x", ()), t.variable("v", ())
+    t.define(v, db.tanh(q * x + v.prev), first=db.tanh(x))
+    t.loss("L", v * db.exp(q * x), at="last")
+    for T in (1, 2, 5):
+        data = {"x": np.linspace(0.5, 1, T)}
+        expected = db.bptt(t, {"q": 0.3}, data).gradients["q"]
+        assert_close(db.compile(t).value_and_grad({"q": 0.3}, data)[1]["q"], expected)
+        assert db.compare(t, {"q": 0.3}, data).ok
+
+
+def test_the_schedule_depends_on_no_hash_seed():
+    program = (
+        "import dbn_bptt as db\nt = db.SliceTemplate('t')\nx, a, c = t.input('x', ()), t.variable('a', ()), t.variable('c', ())\n"
+        "t.define(a, db.tanh(x + c.prev)); t.define(c, db.tanh(2 * a.prev)); t.loss('L', a * a)\nprint(db.compile(t).source)"
+    )
+    runs = [[sys.executable, "-c", program]] * 3
+    found = {
+        subprocess.run(run, capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": str(k)}).stdout
+        for k, run in enumerate(runs)
+    }
+    assert len(found) == 1

@@ -6,8 +6,11 @@ after it; or ``Z0`` and ``Zt``, as pyAgrum writes them.
 
 import os
 import re
+from itertools import product
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from dbn_bptt.dbn.convert import unrolled
 from dbn_bptt.dbn.network import read
@@ -31,13 +34,11 @@ def write_bif(model: Any, path: str | os.PathLike[str]) -> None:
     >>> sorted(str(node) for node in model.nodes())
     ['(Rain, 0)', '(Rain, 1)', '(Umbrella, 0)', '(Umbrella, 1)']
     """
-    from pgmpy.readwrite import BIFWriter
-
     for name, states in read(model).states.items():
         for word in (name, *states):
             if not re.fullmatch(r"[\w.+-]+" if word is not name else r"\w+", str(word), re.ASCII):
                 raise DataError(f"{word!r} of {name!r} cannot be written in BIF; use letters, digits and _")
-    text = str(BIFWriter(unrolled(model, 2), round_values=17))
+    text = _written(unrolled(model, 2))
     path = Path(path)
     unfinished = path.with_name(f".{path.name}.part")
     try:
@@ -47,6 +48,31 @@ def write_bif(model: Any, path: str | os.PathLike[str]) -> None:
         raise DataError(f"cannot write {path}: {error.strerror}") from None
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _written(network: Any) -> str:
+    """A network as BIF, its probabilities to the last digit."""
+    lines = ["network unknown {", "}"]
+    for cpd in network.cpds:
+        states = cpd.state_names[cpd.variable]
+        kinds = ", ".join(map(str, states))
+        lines += [f"variable {cpd.variable} {{", f"    type discrete [ {len(states)} ] {{ {kinds} }};", "}"]
+    for cpd in network.cpds:
+        node, *above = cpd.variables
+        columns = cpd.values.reshape(len(cpd.values), -1).T
+        if not above:
+            lines += [f"probability ( {node} ) {{", f"    table {_numbers(columns[0])};", "}"]
+            continue
+        lines.append(f"probability ( {node} | {', '.join(above)} ) {{")
+        of_parents = product(*(cpd.state_names[parent] for parent in above))
+        for states, column in zip(of_parents, columns, strict=True):
+            lines.append(f"    ( {', '.join(map(str, states))} ) {_numbers(column)};")
+        lines.append("}")
+    return "\n".join([*lines, ""])
+
+
+def _numbers(column: Any) -> str:
+    return ", ".join(repr(float(p)) for p in column)
 
 
 def read_bif(path: str | os.PathLike[str]) -> Any:
@@ -77,13 +103,24 @@ def read_bif(path: str | os.PathLike[str]) -> Any:
         model.add_edge(node[u], node[v])
     for cpd in network.cpds:
         nodes = [node[name] for name in cpd.variables]
-        if nodes[0] not in model.nodes():  # no edge touches it, so that slice 0 says all
+        if nodes[0] not in model.nodes():  # no edge touches it, and pgmpy gives it a node in slice 0 alone
+            _check_said_by_slice_0(network, cpd, path)
             continue
         states = {node[name]: list(cpd.state_names[name]) for name in cpd.variables}
         sizes = [int(n) for n in cpd.cardinality]
         values = cpd.values.reshape(sizes[0], -1)
         model.add_cpds(TabularCPD(nodes[0], sizes[0], values, nodes[1:] or None, sizes[1:] or None, state_names=states))
     return model
+
+
+def _check_said_by_slice_0(network: Any, cpd: Any, path: Any) -> None:
+    """Refuse a second table of a variable without edges, for which pgmpy's class has no place."""
+    for suffixes in CONVENTIONS:
+        if str(cpd.variable).endswith(suffixes[1]):
+            first = network.get_cpds(str(cpd.variable).removesuffix(suffixes[1]) + suffixes[0])
+            if first is not None and np.array_equal(first.values, cpd.values):
+                return
+    raise ModelError(f"{path}: {cpd.variable} has no edges, but a table of its own in later slices; give it an edge")
 
 
 def _nodes(names: list[str], path: Any) -> dict[str, tuple[str, int]]:

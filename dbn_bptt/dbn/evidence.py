@@ -22,12 +22,21 @@ Soft = Mapping[Name, Any]
 
 @dataclass(frozen=True)
 class Evidence:
-    """Checked evidence: the number of slices, the batch axes, and likelihoods (T, [B,] K) by variable."""
+    """Checked evidence.
+
+    Attributes
+    ----------
+    T, batch : the number of slices, and () or (B,)
+    likelihoods : by variable (T, [B,] K), the largest of a slice 1 unless all are 0
+    lengths : (B,), or None
+    offset : [B], the logarithm of what the likelihoods were divided by, summed over slices and variables
+    """
 
     T: int
     batch: Shape
     likelihoods: Mapping[Name, Array]
     lengths: Array | None
+    offset: Any = 0.0
 
 
 def evidence(
@@ -62,8 +71,13 @@ def evidence(
     if ends is not None:
         inside = np.arange(slices) < ends[:, None]
         whole = {name: np.where(inside[..., None], a, 1.0) for name, a in whole.items()}
+    offset: Any = 0.0
+    for name in likely:
+        largest = whole[name].max(-1, keepdims=True)
+        largest = np.where(largest > 0, largest, 1.0)
+        whole[name], offset = whole[name] / largest, offset + np.log(largest).sum((-2, -1))
     timed = {name: np.ascontiguousarray(np.moveaxis(a, -2, 0)) for name, a in whole.items()}
-    return Evidence(slices, batch, timed, ends)
+    return Evidence(slices, batch, timed, ends, offset)
 
 
 def _soft(given: Any) -> Soft:

@@ -53,7 +53,8 @@ def sorted_forms(network: Network, given: Any) -> Forms:
 def is_pair(key: Any) -> bool:
     """Whether a key is a variable with its slice, as a tuple or pgmpy's DynamicNode."""
     try:
-        return not isinstance(key, str) and isinstance(key[1], int | np.integer)
+        two = hasattr(key, "time_slice") or (isinstance(key, tuple) and len(key) == 2)
+        return two and isinstance(key[1], int | np.integer) and not isinstance(key[1], bool)
     except (TypeError, IndexError, KeyError):
         return False
 
@@ -89,6 +90,8 @@ def _pairs(frame: Any) -> dict[Any, Any]:
     columns: dict[Name, dict[int, Any]] = {}
     for k, name in enumerate(frame.columns):
         columns.setdefault(name[0], {})[int(name[1])] = frame.iloc[:, k].to_numpy()
+    if any(t < 0 for of in columns.values() for t in of):
+        raise DataError("a column of the DataFrame names a slice below 0; slices are counted from 0")
     T = 1 + max(t for of in columns.values() for t in of)
     nothing = np.full(len(frame), None)
     return {name: np.stack([of.get(t, nothing).astype(object) for t in range(T)], 1) for name, of in columns.items()}

@@ -10,13 +10,23 @@ import numpy as np
 from dbn_bptt.dbn.evidence import Evidence, Soft
 from dbn_bptt.dbn.linear_gaussian import is_kalman, smooth_gaussian
 from dbn_bptt.dbn.network import Name, read
-from dbn_bptt.dbn.polynomial import messages, polynomial, program, structure
+from dbn_bptt.dbn.polynomial import polynomial, program, structure
 from dbn_bptt.dbn.posterior import Paths, Posterior
 from dbn_bptt.dbn.reductions import DRAW, MAX, SUM
-from dbn_bptt.dbn.tasks import counted, extended, given_task, marginals, on_network, parameters, paths, repeated, swept
+from dbn_bptt.dbn.tasks import (
+    alone,
+    counted,
+    extended,
+    given_task,
+    marginals,
+    on_network,
+    parameters,
+    paths,
+    repeated,
+    swept,
+)
 from dbn_bptt.errors import DataError
 from dbn_bptt.kernels import Array
-from dbn_bptt.messages import checked
 from dbn_bptt.template import SliceTemplate
 
 
@@ -88,7 +98,7 @@ def smooth(
         return cast(Any, smooth_gaussian(model, evidence))
     task = given_task(model, evidence, soft, T, lengths)
     out = swept(task, SUM, ("inputs",))
-    return Posterior(marginals(task, out.gradients), out.log_likelihood, task.network.states)
+    return Posterior(marginals(task, out.gradients, out.reduction), out.log_likelihood, task.network.states)
 
 
 def filter(
@@ -107,14 +117,8 @@ def filter(
     """
     task = given_task(model, evidence, soft, T, lengths)
     forward = swept(task, SUM, ())
-    alone = program(task.structure, SUM, alone=True)
-    before = {}
-    for name, title in messages(task.structure).items():
-        alpha = forward.series[name]
-        before[title] = np.concatenate([np.ones_like(alpha[:1]), alpha[:-1]])
-    found = checked(alone.template, task.parameters, {**task.data, **before}, None, None, task.evidence.T)
-    _, gradients, _ = alone.parts_on(found, ("inputs",))
-    return Posterior(marginals(task, gradients), forward.log_likelihood, task.network.states)
+    gradients = alone(task, forward)
+    return Posterior(marginals(task, gradients, forward.reduction), forward.log_likelihood, task.network.states)
 
 
 def predict(
@@ -147,7 +151,7 @@ def predict(
     longer = {name: extended(a, ahead) for name, a in task.evidence.likelihoods.items()}
     out_task = on_network(task.network, Evidence(end + ahead, task.evidence.batch, longer, None))
     out = swept(out_task, SUM, ("inputs",))
-    found = marginals(out_task, out.gradients)
+    found = marginals(out_task, out.gradients, out.reduction)
     ends = task.evidence.lengths
     if ends is None:
         after = {name: a[..., end:, :] for name, a in found.items()}
@@ -174,7 +178,7 @@ def viterbi(
     """
     task = given_task(model, evidence, soft, T, lengths)
     out = swept(task, MAX, ("inputs",))
-    return Paths(paths(task, out.gradients), out.log_likelihood, task.network.states)
+    return Paths(paths(task, out.gradients, MAX), out.log_likelihood, task.network.states)
 
 
 def sample(
@@ -217,7 +221,7 @@ def sample(
     numbers = {name: rng.random((given.T, B * size)) for name in drawing.template.names("input") if name[0] == "u"}
     out = swept(task, DRAW, ("inputs",), numbers)
     shape = (*given.batch, int(size), given.T)
-    return Paths({n: a.reshape(shape) for n, a in paths(task, out.gradients).items()}, None, task.network.states)
+    return Paths({n: a.reshape(shape) for n, a in paths(task, out.gradients, DRAW).items()}, None, task.network.states)
 
 
 def log_likelihood(

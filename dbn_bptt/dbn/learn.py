@@ -48,9 +48,8 @@ def fit(
 ) -> Fit:  # fmt: skip
     """Learn all CPDs by expectation maximisation.
 
-    A variable with one CPD for all slices (no parents in the slice before, and no other CPD given for slice 1) is
-    learnt from all slices; otherwise that of slice 0 is learnt from the first slices, and that of slice 1 from later
-    ones.
+    A variable with one CPD for all slices (none given for slice 1, or an equal one) is learnt from all slices;
+    otherwise that of slice 0 is learnt from the first slices, and that of slice 1 from later ones.
 
     Parameters
     ----------
@@ -75,7 +74,7 @@ def fit(
     >>> found.log_likelihoods[-1] > found.log_likelihoods[0]
     True
     """
-    if prior < 0 or steps < 1 or tolerance < 0:
+    if not (0 <= prior < np.inf and steps >= 1 and tolerance >= 0):
         given = f"steps={steps!r}, prior={prior!r}, tolerance={tolerance!r}"
         raise DataError(f"{given}; give at least one step, and a prior and a tolerance of 0 or more")
     task = given_task(model, evidence, soft, T, lengths)

@@ -113,10 +113,19 @@ def _states(name: Name, cpds: Mapping[tuple[Name, int], Any]) -> tuple[Hashable,
         raise ModelError(f"the CPDs of {name!r} have {counts} states; give both the same")
     numbers = tuple(range(sizes.pop()))
     given = [tuple(map(_plain, cpd.state_names[cpd.variables[0]])) for cpd in own]
-    named = list(dict.fromkeys(states for states in given if states != numbers))
-    if len(named) > 1:
+    named = [states for states in given if not is_numbered(states)]
+    if any(states != named[0] or not _same_types(states, named[0]) for states in named[1:]):
         raise ModelError(f"{name!r} has states {named[0]} in slice 0 and {named[1]} in slice 1; name them alike")
     return named[0] if named else numbers
+
+
+def is_numbered(states: tuple[Hashable, ...]) -> bool:
+    """Whether states are just 0, 1, ...: pgmpy's default, and not False and True or 0.0 and 1.0."""
+    return states == tuple(range(len(states))) and all(type(state) is int for state in states)
+
+
+def _same_types(a: tuple[Hashable, ...], b: tuple[Hashable, ...]) -> bool:
+    return [type(state) for state in a] == [type(state) for state in b]
 
 
 def _plain(state: Any) -> Hashable:
@@ -148,10 +157,9 @@ def _table(node: tuple[Name, int], cpd: Any, states: Mapping[Name, tuple[Hashabl
 def _order(node: Any, name: Name, given: Any, states: tuple[Hashable, ...]) -> list[int] | None:
     """Where each state of a variable stands along an axis; None if they stand in their order, or by number."""
     given = [_plain(state) for state in given]
-    if given == list(states):
+    by_default = is_numbered(tuple(given)) and (is_numbered(states) or set(given) != set(states))
+    if given == list(states) or by_default:  # by default: numbers, where another CPD gives names
         return None
-    if given == list(range(len(states))) and set(given) != set(states):
-        return None  # numbers, where another CPD gives names
     if set(given) != set(states):
         raise ModelError(f"the CPD of {node!r} calls the states of {name!r} {given}, but they are {list(states)}")
     return [given.index(state) for state in states]

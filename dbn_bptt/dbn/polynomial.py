@@ -11,6 +11,7 @@ scaled alike.
 Parts of the network that no edge joins have messages of their own.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -38,12 +39,14 @@ class Structure:
     sizes : each variable and its number of states
     first, later : the tables, without numbers
     tied : the variables with one table for all slices
+    called : the variables' names as text, for 1, 1.0 and True are equal
     """
 
     sizes: tuple[tuple[Name, int], ...]
     first: tuple[tuple[Name, Labels], ...]
     later: tuple[tuple[Name, Labels], ...]
     tied: frozenset[Name]
+    called: tuple[str, ...]
 
     def title(self, name: Name) -> str:
         """A variable's name made of letters, digits and _; no two variables have the same."""
@@ -64,6 +67,8 @@ def titles(names: tuple[str, ...]) -> list[str]:
     titles: list[str] = []
     for name in names:
         title = "".join(c if c.isalnum() and c.isascii() else "_" for c in name)
+        if re.search(r"_(bar|dot|before|after)\d*$", title):  # endings that adjoints, tangents and ragged batches add
+            title += "_"
         while title in titles:
             title += "_"
         titles.append(title)
@@ -77,7 +82,8 @@ def structure(network: Network) -> Structure:
         return tuple((name, tables[name].parents) for name in network.names)
 
     sizes = tuple((name, len(states)) for name, states in network.states.items())
-    return Structure(sizes, side(network.first), side(network.later), network.tied)
+    called = tuple(map(repr, network.names))
+    return Structure(sizes, side(network.first), side(network.later), network.tied, called)
 
 
 @lru_cache(maxsize=64)
@@ -92,7 +98,8 @@ def polynomial(of: Structure, reduction: Reduction = SUM, alone: bool = False) -
     Parameters
     ----------
     reduction : how states are eliminated
-        By a sum; by a maximum, for the most probable path; or by a random draw, for sampled paths.
+        By a sum; by a maximum, for the most probable path; or by a random draw, for sampled paths. Where it works on
+        logarithms, tables and indicators are given as logarithms.
     alone : bool
         Whether each slice stands alone, with the message of the slice before as an input instead of a state.
     """
@@ -160,16 +167,17 @@ def _part(
     rest = contraction.of(later, kept)
     f = t.variable("f" + suffix, shape)
     t.define(f, rest, first=first)
+    log = (lambda e: e) if reduction.logs else ops.log
     if alpha is None or alone:
-        t.loss("L" + suffix, -ops.log(contraction.total(f)))
+        t.loss("L" + suffix, -log(contraction.total(f)))
     if alpha is None:
         return
     scale = t.variable("scale" + suffix, (1,) * len(shape))
     t.define(scale, ops.stop_gradient(contraction.total(f, keepdims=True)))
-    t.define(alpha, f / scale)
+    t.define(alpha, f - scale if reduction.logs else f / scale)
     if not alone:
-        t.loss("L" + suffix, -ops.log(ops.reshape(scale, ())))
-        t.loss("end" + suffix, -ops.log(contraction.total(alpha)), at="last")
+        t.loss("L" + suffix, -log(ops.reshape(scale, ())))
+        t.loss("end" + suffix, -log(contraction.total(alpha)), at="last")
 
 
 def _factors(t: SliceTemplate, of: Structure, part: list[Name], slice_: int) -> list[tuple[Expression, Labels]]:
@@ -237,7 +245,8 @@ class Contraction:
             while shape and shape[0] == 1 and len(shape) > len(labels):
                 shape.pop(0)  # axes in front align by themselves
             aligned.append(ops.reshape(ops.transpose(e, order), tuple(shape)))
-        product = aligned[0] if len(aligned) == 1 else aligned[0] * aligned[1]
+        both = aligned if len(aligned) == 2 else [*aligned, 0.0 if self.reduction.logs else 1.0]
+        product = both[0] + both[1] if self.reduction.logs else both[0] * both[1]
         return ops.broadcast_to(product, tuple(self.sizes[name] for name, _ in union))
 
     def _matrix_product(

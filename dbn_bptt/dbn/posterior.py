@@ -143,10 +143,11 @@ class Paths:
 def _named(indices: Array, states: tuple[Hashable, ...]) -> Array:
     """States by name; None after the end of a sequence."""
     names = np.empty(len(states) + 1, object)
-    names[:-1] = states
+    for k, state in enumerate(states):
+        names[k] = state
     found: Array = names[indices]
-    plain = np.array(list(states))
-    return found if (indices < 0).any() or plain.ndim != 1 else plain[indices]
+    alike = len({type(state) for state in states}) == 1 and not isinstance(states[0], tuple)
+    return np.array(list(states))[indices] if alike and (indices >= 0).all() else found
 
 
 def _picked(arrays: Mapping[Name, Array], key: Any, start: Any, axis: int) -> Array:

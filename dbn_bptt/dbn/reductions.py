@@ -4,7 +4,8 @@ All three are the same recursion, and one reverse sweep answers each. A sum pass
 arrives at an indicator is a posterior probability. A maximum passes it on to the first largest term alone: what arrives
 is the most probable path. A draw has the value of a sum, but passes its adjoint on to one term, chosen with the
 probability that it has among the others: what arrives is a path drawn from the posterior (forward filtering, backward
-sampling).
+sampling). Sums run on probabilities, which is fastest; the others on logarithms, and sums too where probabilities would
+become too small for a number.
 """
 
 from collections.abc import Callable
@@ -21,10 +22,14 @@ from dbn_bptt.shapes import reduced_shape
 
 @dataclass(frozen=True)
 class Reduction:
-    """A way to eliminate axes: ``reduce(expression, axes, keepdims)``."""
+    """A way to eliminate axes: ``reduce(expression, axes, keepdims)``.
+
+    Where `logs` is set, factors are logarithms, and products sums: nothing is too small for it.
+    """
 
     name: str
     reduce: Callable[..., Any]
+    logs: bool = False
 
 
 def _flat(a: Array, axis: tuple[int, ...]) -> Array:
@@ -47,23 +52,17 @@ def first_largest(a: Array, axis: tuple[int, ...]) -> Array:
 
 
 def drawn(a: Array, u: Array, axis: tuple[int, ...], rank: int) -> Array:
-    """total / a at the element that a number u of [0, 1) falls on when they lie end to end, 0 elsewhere.
-
-    Times the adjoint of the total, that is the derivative of its logarithm sent down to one element.
-    """
-    a = _batched(a, u, rank)
-    flat = _flat(a, axis)
-    ends = np.cumsum(flat, -1)
+    """1 at the element that a number u of [0, 1) falls on when the exponentials of a lie end to end, 0 elsewhere."""
+    flat = _flat(_batched(a, u, rank), axis)
+    ends = np.cumsum(np.exp(flat - flat.max(-1, keepdims=True)), -1)
     mark = np.asarray(u).reshape(*np.shape(u), *(1,) * (ends.ndim - np.ndim(u)))  # one number for all that stays
     at = (ends > mark * ends[..., -1:]).argmax(-1)
-    value = np.take_along_axis(flat, at[..., None], -1)
-    ratio = np.divide(ends[..., -1:], value, out=np.zeros_like(value), where=value > 0)
-    return _chosen(a, at, ratio, axis)
+    return _chosen(_batched(a, u, rank), at, np.ones((), a.dtype), axis)
 
 
 def draw(a: Array, u: Array, axis: tuple[int, ...], keepdims: bool, rank: int) -> Array:
-    """The sum over core axes."""
-    return _batched(a, u, rank).sum(axis, keepdims=keepdims)
+    """log sum exp over core axes."""
+    return kernels.logsumexp(_batched(a, u, rank), axis, keepdims)
 
 
 def _batched(a: Array, u: Array, rank: int) -> Array:
@@ -88,7 +87,7 @@ _draw = operation(
     "draw", draw,
     [lambda g, y, a, u, axis, keepdims, rank: _spread(g, a, axis, keepdims) * _drawn(a, u, axis=axis, rank=rank), None],
     shape=lambda a, u, axis, keepdims, rank: reduced_shape(a, axis, keepdims),
-    latex=lambda a, u, **_: rf"\sum({a})", text=lambda a, u, **_: f"sum({a})",
+    latex=lambda a, u, **_: rf"\log \sum \exp({a})", text=lambda a, u, **_: f"logsumexp({a})",
 )  # fmt: skip
 
 
@@ -97,7 +96,11 @@ def _from_end(e: Any, axes: tuple[int, ...]) -> tuple[int, ...]:
 
 
 SUM = Reduction("sum", lambda e, axes, keepdims: ops.sum(e, axes, keepdims))
-MAX = Reduction("max", lambda e, axes, keepdims: _largest(e, axis=_from_end(e, axes), keepdims=keepdims))
+LOG_SUM = Reduction("sum in logarithms", lambda e, axes, keepdims: ops.logsumexp(e, axes, keepdims), logs=True)
+MAX = Reduction("max", lambda e, axes, keepdims: _largest(e, axis=_from_end(e, axes), keepdims=keepdims), logs=True)
+POSSIBLE = Reduction("possible", lambda e, axes, keepdims: _largest(e, axis=_from_end(e, axes), keepdims=keepdims))
 DRAW = Reduction(
-    "draw", lambda e, axes, keepdims, u: _draw(e, u, axis=_from_end(e, axes), keepdims=keepdims, rank=len(e.shape))
+    "draw",
+    lambda e, axes, keepdims, u: _draw(e, u, axis=_from_end(e, axes), keepdims=keepdims, rank=len(e.shape)),
+    logs=True,
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dbn_bptt.dbn.network import Name, Network
+from dbn_bptt.dbn.network import Name, Network, is_numbered
 from dbn_bptt.errors import DataError
 from dbn_bptt.kernels import Array
 
@@ -25,7 +25,7 @@ def indices(network: Network, name: Name, values: Any) -> Array:
         plain[masked] = None
         values = plain
     array = _plain_array(values)
-    if array is not None and array.dtype.kind in "iuf" and states == tuple(range(len(states))):
+    if array is not None and array.dtype.kind in "iuf" and is_numbered(states):
         return _numbers(name, array, len(states))
     objects = _objects(name, values, states)
     place = _places(states)

@@ -1,5 +1,6 @@
 """Inference from files to text: a model in BIF and evidence in CSV, posteriors in CSV."""
 
+import csv
 import sys
 from pathlib import Path
 from typing import Any
@@ -41,8 +42,15 @@ def _frame(evidence: Path) -> Any:
     import pandas as pd
 
     try:
-        frame = pd.read_csv(evidence, dtype=str, skip_blank_lines=False, skipinitialspace=True)
-    except (OSError, UnicodeDecodeError, pd.errors.EmptyDataError, pd.errors.ParserError) as error:
+        with evidence.open(encoding="utf-8-sig", newline="") as file:
+            rows = [[cell.strip() for cell in row] for row in csv.reader(file)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"cannot read {evidence}: {getattr(error, 'strerror', None) or error}") from None
-    frame.columns = [str(name).strip() for name in frame.columns]
-    return frame.astype(object).where(frame.notna(), None)
+    if not rows:
+        raise DataError(f"{evidence} is empty; give a line of column names, and a row for each slice")
+    head, *body = rows
+    body = [row or [""] for row in body]  # a blank line of a file with one column is a slice without evidence
+    for k, row in enumerate(body):
+        if len(row) != len(head):
+            raise DataError(f"{evidence}: row {k + 1} has {len(row)} cells, but there are {len(head)} columns")
+    return pd.DataFrame([[cell or None for cell in row] for row in body], columns=head, dtype=object)

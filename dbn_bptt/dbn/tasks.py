@@ -9,10 +9,11 @@ import numpy as np
 from dbn_bptt.dbn.evidence import Evidence, Soft, evidence
 from dbn_bptt.dbn.network import Name, Network, read
 from dbn_bptt.dbn.polynomial import Structure, messages, program, scales, structure
-from dbn_bptt.dbn.reductions import SUM, Reduction
+from dbn_bptt.dbn.reductions import LOG_SUM, POSSIBLE, SUM, Reduction
 from dbn_bptt.errors import ImpossibleEvidenceError, NotANumberError
 from dbn_bptt.kernels import Array
 from dbn_bptt.messages import checked
+from dbn_bptt.ragged import masks
 from dbn_bptt.shapes import Shape
 
 
@@ -26,6 +27,11 @@ class Task:
     parameters: dict[str, Array]
     data: dict[str, Array]
 
+    def likelihood(self, name: Name) -> Array:
+        """The likelihoods of a variable's states, 1 where nothing was seen."""
+        shape = (self.evidence.T, *self.evidence.batch, len(self.network.states[name]))
+        return self.data.get(self.structure.evidence(name), np.ones(shape))
+
 
 @dataclass(frozen=True)
 class Swept:
@@ -34,6 +40,7 @@ class Swept:
     log_likelihood: Any
     gradients: dict[str, Array]
     series: dict[str, Array]
+    reduction: Reduction
 
 
 def given_task(model: Any, given: Any, soft: Soft | None, T: int | None, lengths: Any) -> Task:
@@ -62,35 +69,102 @@ def parameters(network: Network, of: Structure) -> dict[str, Array]:
 
 
 def swept(task: Task, reduction: Reduction, wrt: tuple[str, ...], numbers: Mapping[str, Array] | None = None) -> Swept:
-    """The program of a task, run: log-likelihood of each sequence, gradients, and messages."""
-    made, lengths = program(task.structure, reduction), task.evidence.lengths
-    made = made if lengths is None else made.for_lengths()
-    found = checked(made.template, task.parameters, {**task.data, **(numbers or {})}, None, lengths, task.evidence.T)
+    """The program of a task, run.
+
+    A sum runs on probabilities, and again on logarithms if any of a message became too small for a number.
+    """
+    gradients, series = _run(task, reduction, wrt, numbers)
+    if reduction is SUM and _is_too_small(task, series):
+        reduction = LOG_SUM
+        gradients, series = _run(task, reduction, wrt, numbers)
+    return Swept(_log_likelihood(task, series, reduction), gradients, series, reduction)
+
+
+def _run(
+    task: Task, reduction: Reduction, wrt: tuple[str, ...], numbers: Mapping[str, Array] | None = None
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Gradients, and scales and messages."""
+    made = program(task.structure, reduction)
+    data = {**task.data, **(numbers or {})}
+    if task.evidence.lengths is not None:
+        made = made.for_lengths()
+        data |= masks(task.evidence.lengths, task.evidence.T)
+    tables, given_data = task.parameters, data
+    if reduction.logs:
+        tables = {name: logarithms(a) for name, a in tables.items()}
+        likelihoods = {name: logarithms(task.likelihood(name)) for name in task.network.names}
+        given_data = data | {task.structure.evidence(name): a for name, a in likelihoods.items()}
+    if reduction is POSSIBLE:
+        tables = {name: (a > 0).astype(float) for name, a in tables.items()}
+        given_data = data | {name: (a > 0).astype(float) for name, a in task.data.items()}
+    found = checked(made.template, tables, given_data, None, None, task.evidence.T)
     names = [*scales(task.structure), *messages(task.structure)]
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
         try:
-            gradients: dict[str, Array] = {}
             if wrt:
                 _, gradients, series = made.parts_on(found, wrt, names)
-            else:
-                series = made.series(found, names)
+                return gradients, series
         except NotANumberError:  # what comes after an impossible slice
-            series = made.series(found, names)
-    return Swept(_log_likelihood(task, series), gradients, series)
+            pass
+        return {}, made.series(found, names)
 
 
-def _log_likelihood(task: Task, series: Mapping[str, Array]) -> Any:
+def alone(task: Task, forward: Swept) -> dict[str, Array]:
+    """The gradients in the indicators of each slice's own scale, given the messages of a forward run."""
+    logs = forward.reduction.logs
+    made = program(task.structure, forward.reduction, alone=True)
+    before = {}
+    for name, title in messages(task.structure).items():
+        alpha = np.maximum(forward.series[name], IMPOSSIBLE) if logs else forward.series[name]
+        before[title] = np.concatenate([np.ones_like(alpha[:1]), alpha[:-1]])
+    tables = {name: logarithms(a) if logs else a for name, a in task.parameters.items()}
+    likelihoods = {name: task.likelihood(name) for name in task.network.names}
+    data = {task.structure.evidence(name): logarithms(a) if logs else a for name, a in likelihoods.items()}
+    found = checked(made.template, tables, {**data, **before}, None, None, task.evidence.T)
+    return made.parts_on(found, ("inputs",))[1]
+
+
+IMPOSSIBLE = -1e200  # stands for the logarithm of 0: finite, and larger than any sum of logarithms of probabilities
+TOO_SMALL = 1e-200
+
+
+def logarithms(a: Array) -> Array:
+    """The logarithms of probabilities."""
+    return np.where(a > 0, np.log(np.where(a > 0, a, 1.0)), IMPOSSIBLE)
+
+
+def _is_too_small(task: Task, series: Mapping[str, Array]) -> bool:
+    """Whether a message has numbers that are too small to be right, though what they stand for is possible."""
+    inside = _inside(task.evidence)
+
+    def small(of: Mapping[str, Array]) -> dict[str, Array]:
+        return {name: ~(of[name] > TOO_SMALL) & _spread(inside, of[name]) for name in messages(task.structure)}
+
+    found = small(series)
+    if not any(a.any() for a in found.values()):
+        return False
+    _, possible = _run(task, POSSIBLE, ())
+    return any((found[name] & (possible[name] > 0)).any() for name in found)
+
+
+def _spread(inside: Array, like: Array) -> Array:
+    return inside.reshape(inside.shape + (1,) * (like.ndim - inside.ndim))
+
+
+def _log_likelihood(task: Task, series: Mapping[str, Array], reduction: Reduction) -> Any:
     """The sum of the logarithms of the scales; impossible evidence is where one is 0."""
     T, batch = task.evidence.T, task.evidence.batch
     scale = np.stack([series[name].reshape(T, *batch) for name in scales(task.structure)])
     inside = _inside(task.evidence)
-    impossible = inside & ~(scale > 0).all(0)
+    possible = scale > (IMPOSSIBLE / 2 if reduction.logs else 0)
+    impossible = inside & ~possible.all(0)
     if impossible.any():
         t, *sequence = (int(k) for k in np.argwhere(impossible)[0])
         where = f"slice {t}" + (f" of sequence {sequence[0]}" if sequence else "")
         mend = "check it, or the zeros in the CPDs"
         raise ImpossibleEvidenceError(f"the evidence up to {where} has probability 0; {mend}")
-    total = np.where(inside, np.log(np.where(inside, scale, 1.0)).sum(0), 0.0).sum(0)
+    held = np.where(inside, scale, 0.0 if reduction.logs else 1.0)
+    total = (held if reduction.logs else np.log(held)).sum((0, 1)) + task.evidence.offset
     return total if batch else float(total)
 
 
@@ -101,12 +175,13 @@ def _inside(found: Evidence) -> Array:
     return np.arange(found.T)[:, None] < found.lengths
 
 
-def _said(task: Task, gradients: Mapping[str, Array]) -> dict[Name, Array]:
+def _said(task: Task, gradients: Mapping[str, Array], reduction: Reduction) -> dict[Name, Array]:
     """What reached the indicators of each variable, times these: (T, [B,] K), 0 after the end of a sequence."""
     found = {}
     for name in task.network.names:
         title = task.structure.evidence(name)
-        said = np.multiply(gradients[title], task.data.get(title, np.ones(())))
+        weight = np.ones(()) if reduction.logs else task.data.get(title, np.ones(()))
+        said = np.multiply(gradients[title], weight)
         np.negative(said, out=said)
         if task.evidence.lengths is not None:
             said *= _inside(task.evidence)[..., None]
@@ -114,20 +189,20 @@ def _said(task: Task, gradients: Mapping[str, Array]) -> dict[Name, Array]:
     return found
 
 
-def marginals(task: Task, gradients: Mapping[str, Array]) -> dict[Name, Array]:
+def marginals(task: Task, gradients: Mapping[str, Array], reduction: Reduction = SUM) -> dict[Name, Array]:
     """Probabilities, which what reached the indicators is but for rounding."""
     marginals = {}
-    for name, said in _said(task, gradients).items():
+    for name, said in _said(task, gradients, reduction).items():
         total = said @ np.ones((said.shape[-1], 1))  # several times faster than a sum of short rows
         np.divide(said, total, out=said, where=total > 0)
         marginals[name] = np.moveaxis(said, 0, -2)
     return marginals
 
 
-def paths(task: Task, gradients: Mapping[str, Array]) -> dict[Name, Array]:
+def paths(task: Task, gradients: Mapping[str, Array], reduction: Reduction) -> dict[Name, Array]:
     """The states that the indicators reached; -1 after the end of a sequence."""
     inside = _inside(task.evidence)
-    states = {name: np.where(inside, a.argmax(-1), -1) for name, a in _said(task, gradients).items()}
+    states = {name: np.where(inside, a.argmax(-1), -1) for name, a in _said(task, gradients, reduction).items()}
     return {name: np.moveaxis(a, 0, -1) for name, a in states.items()}
 
 
@@ -148,5 +223,6 @@ def counted(task: "Task") -> tuple[dict[tuple[Name, int], Array], Any]:
     for name in task.network.names:
         for slice_ in (0, 1):
             parameter = task.structure.parameter(name, slice_)
-            counts[name, slice_] = np.abs(task.parameters[parameter] * out.gradients[parameter])
+            weight = 1.0 if out.reduction.logs else task.parameters[parameter]
+            counts[name, slice_] = np.abs(weight * out.gradients[parameter])
     return counts, out.log_likelihood

@@ -11,6 +11,7 @@ from typing import Literal
 
 import networkx as nx
 
+from dbn_bptt.errors import TemplateError
 from dbn_bptt.expressions import Expression, Reference, Symbol
 from dbn_bptt.program.hoist import Hoist
 from dbn_bptt.program.lower import lowered
@@ -83,7 +84,8 @@ def schedule(template: SliceTemplate, wanted: Iterable[Goal], T: int | None = No
     graph = unroll(template, slices)
     goals = [node for goal in wanted for node in _goal_nodes(graph, goal)]
     live = set(goals).union(*(nx.ancestors(graph, goal) for goal in goals))
-    work = graph.subgraph(live)
+    work = graph.copy()  # a view of a set of nodes would run through them in the order of their hashes
+    work.remove_nodes_from([v for v in graph if v not in live])
     spans = _spans(graph)
     steps = [_step(work, names, lags, set(goals)) for names, lags in _components(work)]
     hoist = Hoist(dict(template.symbols), spans)
@@ -149,6 +151,11 @@ def _step(work: nx.MultiDiGraph, names: list[str], lags: set[int], goals: set[No
         return Step("total", tuple(names), tuple(zones))
     if not lags:
         return Step("all slices", tuple(names), tuple(zones))
+    if min(lags) < 0 < max(lags):
+        loop = ", ".join(names)
+        raise TemplateError(
+            f"{loop} read each other from slices before and after; such a scan is not compiled: use bptt"
+        )
     direction = 1 if max(lags) > 0 else -1
     kept = tuple(name for name in names if name not in passing)
     zones = [Zone(z.first, z.last, _inlined(z.rules, passing)) for z in zones]

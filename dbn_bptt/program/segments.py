@@ -75,7 +75,9 @@ def carried(template: SliceTemplate) -> dict[str, int]:
     for name, (before, _) in template.reaches().items():
         middle = inner.reaches().get(name, (0, 0))[0]
         if before != middle and (before, middle) != (0, 1):
-            raise TemplateError(f"{name} is read {before} slices back at the start and {middle} later; segments need one")
+            raise TemplateError(
+                f"{name} is read {before} slices back at the start and {middle} later; segments need one"
+            )
     return {name: before for name, (before, _) in inner.reaches().items() if before and _is_variable(template, name)}
 
 
