@@ -37,9 +37,7 @@ class RandomTemplate:
     def _equation(self, position: int) -> Formula:
         """A bounded function of a sum of random terms, so that nothing overflows."""
         terms = [self._term(position) for _ in range(self.rng.integers(1, 4))]
-        squash = self.rng.choice(
-            ["tanh", "sigmoid", "softmax", "softplus"]
-        )  # the last is bounded below: grown powers of it would overflow
+        squash = self.rng.choice(["tanh", "sigmoid", "softmax", "softplus"])
         scale = self.rng.uniform(0.5, 1.0)
         if squash == "softplus":
             return lambda lib, at, p: scale * lib.softplus(lib.tanh(sum(term(lib, at, p) for term in terms)))
