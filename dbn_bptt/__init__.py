@@ -7,7 +7,7 @@
 ['U', 'V', 'W', 'b', 'c']
 """
 
-from dbn_bptt import cells, dbn, link, paths
+from dbn_bptt import cells, dbn, link, paths, render
 from dbn_bptt.adjoint import adjoint
 from dbn_bptt.compare import Report, compare
 from dbn_bptt.equations import equations
@@ -58,8 +58,8 @@ from dbn_bptt.template import SliceTemplate
 from dbn_bptt.unroll import unroll
 
 __all__ = [
-    "cells", "dbn", "paths", "link", "SliceTemplate", "unroll", "forward", "backward", "bptt", "Values", "Messages",
-    "Result", "ragged",
+    "cells", "dbn", "paths", "link", "render", "SliceTemplate", "unroll", "forward", "backward", "bptt", "Values",
+    "Messages", "Result", "ragged",
     "adjoint", "tangent", "equations", "compare", "Report", "compile", "Program", "rtrl",
     "hessian_vector_product",
     "operation", "concatenate", "cross_entropy", "einsum", "exp", "inverse", "log", "log_softmax", "logdet",
