@@ -4,6 +4,8 @@ from functools import cache
 
 import numpy as np
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 import dbn_bptt as db
 from dbn_bptt import cells
@@ -12,13 +14,14 @@ from dbn_bptt.program import run
 from dbn_bptt.program.bounded import Run, advances, best_split
 from tests.cases import CASES, Case, draw
 from tests.helpers import assert_close
+from tests.random_templates import RandomTemplate
 
 EVERYTHING = ("params", "inputs", "initial")
 CUT = [
     "elman", "elman without given initial state", "elman in a batch", "elman, ragged", "elman, loss at the last slice",
     "elman, loss at the last slice, ragged", "jordan", "jordan with teacher forcing", "lstm", "lstm, ragged", "gru",
     "stack", "first slice", "alpha recursion", "several losses", "several losses, ragged", "defaults", "matrices",
-    "pre-activations", "looking back", "looking back, ragged",
+    "pre-activations", "looking back", "looking back, ragged", "lags", "lags, ragged", "lags over fewer slices",
 ]  # fmt: skip
 
 
@@ -141,9 +144,29 @@ BAD = [
     ("half a slice", "elman", {"truncate": 0.5}, "truncate=0.5; give a positive number"),
     ("empty segments", "elman", {"checkpoints": 2, "segment": 0}, "segment=0; give a positive number"),
     ("backwards", "bidirectional", {"checkpoints": 2}, "only forward chains can be cut into segments"),
-    ("lags", "lags", {"checkpoints": 2}, "used 3 slices back; segments carry the state of one slice"),
     ("windows", "windows", {"truncate": 2}, "for segments name it as a variable"),
 ]
+
+
+def test_what_reaches_further_back_at_the_start_is_refused():
+    t = db.SliceTemplate("far start")
+    w, h = t.parameter("w", ()), t.variable("h", ())
+    t.define(h, db.tanh(w * h.prev), first=db.tanh(w * h.lag(2)))
+    t.loss("L", h * h)
+    with pytest.raises(db.TemplateError, match="h is read 2 slices back at the start and 1 later"):
+        db.compile(t).value_and_grad({"w": 0.3}, T=6, checkpoints=2)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10**6), segment=st.integers(1, 6), checkpoints=st.integers(1, 3))
+def test_checkpoints_of_random_templates_change_no_gradient(seed, segment, checkpoints):
+    drawn = draw(Case("random", RandomTemplate(seed).make, T=7, B=2), seed)
+    program = db.compile(drawn.template)
+    assume(program.cuttable)
+    _, expected = program.value_and_grad(**drawn.arguments(), wrt=EVERYTHING)
+    _, found = program.value_and_grad(**drawn.arguments(), wrt=EVERYTHING, checkpoints=checkpoints, segment=segment)
+    for name, gradient in expected.items():
+        assert_close(found[name], gradient, 1e-10, name)
 
 
 @pytest.mark.parametrize(("name", "options", "message"), [row[1:] for row in BAD], ids=[row[0] for row in BAD])
