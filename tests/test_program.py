@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -115,6 +116,7 @@ def test_the_source_stands_alone(case: Case, tmp_path):
     np.savez(tmp_path / "in.npz", **arrays, **{f"i_{n}": a for n, a in initial.items()})
     main = f"""
 import sys
+import tracemalloc
 import warnings
 assert not any(m.startswith("dbn_bptt") for m in sys.modules)
 z = np.load("in.npz")
@@ -222,3 +224,24 @@ def test_the_schedule_depends_on_no_hash_seed():
         for k, run in enumerate(runs)
     }
     assert len(found) == 1
+
+
+def test_repeated_calls_leave_nothing_behind_and_reuse_what_is_dead():
+    T, B, H = 100, 16, 16
+    rnn = cells.elman(8, H, 8)
+    theta, rng = rnn.initial_parameters(0), np.random.default_rng(0)
+    data = {"x": rng.normal(size=(T, B, 8)), "y": rng.integers(0, 8, (T, B))}
+    program = db.compile(rnn)
+    program.value_and_grad(theta, data)
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(20):
+            program.value_and_grad(theta, data)
+        after, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < 20_000
+    assert peak - before < 7 * T * B * H * 8, (
+        "at most seven arrays of all slices at a time, of seventeen in the program"
+    )
