@@ -7,6 +7,7 @@ import numpy as np
 
 from dbn_bptt.adjoint import adjoint
 from dbn_bptt.data import Arrays, Given
+from dbn_bptt.errors import TemplateError
 from dbn_bptt.expressions import Reference
 from dbn_bptt.kernels import Array
 from dbn_bptt.messages import checked
@@ -39,6 +40,7 @@ def rtrl(
 
 def rtrl_on(of: SliceTemplate, found: Given) -> dict[str, Array]:
     """`rtrl` on checked input."""
+    _check_loss(of)
     program = compile(tangent(of))
     names = [name + MARK for name in of.losses]
     gradients = {}
@@ -72,6 +74,7 @@ def hessian_vector_product(
     array([ 6., 12.])
     """
     of = ragged(template) if lengths is not None and not is_ragged(template) else template
+    _check_loss(of)
     found = checked(of, parameters, data, initial, lengths, T)
     given = direction or {}
     checked(of, {**parameters, **given}, data, initial, lengths, T)  # the direction fits the parameters
@@ -80,6 +83,11 @@ def hessian_vector_product(
     names = of.names("parameter")
     out = program.totals_on(_along(of, found, rows), [name + "_bar" + MARK for name in names])
     return {name: out[name + "_bar" + MARK] for name in names}
+
+
+def _check_loss(template: SliceTemplate) -> None:
+    if not template.losses:
+        raise TemplateError(f"template {template.name!r} has no loss to differentiate; add .loss(...)")
 
 
 def slice_tangents(
@@ -127,7 +135,8 @@ def _along(of: SliceTemplate, found: Given, directions: dict[str, Array]) -> Giv
     for name in of.names("parameter", "input"):
         core = of.symbols[name].shape
         spread = directions[name].reshape(P, *core) if name in directions else np.zeros((P, *core))
-        data[name + MARK] = np.broadcast_to(np.repeat(spread, B, 0), (found.T, P * B, *core)).astype(found.dtype)
+        rows = np.repeat(spread, B, 0).astype(found.dtype) if name in directions else np.zeros((), found.dtype)
+        data[name + MARK] = np.broadcast_to(rows, (found.T, P * B, *core))
     for name, (before, after) in of.reaches().items():
         if before + after and of.symbols[name].kind in ("variable", "input"):
             core, learned = of.symbols[name].shape, of.initial.get(name)

@@ -496,3 +496,57 @@ def test_the_correction_of_random_truncation_makes_it_unbiased():
     gradient = db.bptt(rnn, theta, data).gradients["W"]
     assert_close(mean, gradient, 1e-12)
     assert np.abs(plain - gradient).max() > 1e-2
+
+
+# ------------------------------------------------------------------------------------------- what a review found
+def test_the_kalman_filter_of_an_unstable_system_stays_symmetric():
+    A, C = np.array([[1.3, 0.1], [0, 1.2]]), np.array([[1.0, 0]])
+    y = np.random.default_rng(0).normal(size=(300, 1))
+    kalman = dbn.linear_gaussian(A, C, np.eye(2), np.eye(1), np.zeros(2), np.eye(2))
+    found = dbn.smooth(kalman, {"y": y})
+    assert found.log_likelihood == pytest.approx(-596.92, abs=0.01)
+    assert np.diagonal(found.covariance, axis1=1, axis2=2).min() > 0
+    assert np.abs(found.mean).max() < 100
+
+
+def test_a_diffuse_prior_is_refused_rather_than_wrong():
+    A, C = np.array([[1.0, 1], [0, 1]]), np.array([[1.0, 0]])
+    wide = dbn.linear_gaussian(A, C, np.eye(2), np.eye(1), np.zeros(2), 1e10 * np.eye(2))
+    with pytest.raises(db.DataError, match="lost in rounding; give a smaller initial covariance"):
+        dbn.smooth(wide, {"y": [1.0, 2, 3, 1]})
+    flat = dbn.linear_gaussian([[1.0]], [[1.0]], [[0.0]], [[0.0]], [0.0], [[1.0]])
+    with pytest.raises(db.DataError, match="singular"):
+        dbn.smooth(flat, {"y": [1.0, 2.0]})
+
+
+def test_value_functions_of_later_slices_know_no_first_slice():
+    rng = np.random.default_rng(0)
+    data = {"x": rng.normal(size=(4, 2)), "y": rng.integers(0, 2, 4)}
+    first = db.cells.elman(2, 3, 2, loss_at="first")
+    theta = first.initial_parameters(0)
+    assert dbn.value_function(first, theta, data, 2)(np.ones(3)) == 0
+    t = db.SliceTemplate("first")
+    W, x, h, o = t.parameter("W", (3, 3)), t.input("x", 3), t.variable("h", 3), t.variable("o", 3)
+    t.define(h, db.tanh(W @ h.prev + x), first=db.tanh(x))
+    t.define(o, h * h, first=h)
+    t.loss("L", db.sum(o))
+    given = {"W": rng.normal(size=(3, 3))}
+    result = db.bptt(t, given, {"x": rng.normal(size=(4, 3))})
+    for s in range(4):
+        J = dbn.value_function(t, given, {"x": result.values.stack("x")}, s)
+        assert_close(J.gradient(result.values["h", s]), result.messages.adjoint["h", s], 1e-12)
+
+
+@pytest.mark.parametrize("spoil", ["lagged input", "second reader", "lag 2", "ahead"])
+def test_value_functions_refuse_what_knows_more_than_the_state(spoil):
+    t = db.SliceTemplate(spoil)
+    x, h = t.input("x", 2), t.variable("h", 2)
+    t.define(h, db.tanh(x + (h.next if spoil == "ahead" else h.lag(2) if spoil == "lag 2" else h.prev)))
+    t.loss("L", db.sum(h * {"lagged input": x.prev, "second reader": h.prev}.get(spoil, h)))
+    with pytest.raises(db.TemplateError, match=r"knows the state h alone|reads h of the slice before"):
+        dbn.value_function(t, {}, {"x": np.ones((3, 2))}, 1)
+
+
+@pytest.mark.parametrize("seed", [10, 25, 40])
+def test_correspondences_hold_where_a_review_saw_them_fail(seed):
+    assert link.correspondences(seed=seed).ok

@@ -330,3 +330,72 @@ def test_a_gradient_step_is_a_posterior_mean():
 def test_mistakes_are_named(call, message):
     with pytest.raises(db.DbnBpttError, match=message):
         call()
+
+
+# ------------------------------------------------------------------------------------------- what a review found
+def _learnt() -> db.SliceTemplate:
+    t = db.SliceTemplate("learnt start")
+    w, h0 = t.parameter("w", ()), t.parameter("h0", ())
+    h = t.variable("h", (), initial=h0)
+    t.define(h, w * h.prev)
+    t.loss("L", h)
+    return t
+
+
+def test_learned_initial_states_get_their_credit():
+    items = paths.credit(_learnt(), {"w": 0.5, "h0": 1.0}, T=3)
+    assert items["h0"].sum() == pytest.approx(0.875)
+    with pytest.raises(db.DataError, match="an initial state is learnt"):
+        paths.derivative_table(_learnt(), {"w": 0.5, "h0": 1.0}, T=3)
+
+
+def test_the_table_refuses_states_and_losses_that_it_would_count_twice():
+    data = {"x": np.ones((3, 2)), "y": [0, 1, 0]}
+    lstm = db.cells.lstm(2, 3, 2)
+    with pytest.raises(db.DataError, match="h depends on s in one slice"):
+        paths.derivative_table(lstm, lstm.initial_parameters(0), data)
+    t = db.SliceTemplate("lagged loss")
+    x, h = t.input("x", 2), t.variable("h", 2)
+    t.define(h, db.tanh(x + h.prev))
+    t.loss("L", db.sum(h * h.prev))
+    with pytest.raises(db.DataError, match="L reads the slice before"):
+        paths.derivative_table(t, {}, {"x": np.ones((3, 2))})
+
+
+def test_edges_of_rectifiers_maxima_and_roots():
+    t = db.SliceTemplate("rectified")
+    W, x, h, m, r = (
+        t.parameter("W", (20, 20)),
+        t.input("x", 20),
+        t.variable("h", 20),
+        t.variable("m", ()),
+        t.variable("r", 20),
+    )
+    t.define(h, db.relu(W @ h.prev + x))
+    t.define(m, db.max(h))
+    t.define(r, db.sqrt(1 + h))
+    t.loss("L", m + db.sum(r))
+    graph = db.unroll(t, 1)
+    theta = {"W": np.random.default_rng(0).normal(size=(20, 20))}
+    scalars = paths.linearize(graph, db.forward(graph, theta, {"x": np.full((1, 20), -1000.0)}))
+    degrees = dict(scalars.in_degree())
+    assert all(degrees["h", 0, (i,)] == 20 + 20 + 1 for i in range(20))
+    assert degrees["m", 0, ()] == 20
+    assert all(degrees["r", 0, (i,)] == 1 for i in range(20))
+
+
+def test_lags_of_chains_that_run_backwards_are_refused():
+    rng = np.random.default_rng(0)
+    rnn = db.cells.bidirectional("elman", 2, 3, 2)
+    data = {"x": rng.normal(size=(4, 2)), "y": rng.integers(0, 2, 4)}
+    items = paths.credit(rnn, rnn.initial_parameters(0), data)
+    backwards = next(name for name in items.items if items[name][np.triu_indices(4, 1)].any())
+    with pytest.raises(db.DataError, match="whose lags are negative"):
+        items.by_lag(backwards)
+
+
+def test_paths_from_the_initial_state_cross_every_slice():
+    graph, values, scalars = _linearized(T=4)
+    found = paths.split_by_lag(paths.sweep(scalars, LOSS, paths.LAG), ("h", -1, (0,)), 4)
+    assert found.shape == (5,)
+    assert found.sum() == pytest.approx(db.backward(graph, values).adjoint["h", -1][0])

@@ -101,3 +101,13 @@ def test_compare_includes_forward_mode():
     report = db.compare(rnn, rnn.initial_parameters(0), data, forward_mode=True)
     assert report.ok
     assert {row.quantity for row in report.rows if row.engine == "forward mode"} == set(rnn.names("parameter"))
+
+
+def test_a_template_without_a_loss_has_no_derivatives():
+    t = db.SliceTemplate("no loss")
+    w, h = t.parameter("w", ()), t.variable("h", ())
+    t.define(h, w * h.prev)
+    t.total("S", h)
+    for call in (db.rtrl, db.hessian_vector_product):
+        with pytest.raises(db.TemplateError, match="has no loss to differentiate"):
+            call(t, {"w": 0.5}, T=3)

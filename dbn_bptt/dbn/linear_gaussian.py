@@ -71,7 +71,8 @@ def linear_gaussian(
     t.define(S, both * (p["C"] @ P_pred @ p["C"].T + p["R"]) + missing)
     t.define(K, (P_pred @ p["C"].T * seen) @ ops.inverse(S))
     t.define(m, m_pred + K @ v)
-    t.define(P, P_pred - K @ S @ K.T)
+    left = P_pred - K @ S @ K.T
+    t.define(P, 0.5 * (left + left.T))  # what rounding makes unsymmetric would grow from slice to slice
     t.loss("L", 0.5 * (v @ (ops.inverse(S) @ v) + ops.logdet(S) + np.log(2 * np.pi) * ops.sum(seen)))
     return t
 
@@ -81,6 +82,9 @@ def _check(found: Mapping[str, Array], B: Any) -> None:
     d = len(A) if A.ndim == 2 else 0
     k = len(C) if C.ndim == 2 else 0
     wanted = {"A": (d, d), "C": (k, d), "Q": (d, d), "R": (k, k), "mean": (d,), "covariance": (d, d)}
+    for name in wanted:
+        if not np.isfinite(found[name]).all():
+            raise DataError(f"{name} holds NaN or infinity; all numbers must be finite")
     for name, shape in wanted.items():
         if found[name].shape != shape or 0 in shape:
             raise DataError(
@@ -88,9 +92,10 @@ def _check(found: Mapping[str, Array], B: Any) -> None:
             )
     for name in ("Q", "R", "covariance"):
         a = found[name]
-        if not np.allclose(a, a.T) or np.linalg.eigvalsh(a).min() < -1e-10:
+        size = np.abs(a).max()
+        if not np.allclose(a, a.T, atol=1e-8 * size) or np.linalg.eigvalsh(a).min() < -1e-10 * size:
             raise DataError(f"{name} is no covariance: it must be symmetric without negative eigenvalues")
-    if B is not None and (np.ndim(B) != 2 or len(np.asarray(B)) != d):
+    if B is not None and (np.ndim(B) != 2 or len(np.asarray(B)) != d or 0 in np.shape(B)):
         raise DataError(f"B has shape {np.shape(B)}; it must be ({d}, n)")
 
 
@@ -120,7 +125,7 @@ class GaussianPosterior:
 
         if self.mean.ndim != 2:
             raise DataError("a frame is made of one sequence; take mean and covariance of a batch apart")
-        deviations = np.sqrt(np.diagonal(self.covariance, axis1=-2, axis2=-1))
+        deviations = np.sqrt(np.maximum(np.diagonal(self.covariance, axis1=-2, axis2=-1), 0.0))
         columns = {("mean", i): column for i, column in enumerate(self.mean.T)}
         columns |= {("deviation", i): column for i, column in enumerate(deviations.T)}
         return pd.DataFrame(columns, pd.RangeIndex(len(self.mean), name="t"))
@@ -136,6 +141,10 @@ def smooth_gaussian(kalman: SliceTemplate, evidence: Any) -> GaussianPosterior:
     data = kalman_data(kalman, evidence)
     found = checked(kalman, {}, data, None, None, None)
     program = compile(kalman)
+    try:
+        log_likelihood = -program.loss_on(found)
+    except np.linalg.LinAlgError:
+        raise DataError("a covariance of observations is singular; give R (or Q) some noise") from None
     _, _, series = program.parts_on(found, ("params",), (MEAN, COVARIANCE, MEAN + "_bar", COVARIANCE + "_bar"))
     P, lam = series[COVARIANCE], series[MEAN + "_bar"]
     second = series[COVARIANCE + "_bar"]
@@ -144,7 +153,11 @@ def smooth_gaussian(kalman: SliceTemplate, evidence: Any) -> GaussianPosterior:
     covariance = P - P @ Lam @ P
     if found.batch:
         mean, covariance = np.swapaxes(mean, 0, 1), np.swapaxes(covariance, 0, 1)
-    return GaussianPosterior(mean, covariance, -program.loss_on(found))
+    variances = np.diagonal(covariance, axis1=-2, axis2=-1)
+    if (variances < -1e-12 * np.abs(series[COVARIANCE]).max()).any():
+        mend = "give a smaller initial covariance (up to about 1e6 times the noise)"
+        raise DataError(f"smoothed variances are lost in rounding; {mend}")
+    return GaussianPosterior(mean, covariance, log_likelihood)
 
 
 def kalman_data(kalman: SliceTemplate, evidence: Any) -> dict[str, Array]:

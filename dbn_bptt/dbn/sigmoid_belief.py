@@ -46,7 +46,9 @@ def sigmoid_belief(
     """
     if activation not in ("tanh", "sigmoid"):
         raise DataError(f"activation {activation!r} is none of 'tanh', 'sigmoid'")
-    if copies < 1 or (copies + 1) ** n_hidden > MOST_STATES:
+    if not isinstance(copies, int | np.integer) or copies < 1:
+        raise DataError(f"copies is {copies!r}; give a positive number of copies")
+    if (copies + 1) ** n_hidden > MOST_STATES:
         raise DataError(
             f"{copies} copies of {n_hidden} units are {(copies + 1) ** n_hidden} states a slice; "
             f"take at least one copy, and at most {MOST_STATES} states"
@@ -119,6 +121,8 @@ def unit_posterior(
     True
     """
     result = bptt(noisy, parameters, data, initial=initial)
+    if result.values.given.batch:
+        raise DataError("posterior means are those of one sequence; give data without the axis of a batch")
     states = -result.messages.stack("log_evidence")
     return UnitPosterior(
         means=states @ noisy.arrays["means"],

@@ -7,8 +7,10 @@ network -J_t is the logarithm of the backward message beta, and BPTT's message i
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import networkx as nx
 import numpy as np
 
+from dbn_bptt import ops
 from dbn_bptt.adjoint import adjoint
 from dbn_bptt.data import Arrays, Given
 from dbn_bptt.definitions import Definition, Piece
@@ -18,7 +20,7 @@ from dbn_bptt.messages import checked
 from dbn_bptt.program import compile
 from dbn_bptt.slices import AFTER_FIRST, EVERY, FIRST
 from dbn_bptt.tangent import MARK, tangent
-from dbn_bptt.template import SliceTemplate, checked_template, interface
+from dbn_bptt.template import SliceTemplate, checked_template, interface, parents
 
 PINNED = "_given"
 
@@ -110,11 +112,55 @@ def value_function(
     if found.batch:
         raise DataError("the value function is that of one sequence; give data without the axis of a batch")
     if len(states) != 1 or len(template.symbols[states[0]].shape) != 1:
-        raise TemplateError(f"the value function is that of one state vector, but the interface is {', '.join(states)}")
-    if not 0 <= t < found.T:
+        raise TemplateError(
+            f"the value function is that of one state vector, but the interface is {', '.join(states) or 'empty'}"
+        )
+    _check_markov(template, states[0])
+    if not isinstance(t, int | np.integer) or not 0 <= t < found.T:
         raise DataError(f"t is {t}; T is {found.T}, so t runs from 0 to {found.T - 1}")
     tail = {name: a[t:] for name, a in found.data.items()}
-    return ValueFunction(_pinned(template, states[0]), states[0], replace(found, T=found.T - t, data=tail))
+    return ValueFunction(_pinned(_from(template, t), states[0]), states[0], replace(found, T=found.T - t, data=tail))
+
+
+def _check_markov(template: SliceTemplate, state: str) -> None:
+    """Refuse templates in which the slices from t on depend on more of the past than the state at t."""
+    inside = nx.DiGraph()
+    inside.add_nodes_from(template.definitions)
+    readers = set()
+    for name, used in parents(template).items():
+        for other, lag in used:
+            if lag and (other, lag) != (state, 1):
+                raise TemplateError(
+                    f"{name} reads {other} at lag {lag}; the value function knows the state {state} alone"
+                )
+            if lag:
+                readers.add(name)
+            elif other != state and name != state:
+                inside.add_edge(other, name)
+    after = set().union(*(nx.descendants(inside, name) | {name} for name in readers - {state}), set())
+    for name in template.losses:
+        if name in after:
+            raise TemplateError(
+                f"{name} reads {state} of the slice before; it is no function of {state} in its own slice"
+            )
+
+
+def _from(template: SliceTemplate, t: int) -> SliceTemplate:
+    """The template of the slices from t on: without the equations of the first slice, unless it is the first."""
+    if t == 0:
+        return template
+    result = template.copy()
+    for name, d in template.definitions.items():
+        kept = [
+            Piece(EVERY if p.domain == AFTER_FIRST else p.domain, p.expression) for p in d.pieces if p.domain != FIRST
+        ]
+        if kept:
+            result.definitions[name] = Definition(d.symbol, tuple(kept), d.loss)
+        else:
+            del result.definitions[name], result.symbols[name]
+    if not result.losses:
+        result.loss("none", 0.0 * ops.sum(result[interface(template)[0]]))
+    return result
 
 
 def _pinned(template: SliceTemplate, state: str) -> SliceTemplate:

@@ -314,6 +314,7 @@ def many_copies(s: Setting) -> float:
     """How far from flat the error of the gradient times the number of copies is, relative to itself."""
     _, theta, data, limit = s.run(elman(2, 1, 2))
     errors = [
-        n * (bptt(sigmoid_belief(2, 1, 2, n), theta, data).gradients["W"] - limit.gradients["W"]) for n in (150, 300)
+        n * (bptt(sigmoid_belief(2, 1, 2, n), theta, data).gradients["W"] - limit.gradients["W"]) for n in (400, 800)
     ]
-    return float(np.abs(errors[0] - errors[1]).max() / np.abs(errors[1]).max())
+    size = max(np.abs(errors[1]).max(), np.abs(limit.gradients["W"]).max())
+    return float(np.abs(errors[0] - errors[1]).max() / size)

@@ -8,15 +8,17 @@ truncated BPTT.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import networkx as nx
 import numpy as np
 
 from dbn_bptt.data import Arrays
 from dbn_bptt.errors import DataError, unknown_name
+from dbn_bptt.expressions import Reference
 from dbn_bptt.kernels import Array
-from dbn_bptt.messages import forward, swept
+from dbn_bptt.messages import checked, forward, swept
 from dbn_bptt.results import Values
 from dbn_bptt.rtrl import slice_tangents
-from dbn_bptt.template import SliceTemplate, interface
+from dbn_bptt.template import SliceTemplate, checked_template, interface, parents
 from dbn_bptt.unroll import Node, unroll
 
 
@@ -52,6 +54,8 @@ class Credit:
     def by_lag(self, parameter: str) -> Array:
         """What reaches a loss from k slices before it: the sums of the diagonals."""
         items = self[parameter]
+        if items[np.triu_indices(len(items), 1)].any():
+            raise DataError(f"losses depend on later copies of {parameter}, whose lags are negative; see the items")
         return np.stack([sum(items[t + k, t] for t in range(len(items) - k)) for k in range(len(items))])
 
 
@@ -80,25 +84,42 @@ def credit(
     items = {
         name: np.zeros((slices, slices, *values.given.parameters[name].shape)) for name in template.names("parameter")
     }
+    learned = {given.name for given in template.initial.values() if isinstance(given, Reference)}
     for s in range(slices):
         adjoint, _ = swept(graph, values, _seeds(values, s))
         for name, rows in items.items():
             for t in range(slices):
                 if (name, t) in adjoint:
                     rows[s, t] = adjoint[name, t]
+            if name in learned:  # what initial slices use counts with the first slice
+                rows[s, 0] += adjoint[name] - rows[s].sum(0)
     return Credit(items)
+
+
+def _check_table(template: SliceTemplate, states: list[str]) -> None:
+    """Refuse templates in which the sum over the states of one slice is no sum over the paths through it."""
+    inside = nx.DiGraph((u, v) for v, used in parents(template).items() for u, lag in used if not lag)
+    for a in states:
+        for b in states:
+            if a != b and a in inside and b in inside and nx.has_path(inside, a, b):
+                raise DataError(f"{b} depends on {a} in one slice; the table is that of states that do not")
+    lagged = {v for v, used in parents(template).items() for u, lag in used if lag}
+    free = inside.subgraph([v for v in inside if v not in states])
+    for name in template.losses:
+        if any(v == name or (v in free and name in free and nx.has_path(free, v, name)) for v in lagged):
+            raise DataError(f"{name} reads the slice before; the table is that of losses that do not")
+    if any(isinstance(given, Reference) for given in template.initial.values()):
+        raise DataError("an initial state is learnt; the table is that of parameters of the equations")
 
 
 def _values(
     template: SliceTemplate, parameters: Arrays, data: Arrays | None, initial: Arrays | None, T: int | None
 ) -> Values:
     """The forward sweep on the graph in which every slice has its own copies of the parameters."""
+    template = checked_template(template, "credit")
     if not template.losses:
         raise DataError(f"template {template.name!r} has no loss whose gradient could be itemised")
-    lengths = [len(np.asarray(a)) for a in (data or {}).values()]
-    slices = T or (lengths[0] if lengths else None)
-    if slices is None:
-        raise DataError("no data tells the number of slices; give T=")
+    slices = checked(template, parameters, data, initial, None, T).T
     return forward(unroll(template, slices, copies=True), parameters, data, initial=initial)
 
 
@@ -160,6 +181,7 @@ def derivative_table(
     if values.given.batch:
         raise DataError("the table is that of one sequence; give data without the axis of a batch")
     states, slices = interface(template), values.given.T
+    _check_table(template, states)
     losses: dict[Node, Array] = {name: np.ones(()) for name in template.losses}
     total, _ = swept(values.graph, values, losses)
     immediate = [swept(values.graph, values, _seeds(values, t))[0] for t in range(slices)]

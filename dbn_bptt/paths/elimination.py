@@ -71,15 +71,18 @@ def elimination_cost(scalars: nx.DiGraph, order: Order | Iterable[Any] = "revers
 
 
 def _in_order(left: nx.DiGraph, inner: list[Any], order: Order | Iterable[Any]) -> Iterable[Any]:
+    if not isinstance(order, str):
+        return _given(list(order), inner)
     if order == "forward":
         return list(inner)
     if order == "reverse":
         return inner[::-1]
     if order == "markowitz":
         return _cheapest_first(left, inner)
-    if isinstance(order, str):
-        raise DataError(f"order {order!r} is none of 'forward', 'reverse', 'markowitz'; or give the nodes")
-    given = list(order)
+    raise DataError(f"order {order!r} is none of 'forward', 'reverse', 'markowitz'; or give the nodes")
+
+
+def _given(given: list[Any], inner: list[Any]) -> list[Any]:
     if sorted(map(repr, given)) != sorted(map(repr, inner)):
         raise DataError("an order must name every node that has parents and children, once")
     return given

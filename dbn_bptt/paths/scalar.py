@@ -85,12 +85,17 @@ def _pattern(
 ) -> list[tuple[int, Array]]:
     """Which derivatives of an equation are not 0 everywhere: those that are not 0 at random values."""
     found: dict[int, Array] = {}
-    for _ in range(3):
-        drawn = [rng.uniform(0.1, 0.9, a.shape) * rng.choice([-1, 1], a.shape if _ else ()) for a in arrays]
+    unchanged = 0
+    while unchanged < 12:  # rectifiers and maxima hide some of them in each draw
+        signs = [rng.choice([-1, 1], a.shape) if unchanged % 3 else np.ones(a.shape) for a in arrays]
+        drawn = [rng.uniform(0.1, 0.9, a.shape) * sign for a, sign in zip(arrays, signs, strict=True)]
+        before = {key: jacobian.copy() for key, jacobian in found.items()}
         with np.errstate(all="ignore"):
             value = local.value(v, graph.nodes[v], drawn)
             for key, jacobian in _jacobians(local, graph, v, drawn, value):
-                found[key] = found.get(key, False) | (jacobian != 0)
+                found[key] = found.get(key, False) | (np.isfinite(jacobian) & (jacobian != 0))
+        same = before.keys() == found.keys() and all((before[key] == found[key]).all() for key in found)
+        unchanged = unchanged + 1 if same else 0
     return list(found.items())
 
 
@@ -143,6 +148,8 @@ def adjoint_solve(scalars: nx.DiGraph, target: Scalar) -> dict[Scalar, float]:
     import scipy.sparse
     import scipy.sparse.linalg
 
+    if target not in scalars:
+        raise DataError(f"{target!r} is no node of the graph")
     order = list(nx.topological_sort(scalars))
     weights = nx.to_scipy_sparse_array(scalars, order, weight="weight", format="csr")
     system = scipy.sparse.identity(len(order), format="csr") - weights  # upper triangular in topological order

@@ -58,6 +58,12 @@ def _polynomial_product(a: Any, b: Any) -> Any:
     return np.convolve(a, b) if len(a) and len(b) else np.zeros(0)
 
 
+def _power(weight: float, lag: int) -> Any:
+    if lag < 0:
+        raise DataError("an edge points to an earlier slice; lags are those of chains that run forwards")
+    return np.array([*[0.0] * lag, weight])
+
+
 def _same_polynomial(a: Any, b: Any) -> bool:
     return bool(np.allclose(_polynomial_sum(a, -np.asarray(b)), 0, atol=1e-10))
 
@@ -72,7 +78,7 @@ ENTROPY = Semiring(
 )
 LAG = Semiring(
     "lag", np.zeros(0), np.ones(1), _polynomial_sum, _polynomial_product,
-    lambda w, lag: np.array([*[0.0] * lag, w]), _same_polynomial,
+    lambda w, lag: _power(w, lag), _same_polynomial,
 )  # fmt: skip
 
 
@@ -115,7 +121,7 @@ def sweep(scalars: nx.DiGraph, target: Any, semiring: Semiring = GRADIENT) -> di
     found[target] = semiring.one
     for v in reversed(list(nx.topological_sort(scalars))):
         for w, edge in scalars.succ[v].items():
-            element = semiring.lift(edge["weight"], edge.get("lag", 0))
+            element = semiring.lift(edge.get("weight", 1.0), edge.get("lag", 0))
             found[v] = semiring.add(found[v], semiring.multiply(element, found[w]))
     return found
 
@@ -137,6 +143,11 @@ def heaviest_paths(scalars: nx.DiGraph, source: Any, target: Any, k: int = 1) ->
     >>> heaviest_paths(scalars, "a", "c", k=2)
     [(-6.0, ['a', 'b', 'c']), (1.0, ['a', 'c'])]
     """
+    if k < 1:
+        raise DataError(f"k is {k}; ask for at least one path")
+    for node in (source, target):
+        if node not in scalars:
+            raise DataError(f"{node!r} is no node of the graph")
     best: dict[Any, list[tuple[float, tuple[Any, ...]]]] = {v: [] for v in scalars}
     best[target] = [(1.0, (target,))]
     for v in reversed(list(nx.topological_sort(scalars))):
@@ -150,10 +161,10 @@ def heaviest_paths(scalars: nx.DiGraph, source: Any, target: Any, k: int = 1) ->
 
 
 def split_by_lag(found: Mapping[Any, Any], node: Any, T: int) -> Any:
-    """The derivative of a target in a node by the number of slices that its paths cross, (T,), from a `LAG` sweep.
+    """The derivative of a target in a node by the number of slices that its paths cross, from a `LAG` sweep.
 
-    Their sums from 0 to k are the gradients of truncated BPTT.
+    (T,), or more where paths begin before slice 0. Their sums from 0 to k are the gradients of truncated BPTT.
     """
-    rows = np.zeros(T)
+    rows = np.zeros(max(T, len(found[node])))
     rows[: len(found[node])] = found[node]
     return rows
