@@ -550,3 +550,38 @@ def test_value_functions_refuse_what_knows_more_than_the_state(spoil):
 @pytest.mark.parametrize("seed", [10, 25, 40])
 def test_correspondences_hold_where_a_review_saw_them_fail(seed):
     assert link.correspondences(seed=seed).ok
+
+
+def test_belief_propagation_generalises_back_propagation():
+    """Messages on the graph of numbers with deltas at the forward values, loopy as it is (arXiv 2210.00610).
+
+    The message from a number's child is the logarithm of its belief in the child, as a function of that number with the
+    child's other parents held at their forward values. The slope of their sum there is minus the adjoint; the sum is not
+    minus the cost-to-go elsewhere, for several paths to one node are counted as if they were independent.
+    """
+    rnn, theta, data = _elman(0, T=3, n=2, H=2, K=2)
+    result = db.bptt(rnn, theta, data)
+    h = np.concatenate([np.zeros((1, 2)), result.values.stack("h")])
+
+    def message(t: int, i: int, value: float) -> float:
+        """What the children of h_{t,i} say about its having some value; t = 0 is the initial state."""
+        state = h[t].copy()
+        state[i] = value
+        said = 0.0
+        if t:
+            scores = theta["c"] + theta["V"] @ state
+            said += scores[data["y"][t - 1]] - np.log(np.exp(scores).sum())
+        if t < 3:
+            after = np.tanh(theta["b"] + theta["W"] @ state + theta["U"] @ data["x"][t])
+            said += sum(message(t + 1, j, after[j]) for j in range(2))
+        return float(said)
+
+    for t in range(4):
+        adjoint = result.messages.adjoint["h", t - 1]
+        for i in range(2):
+            slope = directional_difference(lambda v, t=t, i=i: message(t, i, v), h[t, i], 1.0, step=1e-3)
+            assert slope == pytest.approx(-adjoint[i], abs=1e-9)
+    moved = h[1] + [0.5, 0.0]
+    J = dbn.value_function(rnn, theta, data, 0)
+    exact, believed = J(h[1]) - J(moved), message(1, 0, moved[0]) - message(1, 0, h[1, 0])
+    assert abs(exact - believed) > 1e-4
