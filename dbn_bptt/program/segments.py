@@ -74,7 +74,7 @@ def carried(template: SliceTemplate) -> dict[str, int]:
             raise TemplateError(f"{name} is used in slices to come; only forward chains can be cut into segments")
     for name, (before, _) in template.reaches().items():
         middle = inner.reaches().get(name, (0, 0))[0]
-        if before != middle and (before, middle) != (0, 1):
+        if before != middle and not ((before, middle) == (0, 1) and _is_variable(template, name)):
             raise TemplateError(
                 f"{name} is read {before} slices back at the start and {middle} later; segments need one"
             )
