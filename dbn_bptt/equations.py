@@ -299,16 +299,28 @@ def name_parts(name: str) -> tuple[str, list[str]]:
     return letter + "".join(_ACCENTS[mark] for mark in marks), [*subs, *([layer] if layer else [])]
 
 
-def _latex_parts(name: str) -> tuple[str, str, str]:
-    """Base, subscript and superscript: W_i2_bar is the adjoint of gate i's W in layer 2."""
-    base, subs, layer, marks = _taken_apart(name)
+def latex_letter(name: str) -> str:
+    r"""The letter of a name in LaTeX, with its hat, bar and arrows and without its subscripts.
+
+    Examples
+    --------
+    >>> print(latex_letter("W_i1_bar"), latex_letter("yhat"))
+    \bar{W} \hat{y}
+    """
+    base, _, _, marks = _taken_apart(name)
     hat = base.endswith("hat") and len(base) > 3
     letter = _letter(base[:-3] if hat else base)
     if hat:
         letter = rf"\hat{{{letter}}}"
     for mark in marks:
         letter = rf"{_MARKS[mark]}{{{letter}}}"
-    return letter, ",".join(subs), f"^{{({layer})}}" if layer else ""
+    return letter
+
+
+def _latex_parts(name: str) -> tuple[str, str, str]:
+    """Base, subscript and superscript: W_i2_bar is the adjoint of gate i's W in layer 2."""
+    _, subs, layer, _ = _taken_apart(name)
+    return latex_letter(name), ",".join(subs), f"^{{({layer})}}" if layer else ""
 
 
 def _braced(text: str, superscript: str) -> str:

@@ -1,6 +1,12 @@
-"""Pictures and files of unrolled graphs."""
+"""Pictures and files: one scene, many formats."""
 
+from dbn_bptt.render.dot import dot
+from dbn_bptt.render.figure import figure
 from dbn_bptt.render.graphml import graphml
+from dbn_bptt.render.layout import scene
+from dbn_bptt.render.mermaid import mermaid
+from dbn_bptt.render.scene import Options, Scene
 from dbn_bptt.render.svg import svg
+from dbn_bptt.render.tikz import tikz
 
-__all__ = ["graphml", "svg"]
+__all__ = ["Options", "Scene", "dot", "figure", "graphml", "mermaid", "scene", "svg", "tikz"]

@@ -1,42 +1,41 @@
-"""Unrolled graphs as SVG."""
+"""Scenes as SVG: stand-alone, made of plain shapes and text."""
 
 from html import escape
+from typing import Any, Literal, Unpack
 
-import networkx as nx
-
-from dbn_bptt.equations import name_parts
 from dbn_bptt.errors import DataError
-from dbn_bptt.render.scene import RADIUS, ROW, Line, Scene, Spot, scene
-from dbn_bptt.results import Result
+from dbn_bptt.render.colors import THEMES, Ink
+from dbn_bptt.render.curves import Points, along, length
+from dbn_bptt.render.labels import FONT, SMALL, Label, text_width
+from dbn_bptt.render.layout import scene
+from dbn_bptt.render.overlays import BARS, CELL, Heat
+from dbn_bptt.render.scene import Frame, Line, Options, Scene, Spot
 
-# Okabe and Ito's colours, told apart by the colour-blind; shapes and line styles say the same a second time.
-STYLE = """
-text { font-family: 'Latin Modern Math', 'STIX Two Text', Georgia, serif; fill: #1a1a1a; text-anchor: middle }
-.name { font-size: 17px; font-style: italic } .small { font-size: 11px } .head { font-size: 15px }
-.slice { font-size: 13px; fill: #666 } .label { font-size: 14px; font-style: italic; fill: #0072b2 }
-.halo { stroke: #fff; stroke-width: 5px; paint-order: stroke }
-.node { fill: #fff; stroke: #1a1a1a; stroke-width: 1.6 } .input, .target { fill: #d9d9d9 }
-.term { fill: #fbe3c0; stroke: #a65e00 } .initial { stroke-dasharray: 4 3; fill: #f7f7f7 }
-.edge { fill: none; stroke: #333; stroke-width: 1.4 } .edge.over { stroke: #56b4e9 }
-path.tip { fill: #333 } .weighted { stroke: #d55e00 }
-"""
+FACES = "'STIX Two Text', 'Latin Modern Roman', 'Times New Roman', Georgia, serif"
+Theme = Literal["auto", "light", "dark"]
 
 
-def svg(obj: nx.MultiDiGraph | Result) -> str:
-    """A picture of an unrolled graph; for a result of `bptt`, edges are as thick as their messages are large.
+class Svg(str):
+    """SVG text that a notebook shows as the picture."""
 
-    Beyond 8 slices the first and the last ones are drawn. Inputs and targets are grey, losses are square, initial
-    states dashed. Each node and edge tells on hovering what it is.
+    def _repr_svg_(self) -> str:
+        return str(self)
+
+
+def svg(obj: Any, *, theme: Theme = "light", **options: Unpack[Options]) -> Svg:
+    """A picture as stand-alone SVG; a notebook shows it.
+
+    Columns are time slices and rows are variables. Inputs and targets are grey, terms of losses square, initial states
+    dashed. Of a result of `bptt`, edges are as thick as the messages on them are large, on a log scale. Each node and
+    edge tells on hovering what it is.
 
     Parameters
     ----------
-    obj : networkx.MultiDiGraph or Result
-        From `unroll` or `bptt`.
-
-    Returns
-    -------
-    str
-        A stand-alone SVG document.
+    obj : SliceTemplate, unrolled graph, Result, graph of `paths.linearize`, or pgmpy DynamicBayesianNetwork
+    theme : "light", "dark" or "auto"
+        "auto" follows the reader's system.
+    **options
+        view, T, parameters, show, path, truncate, evidence: see `render.Options`.
 
     Examples
     --------
@@ -45,79 +44,188 @@ def svg(obj: nx.MultiDiGraph | Result) -> str:
     >>> picture[:4], picture.count("<circle"), picture.count("<rect class")
     ('<svg', 19, 3)
     """
-    if isinstance(obj, Result):
-        return _document(scene(obj.graph, obj.messages.edge))
-    if not isinstance(obj, nx.MultiDiGraph) or "template" not in obj.graph:
-        raise DataError(f"cannot draw {type(obj).__name__}; give a graph from unroll(template, T) or a result of bptt")
-    return _document(scene(obj))
+    if theme not in ("auto", "light", "dark"):
+        raise DataError(f"theme is {theme!r}; it must be 'auto', 'light' or 'dark'")
+    return Svg(document(scene(obj, **options), theme))
 
 
-def _document(picture: Scene) -> str:
-    w, h = picture.width, picture.height + 54
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {w:g} {h:g}" width="{w:g}" height="{h:g}" role="img">',
-        f"<title>{escape(picture.title)}</title>",
-        f"<desc>{escape(_description(picture))}</desc>",
-        f"<style>{STYLE}</style>",
-        '<defs><marker id="tip" viewBox="0 0 8 8" refX="7.2" refY="4" markerWidth="7" markerHeight="7" '
-        'markerUnits="userSpaceOnUse" orient="auto"><path class="tip" d="M0 0.6 L8 4 L0 7.4 z"/></marker></defs>',
-        f'<rect width="{w:g}" height="{h:g}" fill="#fff"/>',
-        f'<text class="head" x="{w / 2:g}" y="26">{escape(picture.title)}</text>',
-        '<g transform="translate(0 26)">',
+def document(picture: Scene, theme: Theme = "light", head: bool = True) -> str:
+    """A scene as SVG; without a head it is the inside alone, for a page that brings its own style."""
+    w, h = picture.width, picture.height
+    inside = [
+        *(_frame(frame) for frame in picture.frames),
+        *(_border(x, picture) for x in picture.borders),
         *(_edge(line) for line in picture.lines),
+        *dict.fromkeys(_mark(line) for line in picture.lines if line.delay),
+        *(_edge_heat(line) for line in picture.lines if line.heat),
         *(_edge_label(line) for line in picture.lines if line.label),
         *(_node(spot) for spot in picture.spots),
-        *(f'<text class="head" x="{x:g}" y="{picture.height / 2:g}">. . .</text>' for x in picture.ellipsis),
-        *(f'<text class="slice" x="{x:g}" y="{picture.height - 14:g}">{name}</text>' for x, name in picture.columns),
-        "</g>",
+        *(f'<text class="slice" x="{x:g}" y="{y:g}">{escape(text)}</text>' for x, y, text in picture.headings),
+    ]
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="dbn-bptt" viewBox="0 0 {w:.0f} {h:.0f}" width="{w:.0f}" '
+        f'height="{h:.0f}" role="img">',
+        f"<title>{escape(picture.title)}</title>",
+        f"<desc>{escape(picture.description)}</desc>",
+        *([f"<style>{style(theme)}</style>"] if head else []),
+        TIPS,
+        *([f'<rect class="paper" width="{w:.0f}" height="{h:.0f}"/>'] if head else []),
+        *([f'<text class="head" x="{w / 2:.0f}" y="24">{escape(picture.title)}</text>'] if head else []),
+        *inside,
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
 
 
-def _description(picture: Scene) -> str:
-    names = list(dict.fromkeys(spot.name for spot in picture.spots))
+TIPS = (
+    '<defs><marker id="tip" viewBox="0 0 8 8" refX="7.4" refY="4" markerWidth="8" markerHeight="8" '
+    'markerUnits="userSpaceOnUse" orient="auto"><path class="tip" d="M0 0.8 L8 4 L0 7.2 z"/></marker>'
+    '<marker id="tip-weighted" viewBox="0 0 8 8" refX="7.4" refY="4" markerWidth="9" markerHeight="9" '
+    'markerUnits="userSpaceOnUse" orient="auto"><path class="tip weighted" d="M0 0.8 L8 4 L0 7.2 z"/></marker></defs>'
+)
+
+
+def style(theme: Theme) -> str:
+    """The style sheet of a theme."""
+    if theme == "auto":
+        return _rules(THEMES["light"]) + "@media (prefers-color-scheme: dark) {" + _rules(THEMES["dark"]) + "}\n"
+    return _rules(THEMES[theme])
+
+
+def _rules(ink: Ink) -> str:
+    return f"""
+.dbn-bptt text {{ font-family: {FACES}; fill: {ink.text}; text-anchor: middle }}
+.dbn-bptt .name {{ font-size: {FONT:g}px }} .dbn-bptt .small {{ font-size: {SMALL:g}px; font-style: normal }}
+.dbn-bptt .italic {{ font-style: italic }} .dbn-bptt .head {{ font-size: 15px }}
+.dbn-bptt .slice {{ font-size: 13px; fill: {ink.faint} }}
+.dbn-bptt .label {{ font-size: 14px; fill: {ink.blue}; stroke: {ink.paper}; stroke-width: 4px; paint-order: stroke;
+  stroke-linejoin: round }}
+.dbn-bptt .paper {{ fill: {ink.paper} }}
+.dbn-bptt .node {{ fill: {ink.paper}; stroke: {ink.text}; stroke-width: 1.6 }}
+.dbn-bptt .input, .dbn-bptt .target, .dbn-bptt .observed {{ fill: {ink.shade} }}
+.dbn-bptt .term {{ fill: {ink.loss}; stroke: {ink.orange} }}
+.dbn-bptt .initial {{ stroke-dasharray: 4 3 }} .dbn-bptt .elided {{ stroke: none; fill: none }}
+.dbn-bptt .parameter, .dbn-bptt .copy {{ stroke: {ink.blue}; fill: {ink.tint} }}
+.dbn-bptt .marked {{ stroke-width: 3.4; stroke: {ink.green} }}
+.dbn-bptt .edge {{ fill: none; stroke: {ink.line}; stroke-width: 1.4 }}
+.dbn-bptt .dashed {{ stroke-dasharray: 5 4 }} .dbn-bptt .tip {{ fill: {ink.line} }}
+.dbn-bptt .weighted {{ stroke: {ink.orange} }} .dbn-bptt path.tip.weighted {{ fill: {ink.orange}; stroke: none }}
+.dbn-bptt .edge.marked {{ stroke: {ink.green}; stroke-width: 4.5 }}
+.dbn-bptt .plate {{ fill: none; stroke: {ink.faint}; stroke-width: 1.1 }}
+.dbn-bptt .border {{ stroke: {ink.purple}; stroke-width: 2; stroke-dasharray: 8 5; fill: none }}
+.dbn-bptt .delay {{ fill: {ink.text}; stroke: {ink.paper}; stroke-width: 1.5 }}
+.dbn-bptt .cell {{ stroke: {ink.paper}; stroke-width: 0.6 }} .dbn-bptt .minus {{ stroke: {ink.text}; stroke-width: 1 }}
+.dbn-bptt .bar {{ fill: {ink.blue} }} .dbn-bptt .rest {{ fill: none; stroke: {ink.faint}; stroke-width: 0.7 }}
+"""
+
+
+def mathematics(name: Label, size: float = FONT) -> str:
+    """A label as spans of SVG text: letter, then what stands above it and below it."""
+    small = size * SMALL / FONT
+    letter = f'<tspan class="italic">{escape(name.letter)}</tspan>' if name.italic else escape(name.letter)
+    parts, shift, back = [letter], 0.0, 0.0
+    for text, dy in ((name.below, size * 0.26), (name.above, -size * 0.4)):
+        if text:
+            dx = f' dx="{-back:.3g}"' if back else ""
+            parts.append(
+                f'<tspan class="small" font-size="{small:.3g}"{dx} dy="{dy - shift:.3g}">{escape(text)}</tspan>'
+            )
+            shift, back = dy, text_width(text, small)
+    return "".join(parts)
+
+
+def _frame(frame: Frame) -> str:
     return (
-        f"{len(picture.spots)} nodes and {len(picture.lines)} edges on a grid. Columns are time slices, "
-        f"rows from the bottom are the variables {', '.join(names)}."
+        f'<rect class="plate" x="{frame.x:.1f}" y="{frame.y:.1f}" width="{frame.width:.1f}" '
+        f'height="{frame.height:.1f}" rx="9"/>'
+        f'<text class="slice" x="{frame.x + frame.width / 2:.1f}" y="{frame.y + 17:.1f}">{escape(frame.caption)}</text>'
     )
 
 
-def _node(spot: Spot) -> str:
-    shape = (
-        f'<rect class="node {spot.kind}" x="{spot.x - RADIUS:g}" y="{spot.y - RADIUS:g}" '
-        f'width="{2 * RADIUS:g}" height="{2 * RADIUS:g}" rx="4"/>'
-        if spot.kind == "term"
-        else f'<circle class="node {spot.kind}" cx="{spot.x:g}" cy="{spot.y:g}" r="{RADIUS:g}"/>'
-    )
-    label = _mathematics(spot.name, str(spot.t))
-    text = f'<text class="name" x="{spot.x:g}" y="{spot.y + 5:g}">{label}</text>'
-    return f"<g><title>{escape(spot.title)}</title>{shape}{text}</g>"
+def _border(x: float, picture: Scene) -> str:
+    top, low = 40.0, picture.height - 34
+    title = "<title>truncated: no message crosses this border</title>"
+    return f'<path class="border" d="M{x:.1f} {top:.1f} V{low:.1f}">{title}</path>'
 
 
-def _mathematics(name: str, t: str | None = None) -> str:
-    """A name with its subscripts: ("W_i1", None) as W with i and 1 below, ("h", "2") as h with 2 below."""
-    base, below = name_parts(name)
-    subscript = ",".join([*below, *([t] if t is not None else [])])
-    lowered = f'<tspan class="small" dy="4">{escape(subscript.replace("-", chr(0x2212)))}</tspan>' if subscript else ""
-    return f"{escape(base)}{lowered}"
+def path(points: Points) -> str:
+    """Bezier curves as the data of a path."""
+    (x, y), *others = points
+    return f"M{x:.1f} {y:.1f} C" + " ".join(f"{x:.1f} {y:.1f}" for x, y in others)
 
 
 def _edge(line: Line) -> str:
-    weight = "" if line.weight is None else f' style="stroke-width:{0.5 + 4 * line.weight:.2f}"'
-    kind = "edge" if line.weight is None else "edge weighted"
-    (x, y), *others = line.points
-    path = f"M{x:g} {y:g} C" + " ".join(f"{x:g} {y:g}" for x, y in others)
-    return f'<path class="{kind}" d="{path}" marker-end="url(#tip)"{weight}><title>{escape(line.title)}</title></path>'
+    kinds = ["edge"]
+    kinds += ["dashed"] if line.dashed else []
+    kinds += ["marked"] if line.marked else ["weighted"] if line.weight is not None else []
+    own = "" if line.weight is None else f' style="stroke-width:{0.6 + 4 * line.weight:.2f}"'
+    tip = "tip" if line.weight is None else "tip-weighted"
+    return (
+        f'<path class="{" ".join(kinds)}" data-edge="{line.id}" d="{path(line.points)}" marker-end="url(#{tip})"{own}>'
+        f"<title>{escape(line.title)}</title></path>"
+    )
+
+
+def _mark(line: Line) -> str:
+    """The square that says how many slices an edge of the rolled view skips."""
+    x, y = line.mark
+    number = f'<text class="small slice" x="{x + 12:.1f}" y="{y - 6:.1f}">{line.delay:+d}</text>'.replace("-", "\u2212")
+    square = f'<rect class="delay" x="{x - 5:.1f}" y="{y - 5:.1f}" width="10" height="10"/>'
+    return square + (number if line.delay != 1 else "")
 
 
 def _edge_label(line: Line) -> str:
-    """The parameter beside the middle of the curve."""
-    middle = (len(line.points) // 3 - 1) // 2 * 3
-    (x0, y0), (x1, y1), (x2, y2), (x3, y3) = line.points[middle : middle + 4]
-    x, y = (x0 + 3 * x1 + 3 * x2 + x3) / 8, (y0 + 3 * y1 + 3 * y2 + y3) / 8
-    across = abs(x3 - x0) > ROW / 2
-    label = _mathematics(line.label)
-    return (
-        f'<text class="label halo" x="{x + (0 if across else 13):g}" y="{y + (-7 if across else 4):g}">{label}</text>'
-    )
+    assert line.label is not None
+    x, y = line.label_at
+    return f'<text class="label" x="{x:.1f}" y="{y + 5:.1f}">{mathematics(line.label, 14)}</text>'
+
+
+def _node(spot: Spot) -> str:
+    kind = f"node {spot.kind}" + (" marked" if spot.marked else "")
+    x, y, w, h = spot.x, spot.y, spot.width, spot.height
+    if spot.kind == "term" or spot.heat:
+        shape = (
+            f'<rect class="{kind}" x="{x - w / 2:.1f}" y="{y - h / 2:.1f}" width="{w:.1f}" height="{h:.1f}" rx="5"/>'
+        )
+    elif w == h:
+        shape = f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="{w / 2:.1f}"/>'
+    else:
+        shape = (
+            f'<rect class="{kind}" x="{x - w / 2:.1f}" y="{y - h / 2:.1f}" width="{w:.1f}" height="{h:.1f}" '
+            f'rx="{h / 2:.1f}"/>'
+        )
+    size = FONT * (0.85 if spot.kind in ("parameter", "copy") else 1.0)
+    at = y - h / 2 + 22 if spot.heat else y + size * 0.32
+    text = f'<text class="name" font-size="{size:.3g}" x="{x:.1f}" y="{at:.1f}">{mathematics(spot.label, size)}</text>'
+    numbers = _heat(spot.heat, x, y + h / 2 - 8) if spot.heat else ""
+    return f'<g data-node="{spot.id}"><title>{escape(spot.title)}</title>{shape}{text}{numbers}</g>'
+
+
+def _heat(heat: Heat, x: float, low: float) -> str:
+    """Cells, a negative one with a dash in it; or bars."""
+    parts = []
+    for cell in heat.cells(x, low):
+        kind = "bar" if heat.bars else "cell"
+        fill = "" if heat.bars else f' fill="{cell.color}"'
+        parts.append(
+            f'<rect class="{kind}" x="{cell.x:.1f}" y="{cell.y:.1f}" width="{cell.width:.1f}" '
+            f'height="{cell.height:.1f}"{fill}/>'
+        )
+        if heat.bars:
+            parts.append(
+                f'<rect class="rest" x="{cell.x:.1f}" y="{low - BARS:.1f}" width="{cell.width:.1f}" height="{BARS:g}"/>'
+            )
+        elif cell.number < -0.02:
+            parts.append(
+                f'<path class="minus" d="M{cell.x + 2:.1f} {cell.y + cell.height / 2:.1f} h{cell.width - 4:.1f}"/>'
+            )
+    return "".join(parts)
+
+
+def _edge_heat(line: Line) -> str:
+    assert line.heat is not None
+    x, y = along(line.points, length(line.points) / 2)
+    columns, rows = line.heat.size
+    w, h = columns * CELL + 4, rows * CELL + 4
+    back = f'<rect class="paper" x="{x - w / 2:.1f}" y="{y - h / 2:.1f}" width="{w:.1f}" height="{h:.1f}" rx="2"/>'
+    return back + _heat(line.heat, x, y + rows * CELL / 2)

@@ -1,0 +1,136 @@
+"""Scenes as matplotlib figures, for PNG and PDF files and for notebooks that have them."""
+
+from typing import Any, Unpack
+
+import numpy as np
+
+from dbn_bptt.errors import DbnBpttError
+from dbn_bptt.render.colors import THEMES
+from dbn_bptt.render.labels import Label
+from dbn_bptt.render.layout import scene
+from dbn_bptt.render.scene import Line, Options, Scene, Spot
+
+INK = THEMES["light"]
+_FILLS = {
+    "input": INK.shade, "target": INK.shade, "observed": INK.shade, "term": INK.loss, "parameter": INK.tint,
+    "copy": INK.tint, "elided": "none",
+}  # fmt: skip
+_POINT = 0.75  # points for a px
+
+
+def figure(obj: Any, **options: Unpack[Options]) -> Any:
+    """A picture as a matplotlib figure; ``figure(obj).savefig("network.pdf")``.
+
+    matplotlib is imported here (``pip install dbn_bptt[figures]``). The options are those of `svg`.
+
+    Examples
+    --------
+    >>> import dbn_bptt as db
+    >>> drawn = figure(db.unroll(db.cells.elman(n_inputs=3, n_hidden=4, n_outputs=2), T=2))
+    >>> drawn.axes[0].get_title()
+    'Elman network, unrolled over 2 slices'
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise DbnBpttError("figures need matplotlib; pip install matplotlib") from None
+    picture = scene(obj, **options)
+    made = Figure(figsize=(picture.width * _POINT / 72, picture.height * _POINT / 72))
+    axes = made.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, picture.width), ylim=(picture.height, 0))
+    axes.set_axis_off()
+    axes.set_title(picture.title, y=1.0, pad=-16, fontsize=11, parse_math=False)
+    _draw(axes, picture)
+    return made
+
+
+def _draw(axes: Any, picture: Scene) -> None:
+    from matplotlib.patches import FancyBboxPatch
+
+    for frame in picture.frames:
+        box = FancyBboxPatch(
+            (frame.x, frame.y), frame.width, frame.height, boxstyle="round,pad=0,rounding_size=9", fill=False,
+            edgecolor=INK.faint, linewidth=0.8,
+        )  # fmt: skip
+        axes.add_patch(box)
+        axes.text(
+            frame.x + frame.width / 2, frame.y + 13, frame.caption, color=INK.faint, size=9, ha="center", va="center"
+        )
+    for x in picture.borders:
+        axes.plot([x, x], [40, picture.height - 34], color=INK.purple, linestyle="--", linewidth=1.5)
+    for line in picture.lines:
+        _edge(axes, line)
+    for spot in picture.spots:
+        _node(axes, spot)
+    for x, y, text in picture.headings:
+        axes.text(x, y - 5, text, color=INK.faint, size=9, ha="center", va="center", parse_math=False)
+
+
+def _write(axes: Any, x: float, y: float, name: Label, size: float, color: str) -> None:
+    """A label: as mathematics, or letter by letter where it is no name that mathematics knows."""
+    known = not name.latex_letter.startswith(r"\text")
+    text = f"${name.latex}$".replace(r"\check", r"\breve") if known else name.text
+    axes.text(x, y, text, size=size, color=color, ha="center", va="center", parse_math=known, math_fontfamily="stix")
+
+
+def _edge(axes: Any, line: Line) -> None:
+    from matplotlib.patches import FancyArrowPatch, PathPatch
+    from matplotlib.path import Path
+
+    width = 0.9 if line.weight is None else 0.5 + 3 * line.weight
+    color = INK.green if line.marked else INK.line if line.weight is None else INK.orange
+    codes = [Path.MOVETO] + [Path.CURVE4] * (len(line.points) - 1)
+    path = Path(np.array(line.points), codes)
+    style = "--" if line.dashed else "-"
+    axes.add_patch(
+        PathPatch(path, fill=False, edgecolor=color, linewidth=3.2 if line.marked else width, linestyle=style)
+    )
+    (x0, y0), (x1, y1) = line.points[-2:]
+    reach = float(np.hypot(x1 - x0, y1 - y0)) or 1.0
+    start = x1 - (x1 - x0) / reach * 4, y1 - (y1 - y0) / reach * 4
+    tip = FancyArrowPatch(
+        start, (x1, y1), arrowstyle="-|>", color=color, mutation_scale=9, shrinkA=0, shrinkB=0, linewidth=0
+    )
+    axes.add_patch(tip)
+    if line.delay:
+        axes.plot(*line.mark, marker="s", color=INK.text, markersize=6)
+        if line.delay != 1:
+            axes.text(line.mark[0] + 13, line.mark[1] - 8, f"{line.delay:+d}", size=8, ha="center", va="center")
+    if line.label:
+        _write(axes, *line.label_at, line.label, 10, INK.blue)
+
+
+def _node(axes: Any, spot: Spot) -> None:
+    from matplotlib.patches import Ellipse, FancyBboxPatch, Rectangle
+
+    fill = _FILLS.get(spot.kind, INK.paper)
+    edge = (
+        "none"
+        if spot.kind == "elided"
+        else INK.green
+        if spot.marked
+        else INK.orange
+        if spot.kind == "term"
+        else INK.text
+    )
+    of: dict[str, Any] = {
+        "facecolor": fill, "edgecolor": edge, "linewidth": 2.5 if spot.marked else 1.2, "zorder": 3,
+        "linestyle": "--" if spot.kind == "initial" else "-",
+    }  # fmt: skip
+    left, top = spot.x - spot.width / 2, spot.y - spot.height / 2
+    if spot.width == spot.height and spot.kind != "term" and not spot.heat:
+        axes.add_patch(Ellipse((spot.x, spot.y), spot.width, spot.height, **of))
+    else:
+        corner = 5 if spot.kind == "term" or spot.heat else spot.height / 2
+        box = f"round,pad=0,rounding_size={corner}"
+        axes.add_patch(FancyBboxPatch((left, top), spot.width, spot.height, boxstyle=box, **of))
+    at = top + 16 if spot.heat else spot.y
+    _write(axes, spot.x, at, spot.label, 10 if spot.kind in ("parameter", "copy") else 12, INK.text)
+    for text in axes.texts[-1:]:
+        text.set_zorder(4)
+    if spot.heat:
+        for cell in spot.heat.cells(spot.x, spot.y + spot.height / 2 - 8):
+            axes.add_patch(Rectangle((cell.x, cell.y), cell.width, cell.height, facecolor=cell.color, zorder=4))
+            if cell.number < 0:
+                y = cell.y + cell.height / 2
+                axes.plot([cell.x + 2, cell.x + cell.width - 2], [y, y], color=INK.text, linewidth=0.7, zorder=5)

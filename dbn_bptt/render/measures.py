@@ -1,0 +1,93 @@
+"""How large nodes are, and where the boxes of one slice stand."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dbn_bptt.render.curves import Box
+from dbn_bptt.render.grid import Grid, Key, Member, grid
+from dbn_bptt.render.labels import Label
+from dbn_bptt.render.overlays import BAR, CELL, Overlay
+from dbn_bptt.render.routes import Yard
+from dbn_bptt.render.sources import Source
+from dbn_bptt.render.views import Page
+
+SIZE, SMALL_SIZE, CARD = 42.0, 30.0, 60.0  # px: nodes, copies of parameters, nodes with numbers in them
+ROW_GAP, PLACE_GAP, SLICE_GAP = 48.0, 26.0, 86.0
+
+Size = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Ground:
+    """The yard of a page, and the widest node left of it."""
+
+    yard: Yard
+    outside: float
+
+
+def key_of(attributes: Mapping[str, Any]) -> Key:
+    """The variable that a node belongs to; a parameter has its own, apart from variables."""
+    if attributes["kind"] in ("parameter", "copy"):
+        return (attributes["kind"], attributes["name"]), attributes["index"]
+    return attributes["name"], attributes["index"]
+
+
+def ground(source: Source, page: Page, labels: Mapping[Any, Label], over: Overlay) -> Ground:
+    """Measure the nodes of a page and put them into the slice."""
+    sizes = _sizes(page, labels, over)
+    arranged = _grid(source, page)
+    inside = {key: sizes[key] for key in arranged.rows}
+    widest, tallest = (max((size[k] for size in inside.values()), default=SIZE) for k in (0, 1))
+    place, row = widest + PLACE_GAP, tallest + ROW_GAP
+    boxes = {
+        key: Box(arranged.places[key] * place + widest / 2, arranged.rows[key] * row, *inside[key]) for key in inside
+    }
+    outside = [key_of(at) for _, at in page.graph.nodes(data=True) if at["column"] is None]
+    low = row * (arranged.height - 1) + tallest / 2 + 44.0
+    left = max((sizes[key][0] for key in outside), default=0.0)
+    boxes |= {
+        key: Box(-SLICE_GAP / 2 - left / 2 - 30, low + k * (SMALL_SIZE + 12), *sizes[key])
+        for k, key in enumerate(outside)
+    }
+    pitch = (arranged.width - 1) * place + widest + SLICE_GAP
+    blocks = {key_of(at): at["block"] for _, at in page.graph.nodes(data=True)}
+    entry = {key: -1 if (blocks[key] % 2 == 1) != source.downward else 1 for key in boxes}
+    return Ground(Yard(pitch, SLICE_GAP, row, boxes, entry, frozenset(outside)), left)
+
+
+def _sizes(page: Page, labels: Mapping[Any, Label], over: Overlay) -> dict[Key, Size]:
+    """A size for each variable: the largest that one of its nodes needs."""
+    found: dict[Key, Size] = {}
+    for node, attributes in page.graph.nodes(data=True):
+        small = attributes["kind"] in ("parameter", "copy")
+        least = SMALL_SIZE if small else SIZE
+        width, height = max(least, labels[node].width * (0.85 if small else 1.0) + 15), least
+        numbers = over.nodes.get(attributes.get("stands_for", node))
+        if numbers is not None:
+            columns, rows = numbers.size
+            width, height = max(width, columns * (BAR if numbers.bars else CELL) + 16), max(CARD, 30 + rows * CELL + 8)
+        key = key_of(attributes)
+        before = found.get(key, (0.0, 0.0))
+        found[key] = max(width, before[0]), max(height, before[1])
+    return found
+
+
+def _grid(source: Source, page: Page) -> Grid:
+    """The rows and places of the variables of a page."""
+    graph = page.graph
+    timed = [(node, at) for node, at in graph.nodes(data=True) if at["column"] is not None]
+    lagged = {(key_of(graph.nodes[u]), key_of(graph.nodes[v])) for u, v, lag in graph.edges(data="lag") if lag}
+    read = {u for u, _ in lagged}
+    order = {"input": 0, "copy": 1, "target": 3}
+    timed.sort(key=lambda item: (item[1]["block"], order.get(item[1]["kind"], 2)))
+    members: dict[Key, Member] = {}
+    for _, at in timed:
+        key = key_of(at)
+        if key not in members or members[key].kind in ("initial", "elided"):
+            members[key] = Member(at["kind"], at["block"], key in read, (key, key) in lagged)
+    edges = [
+        (key_of(graph.nodes[u]), key_of(graph.nodes[v])) for u, v, lag in graph.edges(data="lag")
+        if not lag and graph.nodes[u]["column"] is not None and graph.nodes[u]["column"] == graph.nodes[v]["column"]
+    ]  # fmt: skip
+    return grid(members, dict.fromkeys(edges), source.downward, source.staggered)

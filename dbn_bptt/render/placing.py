@@ -1,0 +1,92 @@
+"""Where the names on edges go: beside their curve, off nodes and other names, and off other curves where they can."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from dbn_bptt.kernels import Array
+from dbn_bptt.render.curves import Box, Point, Points, along, flattened, length
+from dbn_bptt.render.routes import Route, Yard
+
+HEIGHT = 17.0  # px of a name on an edge
+_SHARES = (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8, 0.9, 0.1)
+_BACK = (14.0, 20.0, 28.0, 40.0)  # px before the end
+
+
+def delay_marks(curves: Mapping[Route, Points]) -> dict[Route, Point]:
+    """Where the mark of each delay goes: on the trunk, where delayed edges from one variable share it."""
+    delayed = {route: length(c) / 2 for route, c in curves.items() if route.delay}
+    half = {route.tail: min(d for r, d in delayed.items() if r.tail == route.tail) for route in delayed}
+    return {
+        route: along(curves[route], half[route.tail] if route.tail != route.head else d) for route, d in delayed.items()
+    }
+
+
+def label_places(
+    curves: Mapping[Route, Points], widths: Mapping[Route, float], marks: list[Box], yard: Yard
+) -> dict[Route, Point]:
+    """The middle of the name on each edge that has one, relative to the column of its tail; off the marks of edges."""
+    shifts = [k * yard.pitch for k in (-2, -1, 0, 1, 2)]
+    drawn = {route: flattened(c) for route, c in curves.items()}
+    lines = _Lines(drawn, shifts)
+    nodes = np.array([(b.x + dx, b.y, b.width, b.height) for b in yard.boxes.values() for dx in shifts])
+    found: dict[Route, Point] = {}
+    names = np.array([(b.x + dx, b.y, b.width, b.height) for b in marks for dx in shifts]).reshape(-1, 4)
+    for route, width in widths.items():
+        size = np.array([width, HEIGHT])
+        choices = _beside(drawn[route], width)
+        cost = [
+            10.0 * _covered(at, size, nodes) + 6.0 * _covered(at, size, names) + 0.15 * lines.under(at, size)
+            + 8.0 * lines.is_shared(on, route) + 0.05 * k
+            for k, (on, at) in enumerate(choices)
+        ]  # fmt: skip
+        x, y = choices[int(np.argmin(cost))][1]
+        found[route] = float(x), float(y)
+        names = np.concatenate([names, [(x + dx, y, width, HEIGHT) for dx in shifts]])
+    return found
+
+
+class _Lines:
+    """The points of all curves, in their own and in neighbouring columns."""
+
+    def __init__(self, drawn: Mapping[Route, Array], shifts: list[float]):
+        from scipy.spatial import KDTree
+
+        parts = [(route, dx, c + np.array([dx, 0.0])) for route, c in drawn.items() for dx in shifts]
+        self.points = np.concatenate([c for *_, c in parts]) if parts else np.zeros((0, 2))
+        order = {route: k for k, route in enumerate(drawn)}
+        self.owner = np.repeat([order[r] if dx == 0 else -1 for r, dx, _ in parts], [len(c) for *_, c in parts])
+        self.order, self.tree = order, KDTree(self.points)
+
+    def _near(self, at: Array, reach: float) -> list[int]:
+        return self.tree.query_ball_point(at, reach, p=np.inf)
+
+    def under(self, at: Array, size: Array) -> int:
+        """How many points of curves lie under a name."""
+        near = self.points[self._near(at, size.max() / 2)]
+        return int((np.abs(near - at) < size / 2 - 1).all(1).sum())
+
+    def is_shared(self, at: Array, route: Route) -> bool:
+        """Whether another curve runs here too, so that a name could belong to either."""
+        return bool((self.owner[self._near(at, 4.0)] != self.order[route]).any())
+
+
+def _beside(points: Array, width: float) -> list[tuple[Array, Array]]:
+    """Points of a curve, and places beside them, the middle first."""
+    steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
+    passed = np.concatenate([[0], np.cumsum(steps)])
+    places = []
+    for distance in [*(share * passed[-1] for share in _SHARES), *(passed[-1] - back for back in _BACK)]:
+        k = min(int(np.searchsorted(passed, max(distance, 0.0))), len(points) - 2)
+        tangent = points[k + 1] - points[k]
+        tangent = tangent / (np.linalg.norm(tangent) or 1.0)
+        normal = np.array([tangent[1], -tangent[0]])
+        reach = abs(normal[0]) * (width / 2 + 3) + abs(normal[1]) * (HEIGHT / 2 + 2)
+        normal = normal if normal[1] < 0 or (normal[1] == 0 and normal[0] > 0) else -normal  # above, or to the right
+        places += [(points[k], points[k] + normal * reach), (points[k], points[k] - normal * reach)]
+    return places
+
+
+def _covered(at: Array, size: Array, boxes: Array) -> int:
+    """How many boxes a name would lie over."""
+    return int((np.abs(boxes[:, :2] - at) < (boxes[:, 2:] + size) / 2 + 1).all(1).sum())
