@@ -92,6 +92,12 @@ def polyline(corners: Sequence[Point], radius: float = 10.0) -> Points:
     return (*points, *line(points[-1], corners[-1])[1:])
 
 
+def shortened(points: Points, by: float) -> Points:
+    """A curve that ends a little earlier, so that an arrow's tip has room."""
+    *others, before, end = points
+    return (*others, before, _at(end, before, min(by, math.dist(before, end) / 2 or by)))
+
+
 def flattened(points: Points) -> Array:
     """The points of a curve, no further apart than a few px."""
     parts = []

@@ -36,13 +36,15 @@ def dot(obj: Any, **options: Unpack[Options]) -> str:
         f'  edge [fontname="Times", fontcolor="{INK.blue}", color="{INK.line}", arrowsize="0.7"];',
         *(_node(spot, picture.height) for spot in picture.spots),
         *(_edge(line) for line in picture.lines),
-        *(
-            f'  h{k} [shape="plaintext", style="", label={_quoted(text)}, pos="{_place(x, y, picture.height)}"];'
-            for k, (x, y, text) in enumerate(picture.headings)
-        ),
+        *(_heading(k, *heading, picture.height) for k, heading in enumerate(picture.headings)),
         "}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _heading(number: int, x: float, y: float, text: str, height: float) -> str:
+    size = f'height="0.3", width="{0.15 * len(text):.2f}"'
+    return f'  h{number} [shape="plaintext", style="", {size}, label={_quoted(text)}, pos="{_place(x, y, height)}"];'
 
 
 def _quoted(text: str) -> str:

@@ -1,11 +1,13 @@
 """Scenes as matplotlib figures, for PNG and PDF files and for notebooks that have them."""
 
+import math
 from typing import Any, Unpack
 
 import numpy as np
 
 from dbn_bptt.errors import DbnBpttError
 from dbn_bptt.render.colors import THEMES
+from dbn_bptt.render.curves import Point, shortened
 from dbn_bptt.render.labels import Label
 from dbn_bptt.render.layout import scene
 from dbn_bptt.render.scene import Line, Options, Scene, Spot
@@ -15,6 +17,7 @@ _FILLS = {
     "input": INK.shade, "target": INK.shade, "observed": INK.shade, "term": INK.loss, "parameter": INK.tint,
     "copy": INK.tint, "elided": "none",
 }  # fmt: skip
+TIP = 9.0  # px of an arrow's tip
 _POINT = 0.75  # points for a px
 
 
@@ -74,30 +77,34 @@ def _write(axes: Any, x: float, y: float, name: Label, size: float, color: str) 
 
 
 def _edge(axes: Any, line: Line) -> None:
-    from matplotlib.patches import FancyArrowPatch, PathPatch
+    from matplotlib.patches import PathPatch, Polygon
     from matplotlib.path import Path
 
     width = 0.9 if line.weight is None else 0.5 + 3 * line.weight
     color = INK.green if line.marked else INK.line if line.weight is None else INK.orange
     codes = [Path.MOVETO] + [Path.CURVE4] * (len(line.points) - 1)
-    path = Path(np.array(line.points), codes)
+    path = Path(np.array(shortened(line.points, TIP)), codes)
     style = "--" if line.dashed else "-"
     axes.add_patch(
         PathPatch(path, fill=False, edgecolor=color, linewidth=3.2 if line.marked else width, linestyle=style)
     )
-    (x0, y0), (x1, y1) = line.points[-2:]
-    reach = float(np.hypot(x1 - x0, y1 - y0)) or 1.0
-    start = x1 - (x1 - x0) / reach * 4, y1 - (y1 - y0) / reach * 4
-    tip = FancyArrowPatch(
-        start, (x1, y1), arrowstyle="-|>", color=color, mutation_scale=9, shrinkA=0, shrinkB=0, linewidth=0
-    )
-    axes.add_patch(tip)
+    axes.add_patch(Polygon(_tip(line), facecolor=color, edgecolor="none", zorder=2))
     if line.delay:
         axes.plot(*line.mark, marker="s", color=INK.text, markersize=6)
         if line.delay != 1:
             axes.text(line.mark[0] + 13, line.mark[1] - 8, f"{line.delay:+d}", size=8, ha="center", va="center")
     if line.label:
         _write(axes, *line.label_at, line.label, 10, INK.blue)
+
+
+def _tip(line: Line) -> list[Point]:
+    """The corners of an arrow's tip."""
+    (x0, y0), (x1, y1) = line.points[-2:]
+    reach = math.dist((x0, y0), (x1, y1)) or 1.0
+    dx, dy = (x1 - x0) / reach, (y1 - y0) / reach
+    foot = x1 - TIP * dx, y1 - TIP * dy
+    half = 3.6 if line.weight is None else 5.0
+    return [(x1, y1), (foot[0] - half * dy, foot[1] + half * dx), (foot[0] + half * dy, foot[1] - half * dx)]
 
 
 def _node(axes: Any, spot: Spot) -> None:

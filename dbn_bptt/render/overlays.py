@@ -183,7 +183,8 @@ def _heats(
     arrays: Mapping[Any, Array], result: Result, graph: nx.MultiDiGraph, of_edges: bool = False
 ) -> dict[Any, Heat]:
     """Heat maps on one scale."""
-    largest = scale(list(arrays.values()))
+    of_terms = {key for key in arrays if not of_edges and key in graph and graph.nodes[key]["kind"] == "term"}
+    largest = scale([a for key, a in arrays.items() if key not in of_terms])  # losses are on another scale
     return {
         key: heat(a, largest, sequence=bool(result.values.given.batch) and _is_of_sequences(graph, key, of_edges))
         for key, a in arrays.items()

@@ -122,6 +122,7 @@ def _free(route: Route, routes: list[Route], yard: Yard) -> list[float]:
     ]  # fmt: skip
     taken = [math.atan2(u.y - box.y, box.x - u.x) for box in others]
     back = 0.0 if route.delay > 0 else math.pi  # delays lead to the right
+    taken += [back for r in routes if r.delay and r.tail == route.tail != r.head]
     choices = [back, back + 0.8, back - 0.8, back + 1.57, back - 1.57, back + math.pi]
     gaps = {angle: min((abs(math.remainder(angle - t, math.tau)) for t in taken), default=math.pi) for angle in choices}
     return sorted(choices, key=lambda angle: (-min(gaps[angle], 0.8), choices.index(angle)))

@@ -12,8 +12,9 @@ from dbn_bptt.render.scene import Frame, Line, Options, Scene, Spot
 _UNIT = 0.75  # bp for a px
 _COLORS = ("shade", "tint", "loss", "blue", "orange", "green", "purple", "faint")
 _STYLES = {
-    "input": "fill=shade", "target": "fill=shade", "observed": "fill=shade", "term": "fill=loss, draw=orange",
-    "initial": "dashed", "elided": "draw=none", "parameter": "fill=tint, draw=blue", "copy": "fill=tint, draw=blue",
+    "input": "fill=dbshade", "target": "fill=dbshade", "observed": "fill=dbshade", "term": "fill=dbloss, draw=dborange",
+    "initial": "dashed", "elided": "draw=none", "parameter": "fill=dbtint, draw=dbblue",
+    "copy": "fill=dbtint, draw=dbblue",
 }  # fmt: skip
 
 
@@ -46,14 +47,14 @@ def tikz(obj: Any, *, standalone: bool = True, **options: Unpack[Options]) -> st
 
 def _picture(picture: Scene) -> list[str]:
     ink = THEMES["light"]
-    colors = [rf"\definecolor{{{name}}}{{HTML}}{{{getattr(ink, name)[1:].upper()}}}" for name in _COLORS]
+    colors = [rf"\definecolor{{db{name}}}{{HTML}}{{{getattr(ink, name)[1:].upper()}}}" for name in _COLORS]
     return [
         rf"\begin{{tikzpicture}}[x={_UNIT}bp, y=-{_UNIT}bp, >=latex, line width=0.6bp]",
         *colors,
         rf"\node at ({picture.width / 2:.1f},18) {{{latex_text(picture.title)}}};",
         *(_frame(frame) for frame in picture.frames),
         *(
-            rf"\draw[purple, dashed, line width=1bp] ({x:.1f},40) -- ({x:.1f},{picture.height - 34:.1f});"
+            rf"\draw[dbpurple, dashed, line width=1bp] ({x:.1f},40) -- ({x:.1f},{picture.height - 34:.1f});"
             for x in picture.borders
         ),
         *(_edge(line) for line in picture.lines),
@@ -61,7 +62,7 @@ def _picture(picture: Scene) -> list[str]:
         *(_name(line) for line in picture.lines if line.label),
         *(_node(spot) for spot in picture.spots),
         *(
-            rf"\node[faint, font=\footnotesize] at ({x:.1f},{y - 5:.1f}) {{{latex_text(text)}}};"
+            rf"\node[dbfaint, font=\footnotesize] at ({x:.1f},{y - 5:.1f}) {{{latex_text(text)}}};"
             for x, y, text in picture.headings
         ),
         r"\end{tikzpicture}",
@@ -76,17 +77,17 @@ def _frame(frame: Frame) -> str:
     middle = f"({frame.x + frame.width / 2:.1f},{frame.y + 13:.1f})"
     corner = frame.x + frame.width, frame.y + frame.height
     return (
-        rf"\draw[faint, rounded corners=6bp] {_at((frame.x, frame.y))} rectangle {_at(corner)};"
-        rf" \node[faint, font=\footnotesize] at {middle} {{{latex_text(frame.caption)}}};"
+        rf"\draw[dbfaint, rounded corners=6bp] {_at((frame.x, frame.y))} rectangle {_at(corner)};"
+        rf" \node[dbfaint, font=\footnotesize] at {middle} {{{latex_text(frame.caption)}}};"
     )
 
 
 def _edge(line: Line) -> str:
     style = ["->"]
     if line.weight is not None:
-        style += ["orange", f"line width={0.4 + 2.6 * line.weight:.2f}bp"]
+        style += ["dborange", f"line width={0.4 + 2.6 * line.weight:.2f}bp"]
     if line.marked:
-        style += ["green", "line width=3bp"]
+        style += ["dbgreen", "line width=3bp"]
     if line.dashed:
         style.append("dashed")
     p = line.points
@@ -101,7 +102,7 @@ def _mark(line: Line) -> str:
 
 def _name(line: Line) -> str:
     assert line.label is not None
-    style = "blue, inner sep=1bp, fill=white, fill opacity=0.75, text opacity=1"
+    style = "dbblue, inner sep=1bp, fill=white, fill opacity=0.75, text opacity=1"
     return rf"\node[{style}] at {_at(line.label_at)} {{${line.label.latex}$}};"
 
 
@@ -112,7 +113,7 @@ def _node(spot: Spot) -> str:
     style = f"draw, fill=white, inner sep=0, minimum width={w:.1f}bp, minimum height={h:.1f}bp{corners}"
     style += ", circle" if circle else ""
     style += f", {_STYLES[spot.kind]}" if spot.kind in _STYLES else ""
-    style += ", draw=green, line width=2bp" if spot.marked else ""
+    style += ", draw=dbgreen, line width=2bp" if spot.marked else ""
     if not spot.heat:
         return rf"\node[{style}] at {_at((spot.x, spot.y))} {{${spot.label.latex}$}};"
     name = rf"\node at {_at((spot.x, spot.y - spot.height / 2 + 16))} {{${spot.label.latex}$}};"
