@@ -58,7 +58,7 @@ def linearize(graph: nx.MultiDiGraph, values: Values) -> nx.DiGraph:
         if rule not in known:
             known[rule] = _pattern(graph, v, patterns, arrays, rng)
         there = dict(known[rule])
-        for key, jacobian in _jacobians(local, graph, v, arrays, values.node[v]):
+        for key, jacobian in jacobians(local, graph, v, arrays, values.node[v]):
             _add_edges(scalars, graph, parents[key], v, key, jacobian, there[key])
     return scalars
 
@@ -69,7 +69,7 @@ def _scalars(graph: nx.MultiDiGraph, v: Node) -> list[Scalar]:
     return [(attributes["name"], attributes["t"], index) for index in np.ndindex(*attributes["shape"])]
 
 
-def _jacobians(
+def jacobians(
     local: LocalSteps, graph: nx.MultiDiGraph, v: Node, arrays: list[Array], value: Array
 ) -> Iterator[tuple[int, Array]]:
     """For each argument the derivatives of all numbers of a node, (numbers of the node, numbers of the argument)."""
@@ -92,7 +92,7 @@ def _pattern(
         before = {key: jacobian.copy() for key, jacobian in found.items()}
         with np.errstate(all="ignore"):
             value = local.value(v, graph.nodes[v], drawn)
-            for key, jacobian in _jacobians(local, graph, v, drawn, value):
+            for key, jacobian in jacobians(local, graph, v, drawn, value):
                 found[key] = found.get(key, False) | (np.isfinite(jacobian) & (jacobian != 0))
         same = before.keys() == found.keys() and all((before[key] == found[key]).all() for key in found)
         unchanged = unchanged + 1 if same else 0

@@ -1,6 +1,7 @@
 """Pictures and files: one scene, many formats."""
 
 from dbn_bptt.render.dot import dot
+from dbn_bptt.render.explorer.page import html
 from dbn_bptt.render.figure import figure
 from dbn_bptt.render.graphml import graphml
 from dbn_bptt.render.layout import scene
@@ -9,4 +10,4 @@ from dbn_bptt.render.scene import Options, Scene
 from dbn_bptt.render.svg import svg
 from dbn_bptt.render.tikz import tikz
 
-__all__ = ["Options", "Scene", "dot", "figure", "graphml", "mermaid", "scene", "svg", "tikz"]
+__all__ = ["Options", "Scene", "dot", "figure", "graphml", "html", "mermaid", "scene", "svg", "tikz"]

@@ -36,7 +36,7 @@ def scene(
     >>> import dbn_bptt as db
     >>> drawn = scene(db.unroll(db.cells.elman(n_inputs=3, n_hidden=4, n_outputs=2), T=3))
     >>> print(drawn.title)
-    elman, unrolled over 3 slices
+    Elman network, unrolled over 3 slices
     >>> len({spot.y for spot in drawn.spots if spot.key[0] == "h"})
     1
     """

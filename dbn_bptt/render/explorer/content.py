@@ -1,0 +1,189 @@
+"""What the explorer shows of a run of BPTT, in plain lists: steps, numbers, formulas."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import networkx as nx
+import numpy as np
+
+from dbn_bptt.compare import Report, compare
+from dbn_bptt.errors import DbnBpttError
+from dbn_bptt.kernels import Array
+from dbn_bptt.local import LocalSteps
+from dbn_bptt.messages import bptt
+from dbn_bptt.paths.credit import credit
+from dbn_bptt.paths.scalar import jacobians
+from dbn_bptt.render.explorer.formulas import Formulas
+from dbn_bptt.render.scene import Scene
+from dbn_bptt.results import Result
+from dbn_bptt.template import SliceTemplate, interface
+from dbn_bptt.unroll import arguments
+
+DIGITS = 5  # significant ones of the numbers that are shown
+MOST_CREDIT = 60  # slices up to which the gradient is itemised
+
+
+def one_sequence(result: Result) -> Result:
+    """The run of the first sequence of a batch."""
+    given = result.values.given
+    if not given.batch:
+        return result
+    template: SliceTemplate = result.graph.graph["template"]
+    data = {name: a[:, 0] for name, a in given.data.items()}
+    initial = {}
+    for name, shape in given.initial_shapes.items():
+        if name in given.initial and name not in template.initial:
+            rows = given.initial[name]
+            own = rows[:, 0] if rows.ndim > len(template.symbols[name].shape) + 1 else rows
+            initial[name] = own if len(rows) > 1 else own[0]
+    return bptt(template, own_parameters(result), data, initial=initial, T=given.T)
+
+
+def own_parameters(result: Result) -> dict[str, Array]:
+    """The parameters of a run, without the template's constants."""
+    template: SliceTemplate = result.graph.graph["template"]
+    return {name: result.values.given.parameters[name] for name in template.names("parameter")}
+
+
+def content(result: Result, picture: Scene, report: Report | None) -> dict[str, Any]:
+    """All that the page shows, ready for JSON.
+
+    Parameters
+    ----------
+    result : of one sequence
+    picture : of the result's graph
+    report : the comparison of the engines; None where it was left out
+    """
+    formulas = Formulas()
+    template: SliceTemplate = result.graph.graph["template"]
+    nodes = [_node(spot, result, formulas) for spot in picture.spots]
+    edges = _edges(picture, result, formulas)
+    graph = result.graph
+    order = {node: k for k, node in enumerate(nx.topological_sort(graph))}
+    drawn = [spot for spot in picture.spots if spot.node in order and spot.t is not None]
+    computed = [s for s in drawn if graph.in_degree(s.node)]
+    computed.sort(key=lambda s: (s.t, order[s.node]) if not _has_later_parents(graph) else (0, order[s.node]))
+    answering = [s for s in drawn if s.node in result.messages.adjoint]
+    answering.sort(key=lambda s: -order[s.node])
+    norms = {
+        name: [_number(np.linalg.norm(row)) for row in result.messages.stack(name)] for name in interface(template)
+    }
+    return {
+        "title": template.name,
+        "loss": float(f"{result.loss:.8g}"),
+        "T": result.values.given.T,
+        "nodes": nodes,
+        "edges": edges,
+        "forward": [s.id for s in computed],
+        "backward": [s.id for s in answering],
+        "parameters": _parameters(result, picture),
+        "norms": norms,
+        "credit": _credit(result),
+        "agreement": _agreement(report),
+        "formulas": formulas.written,
+    }
+
+
+def _has_later_parents(graph: nx.MultiDiGraph) -> bool:
+    """Whether anything reads slices to come, so that slices cannot be filled one after the other."""
+    return any(lag < 0 for _, _, lag in graph.edges(data="lag"))
+
+
+def _number(x: Any) -> float:
+    return float(f"{float(x):.{DIGITS}g}") if np.isfinite(x) else 0.0
+
+
+def numbers(array: Any) -> Any:
+    """An array as nested lists of short numbers."""
+    array = np.asarray(array, float)
+    return _number(array) if array.ndim == 0 else [numbers(row) for row in array]
+
+
+def _node(spot: Any, result: Result, formulas: Formulas) -> dict[str, Any]:
+    """A node: its name, its equation, its value and its adjoint."""
+    graph = result.graph
+    if spot.node not in graph:
+        return {"name": formulas.name(spot), "plain": spot.label.text, "kind": spot.kind, "t": spot.t, "given": True}
+    kind = {"term": "term of the loss"}.get(spot.kind, spot.kind)
+    found: dict[str, Any] = {
+        "name": formulas.name(spot), "plain": spot.label.text, "kind": kind, "t": spot.t,
+        "shape": list(graph.nodes[spot.node]["shape"]), "given": not graph.in_degree(spot.node),
+        "value": numbers(result.values.node[spot.node]),
+    }  # fmt: skip
+    if spot.node in result.messages.adjoint:
+        found["adjoint"] = numbers(result.messages.adjoint[spot.node])
+    if graph.nodes[spot.node]["rule"] is not None:
+        found["equation"] = formulas.equation(graph, spot.node)
+    return found
+
+
+def _edges(picture: Scene, result: Result, formulas: Formulas) -> list[dict[str, Any]]:
+    """The edges: messages, local Jacobians and formulas."""
+    local, graph, known = LocalSteps(result.values.given), result.graph, dict[Any, dict[int, Array]]()
+    found = []
+    for line in picture.lines:
+        edge: dict[str, Any] = {"tail": line.tail, "head": line.head, "about": line.title.split(";")[0]}
+        found.append(edge)
+        head = picture.spots[line.head].node
+        if line.origin not in result.messages.edge or head not in graph or picture.spots[line.tail].node not in graph:
+            continue
+        if head not in known:
+            arrays = [result.values.node[u] for u in arguments(graph, head)]
+            known[head] = dict(jacobians(local, graph, head, arrays, result.values.node[head]))
+        message = result.messages.edge[line.origin]
+        edge |= {
+            "message": numbers(message), "norm": _number(np.linalg.norm(message)),
+            "jacobian": numbers(known[head][line.origin[2]]), "formula": formulas.message(graph, head, line.origin[2]),
+        }  # fmt: skip
+        if line.label:
+            edge["parameter"] = line.label.text
+    return found
+
+
+def _parameters(result: Result, picture: Scene) -> list[dict[str, Any]]:
+    """The gradients, and what each node sends to each parameter."""
+    spots = {spot.node: spot.id for spot in picture.spots}
+    sent: dict[str, list[Any]] = {}
+    for (parent, child, _), message in result.messages.edge.items():
+        name = parent if isinstance(parent, str) else parent[0]
+        if name in result.gradients and child in spots:
+            sent.setdefault(name, []).append([spots[child], numbers(message)])
+    shapes = {name: list(g.shape) for name, g in result.gradients.items()}
+    return [
+        {"name": name, "shape": shapes[name], "gradient": numbers(g), "norm": _number(np.linalg.norm(g)), "sent": sent.get(name, [])}
+        for name, g in result.gradients.items()
+    ]  # fmt: skip
+
+
+def _credit(result: Result) -> dict[str, Any]:
+    """For each parameter the norms of the itemised gradient, (slice of the loss, slice of the copy)."""
+    given, template = result.values.given, result.graph.graph["template"]
+    if given.T > MOST_CREDIT or not result.gradients:
+        return {}
+    initial = {n: a if len(a) > 1 else a[0] for n, a in given.initial.items() if n not in template.initial}
+    try:
+        items = credit(template, own_parameters(result), given.data, initial=initial, T=given.T)
+    except DbnBpttError:
+        return {}
+    return {name: numbers(items.norms(name)) for name in items.items}
+
+
+def _agreement(report: Report | None) -> dict[str, Any] | None:
+    if report is None:
+        return None
+    engines = list(dict.fromkeys(row.engine for row in report.rows))
+    table: dict[str, dict[str, Any]] = {}
+    for row in report.rows:
+        table.setdefault(row.quantity, {})[row.engine] = [float(f"{row.relative:.2e}"), row.ok]
+    return {"ok": report.ok, "engines": engines, "rows": list(table.items())}
+
+
+def compared(result: Result) -> Report:
+    """The comparison of the engines on the data of a run."""
+    given, template = result.values.given, result.graph.graph["template"]
+    initial: Mapping[str, Array] = {
+        n: a.reshape(given.initial_shapes[n]) for n, a in given.initial.items() if n not in template.initial
+    }
+    report = compare(template, own_parameters(result), given.data, initial=initial, T=given.T)
+    return replace(report, result=result)

@@ -1,0 +1,134 @@
+"""The page of the explorer: content, picture, style and program in one file."""
+
+import json
+from html import escape
+from importlib.resources import files
+from typing import Any, Unpack
+
+from latex2mathml.converter import convert
+
+from dbn_bptt.adjoint import adjoint
+from dbn_bptt.compare import Report
+from dbn_bptt.dbn.infer import template as template_of
+from dbn_bptt.dbn.tasks import given_task
+from dbn_bptt.equations import equations
+from dbn_bptt.errors import DataError, DbnBpttError
+from dbn_bptt.messages import bptt
+from dbn_bptt.render.explorer.content import compared, content, one_sequence
+from dbn_bptt.render.explorer.network import network
+from dbn_bptt.render.layout import scene
+from dbn_bptt.render.scene import Options
+from dbn_bptt.render.svg import document, style
+from dbn_bptt.results import Result
+from dbn_bptt.template import SliceTemplate
+
+MOST_SLICES = 40  # of which all are drawn; longer runs are folded
+
+
+class Html(str):
+    """A page that a notebook shows in a frame."""
+
+    def _repr_html_(self) -> str:
+        return (
+            f'<iframe srcdoc="{escape(str(self))}" style="width:100%;height:760px;border:1px solid #8888" '
+            'title="explorer"></iframe>'
+        )
+
+
+def html(obj: Any, **options: Unpack[Options]) -> Html:
+    """The explorer: one self-contained page that steps through the forward sweep and then the reverse sweep.
+
+    Each step shows which nodes are ready; a node shows its equation, its value, its adjoint and the messages that make
+    it up; an edge its message, its local Jacobian and their formula. Below are the gradients as they build up slice by
+    slice, the itemised gradient, the norms of the adjoints, the equations, and the agreement with other engines. Of a
+    batch the first sequence is shown. The page needs no network and nothing but a browser.
+
+    Parameters
+    ----------
+    obj : Result, Report, or pgmpy DynamicBayesianNetwork
+        From `bptt` or `compare`; or a network, with `evidence`, whose inference is stepped through as BPTT on its
+        network polynomial.
+    **options
+        view, parameters, path, truncate, evidence: as in `svg`.
+
+    Examples
+    --------
+    >>> import numpy as np, dbn_bptt as db
+    >>> rnn = db.cells.elman(n_inputs=3, n_hidden=4, n_outputs=2)
+    >>> result = db.bptt(rnn, rnn.initial_parameters(0), {"x": np.ones((3, 3)), "y": np.array([0, 1, 0])})
+    >>> page = html(result)
+    >>> page[:15], "http" in page.replace("http://www.w3.org/", "")
+    ('<!doctype html>', False)
+    """
+    if hasattr(obj, "get_inter_edges"):
+        return _of_network(obj, options)
+    if isinstance(obj, Report):
+        return _page(obj.result, obj, options)
+    if not isinstance(obj, Result):
+        raise DataError(
+            f"the explorer steps through numbers, which {type(obj).__name__} does not have; give a result of "
+            "bptt(template, parameters, data), a report of compare(...), or a pgmpy network with evidence"
+        )
+    return _page(obj, None, options)
+
+
+def _of_network(model: Any, options: Options) -> Html:
+    """The explorer of inference: BPTT on the network polynomial, beside the posteriors."""
+    evidence = options.pop("evidence", None)
+    if evidence is None:
+        raise DataError('give the explorer of a network some evidence: html(model, evidence={"Y": [0, 1, 1]})')
+    task = given_task(model, evidence, None, options.pop("T", None), None)
+    first = (slice(None), 0) if task.evidence.batch else (slice(None),)
+    data = {name: a[first] for name, a in task.data.items()}
+    result = bptt(template_of(model), {}, data, T=task.evidence.T)
+    return _page(result, None, options, network(model, evidence, task, result))
+
+
+def _page(result: Result, report: Report | None, options: Options, extra: dict[str, Any] | None = None) -> Html:
+    batch = result.values.given.batch
+    result = one_sequence(result)
+    T = result.values.given.T
+    options.setdefault("view", "unrolled" if T <= MOST_SLICES else "folded")
+    picture = scene(result.graph, **options)
+    if report is None or batch:
+        report = compared(result)
+    found = content(result, picture, report)
+    found["network"] = extra
+    found["sequence"] = f"sequence 0 of a batch of {batch[0]}" if batch else ""
+    template: SliceTemplate = result.graph.graph["template"]
+    parts = {
+        "TITLE": escape(f"{template.name}: back-propagation through time, step by step"),
+        "HEADING": escape(template.name),
+        "STYLE": _dressed() + _read("explorer.css"),
+        "PICTURE": document(picture, head=False),
+        "EQUATIONS": _equations(template),
+        "CONTENT": json.dumps(found, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c"),
+        "SCRIPT": _read("explorer.js"),
+    }
+    page = _read("explorer.html")
+    return Html("".join(parts.get(piece, piece) for piece in page.split("@@")))
+
+
+def _read(name: str) -> str:
+    return (files("dbn_bptt.render.explorer") / name).read_text(encoding="utf-8")
+
+
+def _dressed() -> str:
+    """The picture's style in both themes; paper is always light."""
+    dark = style("dark").replace(".dbn-bptt", "[data-theme=dark] .dbn-bptt")
+    return style("light") + "@media screen {" + dark + "}\n"
+
+
+def _equations(template: SliceTemplate) -> str:
+    """The equations of the template and of its adjoint."""
+    parts = [("Model", template)]
+    try:
+        parts.append(("Adjoint: the messages of the reverse sweep", adjoint(template)))
+    except DbnBpttError:
+        pass
+    return "".join(f"<h3>{title}</h3>{''.join(_lines(of))}" for title, of in parts)
+
+
+def _lines(template: SliceTemplate) -> list[str]:
+    body = equations(template).removeprefix("\\begin{aligned}\n").removesuffix("\n\\end{aligned}")
+    return [f'<p class="equation">{convert(line.replace("&=", "="))}</p>' for line in body.split(" \\\\\n")]
