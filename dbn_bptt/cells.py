@@ -281,3 +281,6 @@ def _layer(layer: str | Layer) -> Layer:
     if layer not in LAYERS:
         raise unknown_name(layer, LAYERS, "layer")
     return LAYERS[layer]
+
+
+CELLS: Mapping[str, Callable[..., SliceTemplate]] = {"elman": elman, "jordan": jordan, "lstm": lstm, "gru": gru}

@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from dbn_bptt import cells
+from dbn_bptt.cells import ACTIVATIONS, CELLS
 from dbn_bptt.dbn.tables import smoothed
+from dbn_bptt.draw import FORMATS, drawing, write_whole
 from dbn_bptt.errors import DataError, DbnBpttError
-from dbn_bptt.explain import CELLS, Explanation, explain
+from dbn_bptt.explain import Explanation, explain
+from dbn_bptt.render.parameters import PARAMETERS
+from dbn_bptt.render.views import VIEWS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,6 +43,22 @@ def _explain(options: argparse.Namespace) -> tuple[str, int]:
     return "\n".join(lines), 0 if holds else 1
 
 
+def _draw(options: argparse.Namespace) -> tuple[str, int]:
+    content = drawing(
+        options.what, options.format, view=options.view, T=options.T, parameters=options.parameters, show=options.show,
+        theme=options.theme, evidence=options.evidence, adjoint_of=options.adjoint, seed=options.seed,
+    )  # fmt: skip
+    if options.out is None:
+        if options.format in ("png", "pdf"):
+            raise DataError(f"{options.format} is no text; say where it goes: --out FILE")
+        return content.decode().rstrip("\n"), 0
+    try:
+        write_whole(options.out, content)
+    except OSError as error:
+        raise DataError(f"cannot write {options.out}: {error.strerror}; choose another --out") from None
+    return f"wrote {options.out}", 0
+
+
 def _smooth(options: argparse.Namespace) -> tuple[str, int]:
     found = smoothed(options.model, options.evidence)
     return found.rstrip("\n"), 0
@@ -54,19 +73,38 @@ def _parser() -> argparse.ArgumentParser:
         "explain",
         help="show back-propagation through time on a text",
         description="Predict each next character of a text with a recurrent network; compute the gradients by messages "
-        "on the unrolled graph, and confirm them by a direct NumPy implementation and by finite differences. Writes a "
-        "picture of the graph and all numbers into a folder. The exit status is 1 if the engines disagree.",
+        "on the unrolled graph, and confirm them by a direct NumPy implementation and by finite differences. Writes an "
+        "explorer for the browser, a picture of the graph and all numbers into a folder. The exit status is 1 if the "
+        "engines disagree.",
     )
     p.add_argument("text", nargs="?", metavar="TEXT", help="the text (default: a short one)")
     p.add_argument("--file", type=Path, metavar="PATH", help="read the text from a file (UTF-8)")
     p.add_argument("--cell", choices=sorted(CELLS), default="elman", help="the recurrent network (default: elman)")
     p.add_argument("--hidden", type=int, default=16, metavar="N", help="hidden units (default: 16)")
     p.add_argument(
-        "--activation", choices=sorted(cells.ACTIVATIONS), help="of elman and jordan (default: tanh)", default=None
+        "--activation", choices=sorted(ACTIVATIONS), help="of elman and jordan (default: tanh)", default=None
     )
     p.add_argument("--seed", type=int, default=0, metavar="N", help="of the random parameters (default: 0)")
     p.add_argument("--out", type=Path, default=Path("dbn-bptt-out"), metavar="DIR", help="default: dbn-bptt-out")
     p.set_defaults(command=_explain)
+    p = commands.add_parser(
+        "draw",
+        help="draw a recurrent network or a dynamic Bayesian network",
+        description="Draw a cell, or the dynamic network of a BIF file. Text goes to standard output, or into --out. "
+        "The explorer (html) and --show run a cell on random numbers, and a network on --evidence.",
+    )
+    p.add_argument("what", metavar="CELL|MODEL.bif", help=f"{', '.join(sorted(CELLS))}, or a file")
+    p.add_argument("--view", choices=VIEWS, help="default: what suits; rolled for a cell without -T")
+    p.add_argument("--format", choices=FORMATS, default="svg", help="default: svg")
+    p.add_argument("-T", type=int, metavar="N", help="unroll over N slices")
+    p.add_argument("--parameters", choices=PARAMETERS, help="how parameters are drawn (default: labels on edges)")
+    p.add_argument("--show", choices=("values", "adjoints", "messages"), help="numbers as heat maps")
+    p.add_argument("--adjoint", action="store_true", help="draw the adjoint of a cell")
+    p.add_argument("--theme", choices=("light", "dark", "auto"), default="light", help="of svg (default: light)")
+    p.add_argument("--evidence", type=Path, metavar="EVIDENCE.csv", help="of a model: its posteriors are drawn")
+    p.add_argument("--seed", type=int, default=0, metavar="N", help="of the random numbers (default: 0)")
+    p.add_argument("--out", type=Path, metavar="FILE", help="where the drawing goes; png and pdf need one")
+    p.set_defaults(command=_draw)
     p = commands.add_parser(
         "smooth",
         help="posteriors of a dynamic Bayesian network",
@@ -125,14 +163,11 @@ def _written(explanation: Explanation, folder: Path) -> list[Path]:
 
 
 def write(explanation: Explanation, folder: Path) -> list[Path]:
-    """Write the picture and the numbers; each file whole or not at all."""
+    """Write the explorer, the picture and the numbers; each file whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
-    files = {"unrolled.svg": explanation.picture, "explain.json": explanation.to_json()}
+    files = {
+        "explorer.html": explanation.page, "unrolled.svg": explanation.picture, "explain.json": explanation.to_json(),
+    }  # fmt: skip
     for name, content in files.items():
-        unfinished = folder / f".{name}.part"
-        try:
-            unfinished.write_text(content, encoding="utf-8")
-            unfinished.replace(folder / name)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        write_whole(folder / name, content.encode())
     return [folder / name for name in files]

@@ -14,6 +14,7 @@ from dbn_bptt.errors import DbnBpttError, TemplateError
 from dbn_bptt.expressions import Apply
 from dbn_bptt.kernels import Array
 from dbn_bptt.messages import bptt, checked, evaluate, gathered
+from dbn_bptt.notebook import Shown
 from dbn_bptt.program.run import WRT, Program, compile
 from dbn_bptt.ragged import is_ragged
 from dbn_bptt.reference import elman_bptt
@@ -52,7 +53,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Report:
+class Report(Shown):
     """What `compare` found; prints as a table.
 
     Attributes

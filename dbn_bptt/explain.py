@@ -1,31 +1,25 @@
 """Back-propagation through time on a text: the report behind `dbn-bptt explain`."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from dbn_bptt import cells
 from dbn_bptt.adjoint import adjoint
+from dbn_bptt.cells import CELLS
 from dbn_bptt.compare import Report, compare
 from dbn_bptt.equations import equations
 from dbn_bptt.errors import DataError, unknown_name
 from dbn_bptt.kernels import Array
 from dbn_bptt.link import Correspondences, correspondences
 from dbn_bptt.messages import bptt
-from dbn_bptt.render.svg import svg
+from dbn_bptt.render import html, svg
 from dbn_bptt.results import Messages
 from dbn_bptt.template import At, SliceTemplate, interface, parents
 
 TEXT = "hello world, hello back-propagation through time"
-CELLS: Mapping[str, Callable[..., SliceTemplate]] = {
-    "elman": cells.elman,
-    "jordan": cells.jordan,
-    "lstm": cells.lstm,
-    "gru": cells.gru,
-}
 _SHOWN_SLICES = 12
 _LONG = 2000  # slices from which work is long enough for a progress bar
 
@@ -43,6 +37,7 @@ class Explanation:
     norms : for each state the norms of its adjoints dL/dstate, (T,)
     last_norms : the same for the loss of the last slice alone
     correspondences : the table of `link.correspondences` for this network
+    page : the explorer, which steps through both sweeps
     picture : the unrolled graph as SVG, edges as thick as their messages are large
     """
 
@@ -53,6 +48,7 @@ class Explanation:
     norms: Mapping[str, Array]
     last_norms: Mapping[str, Array]
     correspondences: Correspondences = field(repr=False)
+    page: str = field(repr=False)
     picture: str = field(repr=False)
 
     @property
@@ -140,7 +136,7 @@ def explain(
         for messages in (report.result.messages, last.messages)
     )
     table = correspondences(cell, seed)
-    return Explanation(text, alphabet, template, report, norms, last_norms, table, svg(report.result))
+    return Explanation(text, alphabet, template, report, norms, last_norms, table, html(report), svg(report.result))
 
 
 def _task(

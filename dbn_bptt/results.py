@@ -10,6 +10,7 @@ import numpy as np
 from dbn_bptt.data import Given
 from dbn_bptt.errors import DataError, unknown_name
 from dbn_bptt.kernels import Array
+from dbn_bptt.notebook import Shown
 from dbn_bptt.unroll import Node
 
 Edge = tuple[Node, Node, int]
@@ -108,7 +109,7 @@ class Messages:
 
 
 @dataclass(frozen=True)
-class Result:
+class Result(Shown):
     """Graph, values and messages of one run of BPTT.
 
     Examples

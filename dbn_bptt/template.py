@@ -15,6 +15,7 @@ from dbn_bptt.definitions import Definition, Piece, check_order, every_dependenc
 from dbn_bptt.errors import TemplateError, unknown_name
 from dbn_bptt.expressions import Expression, Kind, Reference, Symbol, constant, reference
 from dbn_bptt.kernels import Array
+from dbn_bptt.notebook import Shown
 from dbn_bptt.shapes import Shape
 from dbn_bptt.slices import AFTER_FIRST, EVERY, FIRST, LAST, Domain, initial_slice
 from dbn_bptt.traversal import dependencies
@@ -23,7 +24,7 @@ At = Literal["every", "first", "last"]
 _AT: dict[str, Domain] = {"every": EVERY, "first": FIRST, "last": LAST}
 
 
-class SliceTemplate:
+class SliceTemplate(Shown):
     """The description of one time slice, from which everything else is derived.
 
     Parameters

@@ -15,7 +15,7 @@ ROOT = Path(dbn_bptt.__file__).parent
 
 # a module may import those on the lines above its own
 LAYERS = [
-    ["errors"],
+    ["errors", "notebook"],
     ["slices", "shapes"],
     ["kernels", "operation"],
     ["ops"],
@@ -35,7 +35,7 @@ LAYERS = [
     ["reference"],
     ["compare"],
     ["render"],
-    ["explain"],
+    ["explain", "draw"],
     ["cli"],
     ["__main__"],
 ]

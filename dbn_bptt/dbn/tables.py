@@ -10,7 +10,7 @@ import numpy as np
 from dbn_bptt.dbn.bif import read_bif
 from dbn_bptt.dbn.forms import SEQUENCE, SLICE
 from dbn_bptt.dbn.infer import smooth
-from dbn_bptt.dbn.network import read
+from dbn_bptt.dbn.network import Network, read
 from dbn_bptt.errors import DataError, unknown_name
 
 
@@ -20,13 +20,7 @@ def smoothed(model: Path, evidence: Path) -> str:
     A row for each slice, a column ``Z=state`` for each variable and state. log p(evidence) goes to standard error.
     """
     network = read(read_bif(model))
-    frame = _frame(evidence)
-    observed = [name for name in frame.columns if name in network.states]
-    unknown = [name for name in frame.columns if name not in (*observed, SEQUENCE, SLICE)]
-    if unknown:
-        raise DataError(f"{evidence}: {unknown_name(unknown[0], network.names, 'variable')}")
-    for name in observed:
-        frame[name] = [None if v is None or (v == "-1" and v not in network.states[name]) else v for v in frame[name]]
+    frame, observed = evidence_table(network, evidence)
     posterior = smooth(network, frame) if observed else smooth(network, T=len(frame))
     print(f"log-likelihood {float(np.sum(posterior.log_likelihood)):.10g}", file=sys.stderr)
     table = posterior.to_frame()
@@ -35,6 +29,18 @@ def smoothed(model: Path, evidence: Path) -> str:
         titles = list(dict.fromkeys(frame[SEQUENCE]))
         table.index = table.index.set_levels(titles, level=SEQUENCE)
     return str(table.to_csv())
+
+
+def evidence_table(network: Network, evidence: Path) -> tuple[Any, list[Any]]:
+    """The evidence of a CSV file as a DataFrame, and the variables that have a column in it."""
+    frame = _frame(evidence)
+    observed = [name for name in frame.columns if name in network.states]
+    unknown = [name for name in frame.columns if name not in (*observed, SEQUENCE, SLICE)]
+    if unknown:
+        raise DataError(f"{evidence}: {unknown_name(unknown[0], network.names, 'variable')}")
+    for name in observed:
+        frame[name] = [None if v is None or (v == "-1" and v not in network.states[name]) else v for v in frame[name]]
+    return frame, observed
 
 
 def _frame(evidence: Path) -> Any:

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dbn_bptt import cells
+from dbn_bptt.cells import CELLS
 from dbn_bptt.errors import unknown_name
 from dbn_bptt.link import checks
 from dbn_bptt.link.checks import Setting
-from dbn_bptt.template import SliceTemplate
 
 
 @dataclass(frozen=True)
@@ -107,9 +106,6 @@ CLAIMS = (
     _Claim("gradient step", "posterior mean of roots", "E[dtheta | dL] = -eta g", "linear-Gaussian BN",
            checks.gradient_step),
 )  # fmt: skip
-CELLS: dict[str, Callable[..., SliceTemplate]] = {
-    "elman": cells.elman, "jordan": cells.jordan, "lstm": cells.lstm, "gru": cells.gru,
-}  # fmt: skip
 
 
 def correspondences(cell: str = "elman", seed: int = 0) -> Correspondences:

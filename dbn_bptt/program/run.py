@@ -13,6 +13,7 @@ from dbn_bptt.data import Arrays, Given, initial_slices
 from dbn_bptt.errors import DataError, NotANumberError, TemplateError
 from dbn_bptt.kernels import Array
 from dbn_bptt.messages import checked, gathered
+from dbn_bptt.notebook import Shown
 from dbn_bptt.program.bounded import Run
 from dbn_bptt.program.emit import emit
 from dbn_bptt.program.schedule import Goal, Schedule, schedule, shortest_general
@@ -41,7 +42,7 @@ class Compiled:
 
 
 @dataclass(frozen=True)
-class Program:
+class Program(Shown):
     """A template's loss, gradients and values as NumPy programs, made when they are first asked for.
 
     Attributes

@@ -6,8 +6,11 @@ from dbn_bptt.render.figure import figure
 from dbn_bptt.render.graphml import graphml
 from dbn_bptt.render.layout import scene
 from dbn_bptt.render.mermaid import mermaid
+from dbn_bptt.render.notebook import register
 from dbn_bptt.render.scene import Options, Scene
 from dbn_bptt.render.svg import svg
 from dbn_bptt.render.tikz import tikz
 
 __all__ = ["Options", "Scene", "dot", "figure", "graphml", "html", "mermaid", "scene", "svg", "tikz"]
+
+register()

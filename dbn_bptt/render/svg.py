@@ -162,7 +162,8 @@ def _edge(line: Line) -> str:
     own = "" if line.weight is None else f' style="stroke-width:{0.6 + 4 * line.weight:.2f}"'
     tip = "tip" if line.weight is None else "tip-weighted"
     return (
-        f'<path class="{" ".join(kinds)}" data-edge="{line.id}" d="{path(shortened(line.points, TIP))}" marker-end="url(#{tip})"{own}>'
+        f'<path class="{" ".join(kinds)}" data-edge="{line.id}" d="{path(shortened(line.points, TIP))}" '
+        f'marker-end="url(#{tip})"{own}>'
         f"<title>{escape(line.title)}</title></path>"
     )
 
@@ -217,9 +218,8 @@ def _heat(heat: Heat, x: float, low: float) -> str:
                 f'<rect class="rest" x="{cell.x:.1f}" y="{low - BARS:.1f}" width="{cell.width:.1f}" height="{BARS:g}"/>'
             )
         elif cell.number < -0.02:
-            parts.append(
-                f'<path class="minus" d="M{cell.x + 2:.1f} {cell.y + cell.height / 2:.1f} h{cell.width - 4:.1f}"/>'
-            )
+            dash = f"M{cell.x + 2:.1f} {cell.y + cell.height / 2:.1f} h{cell.width - 4:.1f}"
+            parts.append(f'<path class="minus" d="{dash}"/>')
     return "".join(parts)
 
 

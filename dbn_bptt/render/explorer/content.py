@@ -20,7 +20,7 @@ from dbn_bptt.results import Result
 from dbn_bptt.template import SliceTemplate, interface
 from dbn_bptt.unroll import arguments
 
-DIGITS = 5  # significant ones of the numbers that are shown
+DIGITS = 4  # significant ones of the numbers that are shown
 MOST_CREDIT = 60  # slices up to which the gradient is itemised
 
 
@@ -32,7 +32,7 @@ def one_sequence(result: Result) -> Result:
     template: SliceTemplate = result.graph.graph["template"]
     data = {name: a[:, 0] for name, a in given.data.items()}
     initial = {}
-    for name, shape in given.initial_shapes.items():
+    for name in given.initial_shapes:
         if name in given.initial and name not in template.initial:
             rows = given.initial[name]
             own = rows[:, 0] if rows.ndim > len(template.symbols[name].shape) + 1 else rows
@@ -148,12 +148,17 @@ def _parameters(result: Result, picture: Scene) -> list[dict[str, Any]]:
     for (parent, child, _), message in result.messages.edge.items():
         name = parent if isinstance(parent, str) else parent[0]
         if name in result.gradients and child in spots:
-            sent.setdefault(name, []).append([spots[child], numbers(message)])
-    shapes = {name: list(g.shape) for name, g in result.gradients.items()}
-    return [
-        {"name": name, "shape": shapes[name], "gradient": numbers(g), "norm": _number(np.linalg.norm(g)), "sent": sent.get(name, [])}
-        for name, g in result.gradients.items()
-    ]  # fmt: skip
+            sent.setdefault(name, []).append((spots[child], message))
+    found = []
+    for name, gradient in result.gradients.items():
+        parts = sent.get(name, [])
+        rest = np.asarray(gradient - sum((message for _, message in parts), np.zeros(gradient.shape)))
+        shares = [[node, numbers(message)] for node, message in parts]
+        found.append({
+            "name": name, "norm": _number(np.linalg.norm(gradient)), "sent": shares,
+            "rest": _number(np.linalg.norm(rest)) if len(picture.spots) < len(result.graph) / 2 else 0.0,
+        })  # fmt: skip
+    return found
 
 
 def _credit(result: Result) -> dict[str, Any]:

@@ -36,9 +36,9 @@ function element(tag, attributes = {}, ...children) {
   return made;
 }
 function formula(place) { const made = element("span"); made.innerHTML = formulas[place]; return made; }
-function short(x) {
+function short(x, digits = 4) {
   const size = Math.abs(x);
-  const text = x === 0 ? "0" : size >= 1e-3 && size < 1e4 ? Number(x.toPrecision(4)).toString() : x.toExponential(2);
+  const text = x === 0 ? "0" : size >= 1e-3 && size < 1e4 ? Number(x.toPrecision(digits)).toString() : x.toExponential(digits - 2);
   return text.replace("-", "\u2212");
 }
 function color(x) {
@@ -58,7 +58,7 @@ function heat(array, title) {
   for (const row of rows) {
     table.append(element("tr", {}, ...row.map((x) => element("td", {
       style: `background:${color(x / scale)};color:${ink(x / scale)}`, title: short(x),
-    }, spelled ? short(x) : x < -0.02 * scale ? "\u2212" : ""))));
+    }, spelled ? short(x, 3) : x < -0.02 * scale ? "\u2212" : ""))));
   }
   return table;
 }
@@ -184,6 +184,7 @@ function showGradients() {
       ...slices.map((x, t) => element("i", { style: `height:${(100 * x / top).toFixed(1)}%`, title: `slice ${t}: ${short(x)}` })));
     return element("div", { "data-parameter": p.name }, element("h3", {}, `${p.name}: norm `,
       element("output", {}, total === null ? "0" : short(norm(total))), ` of ${short(p.norm)}`), bars,
+      p.rest ? element("p", { class: "faint" }, `slices that are not drawn add a share of norm ${short(p.rest)}`) : null,
       total !== null && rowsOf(total).length <= 16 && rowsOf(total)[0].length <= 24 ? heat(total, `gradient of ${p.name} so far`) : null);
   }));
 }
@@ -206,7 +207,7 @@ function showCredit() {
     })))));
   box.replaceChildren(element("p", {}, "How much of the gradient of ", choice,
     " comes from the loss of one slice (row) through the copy in another (column); norms, dark for large, on a log scale. Choose a cell to see its paths."),
-    element("div", { class: "scroll" }, element("table", { class: "matrix" }, head, ...body)), element("p", { id: "blamed", role: "status" }));
+    element("div", { class: "scroll" }, element("table", { class: "matrix", style: `--count:${items.length}` }, head, ...body)), element("p", { id: "blamed", role: "status" }));
 }
 function reach(starts, along) {
   const seen = new Set(starts), stack = [...starts];
@@ -225,7 +226,8 @@ function blame(s, t, button) {
   const down = reach(users, (n) => outEdges[n].map((e) => edges[e].head)), up = reach(losses, (n) => inEdges[n].map((e) => edges[e].tail));
   let count = 0;
   edges.forEach((e, k) => { if (e.message !== undefined && down.has(e.tail) && up.has(e.head)) { curves[k].classList.add("blame"); count += 1; } });
-  byId("blamed").textContent = `Slice ${s}'s loss, copy of ${blamed} in slice ${t}: norm ${short(content.credit[blamed][s][t])}; ${count} edges lie on its paths.`;
+  if (count) byId("picture").scrollIntoView({ block: "nearest" });
+  byId("blamed").textContent = `Slice ${s}'s loss, copy of ${blamed} in slice ${t}: norm ${short(content.credit[blamed][s][t])}; ${count ? `${count} edges, marked in the picture, lie on its paths` : "none of its paths is drawn"}.`;
 }
 
 // -------------------------------------------------------------------------------------------------- norms and agreement

@@ -1,6 +1,7 @@
 """The page of the explorer: content, picture, style and program in one file."""
 
 import json
+from contextlib import suppress
 from html import escape
 from importlib.resources import files
 from typing import Any, Unpack
@@ -22,7 +23,7 @@ from dbn_bptt.render.svg import document, style
 from dbn_bptt.results import Result
 from dbn_bptt.template import SliceTemplate
 
-MOST_SLICES = 40  # of which all are drawn; longer runs are folded
+MOST_SLICES = 60  # of which all are drawn; longer runs are folded
 
 
 class Html(str):
@@ -93,12 +94,13 @@ def _page(result: Result, report: Report | None, options: Options, extra: dict[s
     if report is None or batch:
         report = compared(result)
     found = content(result, picture, report)
-    found["network"] = extra
+    if extra is not None:  # the scales let no message through, so that terms of the loss are not to blame one by one
+        found |= {"network": extra, "credit": {}, "title": "inference as back-propagation through time"}
     found["sequence"] = f"sequence 0 of a batch of {batch[0]}" if batch else ""
     template: SliceTemplate = result.graph.graph["template"]
     parts = {
-        "TITLE": escape(f"{template.name}: back-propagation through time, step by step"),
-        "HEADING": escape(template.name),
+        "TITLE": escape(f"{found['title']}: back-propagation through time, step by step"),
+        "HEADING": escape(found["title"]),
         "STYLE": _dressed() + _read("explorer.css"),
         "PICTURE": document(picture, head=False),
         "EQUATIONS": _equations(template),
@@ -122,10 +124,8 @@ def _dressed() -> str:
 def _equations(template: SliceTemplate) -> str:
     """The equations of the template and of its adjoint."""
     parts = [("Model", template)]
-    try:
+    with suppress(DbnBpttError):  # what has no adjoint template is stepped through all the same
         parts.append(("Adjoint: the messages of the reverse sweep", adjoint(template)))
-    except DbnBpttError:
-        pass
     return "".join(f"<h3>{title}</h3>{''.join(_lines(of))}" for title, of in parts)
 
 

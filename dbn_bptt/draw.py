@@ -1,0 +1,101 @@
+"""Drawings for the command line: a cell by its name or a network by its file, in a format by its name."""
+
+from io import BytesIO
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from dbn_bptt import render
+from dbn_bptt.adjoint import adjoint
+from dbn_bptt.cells import CELLS
+from dbn_bptt.dbn.bif import read_bif
+from dbn_bptt.dbn.network import read
+from dbn_bptt.dbn.tables import evidence_table
+from dbn_bptt.errors import DataError, unknown_name
+from dbn_bptt.messages import bptt
+from dbn_bptt.render import Options
+from dbn_bptt.results import Result
+from dbn_bptt.template import SliceTemplate
+
+FORMATS = ("svg", "html", "dot", "mermaid", "tikz", "graphml", "png", "pdf")
+_SIZES = {"n_inputs": 3, "n_hidden": 4, "n_outputs": 2}
+
+
+def drawing(
+    what: str, format: str, *, theme: Any = "light", evidence: Path | None = None, adjoint_of: bool = False,
+    seed: int = 0, T: int | None = None, **options: Any,
+) -> bytes:  # fmt: skip
+    """The content of a file that shows a cell or a network.
+
+    Parameters
+    ----------
+    what : the name of a cell, or the path of a BIF file
+    format : one of `FORMATS`
+    theme : of SVG
+    evidence : a CSV file for a network
+    adjoint_of : draw the adjoint of a cell
+    seed : of the random numbers that a cell runs on, where numbers are asked for
+    T, **options : as in `render.svg`
+
+    Examples
+    --------
+    >>> drawing("elman", "svg", T=3)[:4]
+    b'<svg'
+    """
+    chosen = cast(Options, {"T": T, **options})
+    numbers = format == "html" or options.get("show") is not None
+    if what not in CELLS:
+        obj = _network(what, evidence, chosen)
+        if adjoint_of:
+            raise DataError("--adjoint goes with a cell")
+    elif evidence is not None:
+        raise DataError("--evidence goes with a model; a cell runs on random numbers")
+    else:
+        template = CELLS[what](**_SIZES)
+        obj = adjoint(template) if adjoint_of else template
+        if numbers:
+            if adjoint_of:
+                raise DataError("numbers are those of a cell; draw it without --adjoint")
+            obj, chosen["T"] = _run(template, T, seed), None
+    return _written(obj, format, theme, chosen)
+
+
+def _network(what: str, evidence: Path | None, chosen: Options) -> Any:
+    """The network of a file; its evidence becomes an option."""
+    path = Path(what)
+    if path.suffix != ".bif" and not path.exists():
+        raise DataError(f"{unknown_name(what, CELLS, 'cell')}; or give a MODEL.bif")
+    model = read_bif(path)
+    if evidence is not None:
+        chosen["evidence"] = evidence_table(read(model), evidence)[0]
+    return model
+
+
+def _run(template: SliceTemplate, T: int | None, seed: int) -> Result:
+    """A run of BPTT on random numbers."""
+    slices, rng = 5 if T is None else T, np.random.default_rng(seed)
+    if slices < 1:
+        raise DataError(f"T is {T}; the number of slices must be a positive integer")
+    data = {"x": rng.normal(size=(slices, _SIZES["n_inputs"])), "y": rng.integers(0, _SIZES["n_outputs"], slices)}
+    return bptt(template, template.initial_parameters(seed), data)
+
+
+def _written(obj: Any, format: str, theme: Any, options: Options) -> bytes:
+    if format in ("png", "pdf"):
+        file = BytesIO()
+        render.figure(obj, **options).savefig(file, format=format, dpi=150)
+        return file.getvalue()
+    if format == "svg":
+        return render.svg(obj, theme=theme, **options).encode()
+    return str(getattr(render, format)(obj, **options)).encode()
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    unfinished = path.with_name(f".{path.name}.part")
+    try:
+        unfinished.write_bytes(content)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -1,0 +1,38 @@
+"""How notebooks show templates, results, reports and programs."""
+
+from html import escape
+
+from dbn_bptt.compare import Report
+from dbn_bptt.notebook import shown_as
+from dbn_bptt.program import Program
+from dbn_bptt.render.svg import svg
+from dbn_bptt.results import Result
+from dbn_bptt.template import SliceTemplate
+
+
+def _template(template: SliceTemplate) -> str:
+    """The rolled picture; the text where the template is not finished."""
+    if not template.definitions or any(name not in template.definitions for name in template.names("variable")):
+        return f"<pre>{escape(repr(template))}</pre>"
+    return str(svg(template))
+
+
+def _result(result: Result) -> str:
+    return f"<p>{escape(repr(result))}</p>{svg(result)}"
+
+
+def _report(report: Report) -> str:
+    return f"<pre>{escape(str(report))}</pre>"
+
+
+def _program(program: Program) -> str:
+    head = f"<pre>{escape(repr(program))}</pre>"
+    return f"{head}<details><summary>source</summary><pre>{escape(program.source)}</pre></details>"
+
+
+def register() -> None:
+    """Tell `notebook` how."""
+    shown_as(SliceTemplate, _template)
+    shown_as(Result, _result)
+    shown_as(Report, _report)
+    shown_as(Program, _program)
