@@ -27,6 +27,7 @@ def test_it_explains_the_embedded_text(tmp_path, capsys):
         "h_bar_t = V' o_bar_t + W' a_bar_{t+1}",
         "all engines agree",
         "interface, all that one slice tells the next: h (16 numbers)",
+        f"wrote {tmp_path}/explorer.html",
         f"wrote {tmp_path}/unrolled.svg",
     ):
         assert line in out.splitlines()
@@ -41,7 +42,7 @@ def test_it_explains_the_embedded_text(tmp_path, capsys):
     }
     assert found["agreement"]["ok"]
     ET.parse(tmp_path / "unrolled.svg")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["explain.json", "unrolled.svg"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["explain.json", "explorer.html", "unrolled.svg"]
 
 
 @pytest.mark.parametrize("cell", sorted(explain.CELLS))

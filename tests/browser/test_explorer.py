@@ -1,0 +1,190 @@
+"""The explorer in a real browser: shown numbers are the result's, keys work, nothing is reported on the console."""
+
+import os
+import shutil
+
+import numpy as np
+import pytest
+
+import dbn_bptt as db
+from dbn_bptt import cells, dbn, render
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+def _missing(what):
+    if os.environ.get("DBN_BPTT_REQUIRE_TOOLS"):
+        pytest.fail(f"{what} is not installed")
+    pytest.skip(f"{what} is not installed")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        _missing("playwright")
+    if CHROMIUM is None:
+        _missing("chromium")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="module")
+def result():
+    rng = np.random.default_rng(0)
+    rnn = cells.elman(3, 4, 2)
+    data = {"x": rng.normal(size=(5, 3)), "y": rng.integers(0, 2, 5)}
+    return db.bptt(rnn, rnn.initial_parameters(0), data)
+
+
+@pytest.fixture
+def opened(browser, tmp_path):
+    """Opens a page; afterwards nothing may stand on its console, and nothing may have been asked of a network."""
+    said, pages = [], []
+
+    def open_page(content, **options):
+        path = tmp_path / f"page{len(pages)}.html"
+        path.write_text(content)
+        page = browser.new_page(**options)
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("request", lambda request: said.append(request.url) if not request.url.startswith("file:") else None)
+        page.goto(path.as_uri())
+        pages.append(page)
+        return page
+
+    yield open_page
+    for page in pages:
+        page.close()
+    assert said == []
+
+
+def _shown(page, title):
+    """The numbers of a heat map."""
+    cells_ = page.locator(f'#details table[aria-label="{title}"] td').all()
+    return np.array([float(cell.get_attribute("title").replace("\u2212", "-")) for cell in cells_])
+
+
+def _steps(page):
+    return int(page.get_attribute("#slider", "max"))
+
+
+def test_it_steps_to_the_end_and_shows_the_gradients(opened, result):
+    page = opened(render.html(result))
+    for _ in range(_steps(page)):
+        page.click("#next")
+    assert "All gradients are there" in page.inner_text("#status")
+    for name, gradient in result.gradients.items():
+        shown = page.inner_text(f'[data-parameter="{name}"] output')
+        assert float(shown) == pytest.approx(np.linalg.norm(gradient), rel=2e-3)
+    assert str(round(result.loss, 4)) in page.inner_text("#summary")
+    assert "All engines agree" in page.inner_text("#agreement")
+
+
+def test_every_step_shows_the_node_that_it_computes(opened, result):
+    page = opened(render.html(result))
+    order = page.evaluate("forward.map((n) => [nodes[n].plain])")
+    for k, (plain,) in enumerate(order):
+        page.keyboard.press("ArrowRight")
+        assert page.get_attribute("#details h2", "data-plain") == plain
+        assert page.locator("[data-node].pending").count() == len(order) - k - 1
+
+
+def test_values_adjoints_and_messages_are_the_results(opened, result):
+    page = opened(render.html(result))
+    page.keyboard.press("End")
+    node = page.evaluate("nodes.findIndex((n) => n.plain === 'h\u207d\u00b2\u207e')")
+    page.click(f'[data-node="{node}"]')
+    assert np.allclose(_shown(page, "value"), result.values["h", 2], rtol=2e-3)
+    assert np.allclose(_shown(page, "adjoint"), result.messages.adjoint["h", 2], rtol=2e-3)
+    assert "the sum of 2 messages" in page.inner_text("#details")
+    page.click('#details button:has-text("from a\u207d\u00b3\u207e through W")')
+    assert np.allclose(_shown(page, "message"), result.messages.edge[("h", 2), ("a", 3), 2], rtol=2e-3)
+    weights = result.values.given.parameters["W"]
+    assert np.allclose(_shown(page, "local Jacobian"), weights.ravel(), rtol=2e-3)
+    assert page.locator("#details math").count() == 1
+
+
+def test_keys_alone_are_enough(opened, result):
+    page = opened(render.html(result))
+    total = _steps(page)
+    for key, step in (("End", total), ("ArrowLeft", total - 1), ("Home", 0), ("ArrowRight", 1)):
+        page.keyboard.press(key)
+        assert page.input_value("#slider") == str(step)
+    page.keyboard.press("t")
+    assert f"The loss is {result.loss:.4f}" in page.inner_text("#status")
+    page.keyboard.press("End")
+    for _ in range(30):  # tab until a node has the focus
+        page.keyboard.press("Tab")
+        if page.evaluate("groups.indexOf(document.activeElement) >= 0"):
+            break
+    before = page.evaluate("groups.indexOf(document.activeElement)")
+    page.keyboard.press("ArrowRight")
+    after = page.evaluate("groups.indexOf(document.activeElement)")
+    assert -1 < before != after > -1
+    page.keyboard.press("Enter")
+    assert page.locator("[data-node].chosen").count() == 1
+    page.keyboard.press("Escape")
+    assert page.locator("[data-node].chosen").count() == 0
+
+
+def test_play_runs_to_the_end_and_pauses(opened, result):
+    page = opened(render.html(result))
+    page.keyboard.press("End")
+    page.keyboard.press("ArrowLeft")
+    page.click("#play")
+    page.wait_for_function(
+        "document.getElementById('slider').value === document.getElementById('slider').max", timeout=5000
+    )
+    assert "Play" in page.inner_text("#play")
+
+
+def test_a_cell_of_the_credit_matrix_lights_up_its_paths(opened, result):
+    page = opened(render.html(result))
+    page.click('#credit [aria-label^="loss of slice 3, copy in slice 1"]')
+    blamed = page.evaluate("edges.filter((_, k) => curves[k].classList.contains('blame')).map((e) => e.about)")
+    assert any("h, slice 1 to a, slice 2" in about for about in blamed)
+    assert not any("slice 4" in about or "slice 0" in about for about in blamed)
+    assert "edges, marked in the picture, lie on its paths" in page.inner_text("#blamed")
+    page.click('#credit [aria-label^="loss of slice 1, copy in slice 3"]')
+    assert page.evaluate("curves.every((c) => !c.classList.contains('blame'))")
+
+
+@pytest.mark.parametrize(("width", "height"), [(360, 740), (1920, 1080)], ids=["phone", "projector"])
+def test_it_fits_the_screen(opened, result, width, height):
+    page = opened(render.html(result), viewport={"width": width, "height": height})
+    page.keyboard.press("End")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.is_visible("#details")
+    for name in ("first", "back", "play", "next", "last"):
+        assert page.is_visible(f"#{name}")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_follows_the_readers_theme(opened, result, scheme):
+    page = opened(render.html(result), color_scheme=scheme)
+    paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert paper == ("rgb(22, 24, 29)" if scheme == "dark" else "rgb(255, 255, 255)")
+    page.click("#theme")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != paper
+    page.emulate_media(media="print")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert not page.is_visible("#play")
+
+
+def test_inference_is_stepped_through_too(opened):
+    model, evidence = dbn.umbrella(), {"Umbrella": [1, 1, 0]}
+    page = opened(render.html(model, evidence=evidence))
+    page.keyboard.press("End")
+    rows = page.locator('#network table:below(h3:has-text("Posterior of Rain"))').first.locator("tr").all()[1:]
+    shown = np.array([[float(cell.inner_text()) for cell in row.locator("td").all()[2:]] for row in rows])
+    assert np.allclose(shown, dbn.smooth(model, evidence)["Rain"], atol=1e-3)
+    assert "All engines agree" in page.inner_text("#agreement")
+
+
+def test_a_svg_picture_opens_in_a_browser(opened, result):
+    page = opened(f"<!doctype html><title>svg</title>{render.svg(result)}")
+    assert page.locator("svg [data-node]").count() == len(render.scene(result).spots)
