@@ -66,13 +66,12 @@ def content(result: Result, picture: Scene, report: Report | None) -> dict[str, 
     computed.sort(key=lambda s: (s.t, order[s.node]) if not _has_later_parents(graph) else (0, order[s.node]))
     answering = [s for s in drawn if s.node in result.messages.adjoint]
     answering.sort(key=lambda s: -order[s.node])
-    norms = {
-        name: [_number(np.linalg.norm(row)) for row in result.messages.stack(name)] for name in interface(template)
-    }
+    T, adjoint = result.values.given.T, result.messages.adjoint
+    norms = {n: [_number(np.linalg.norm(adjoint.get((n, t), 0.0))) for t in range(T)] for n in interface(template)}
     return {
         "title": template.name,
         "loss": float(f"{result.loss:.8g}"),
-        "T": result.values.given.T,
+        "T": T,
         "nodes": nodes,
         "edges": edges,
         "forward": [s.id for s in computed],

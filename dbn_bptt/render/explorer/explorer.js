@@ -277,7 +277,7 @@ function showNetwork() {
   section.hidden = false;
   const drawing = element("div", { class: "scroll" });
   drawing.innerHTML = found.picture;
-  const bars = (row) => element("span", { class: "bars", role: "img", "aria-label": row.map(short).join(", ") }, ...row.map((p) => element("i", { style: `height:${100 * p / Math.max(...row, 1e-300)}%`, title: short(p) })));
+  const bars = (row) => element("span", { class: "bars", role: "img", "aria-label": row.map((p) => short(p)).join(", ") }, ...row.map((p) => element("i", { style: `height:${100 * p / Math.max(...row, 1e-300)}%`, title: short(p) })));
   const table = (title, names, rows) => element("div", { class: "scroll" }, element("h3", {}, title), element("table", { class: "plain" },
     element("tr", {}, element("th", {}, "t"), element("th", {}), ...names.map((name) => element("th", {}, name))),
     ...rows.map((row, t) => element("tr", {}, element("td", {}, String(t)), element("td", {}, bars(row)), ...row.map((p) => element("td", {}, short(p)))))));
