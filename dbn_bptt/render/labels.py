@@ -6,13 +6,14 @@ from html import escape
 
 from dbn_bptt.equations import latex_letter, name_parts
 
+TRANSPOSED = "\u22a4"  # after the name of a parameter
 FONT, SMALL = 17.0, 11.0  # px
 LONGEST = 18  # characters of a name that are shown; the rest is told in the title
 _NARROW, _WIDE = frozenset("iljftr.,:;|!'()[]1"), frozenset("mwMWQ@%&")
 _RAISED = str.maketrans("0123456789+-()tT\u2212", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ᵗᵀ⁻")
 _LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
-    "^": r"\^{}", "~": r"\~{}", "\u2212": "-", "\u2026": r"\dots{}",
+    "^": r"\^{}", "~": r"\~{}", "\u2212": "-", "\u2026": r"\dots{}", "\u22a4": r"\top{}",
 }  # fmt: skip
 
 
@@ -70,10 +71,10 @@ def label(name: object, time: str = "", index: tuple[int, ...] = ()) -> Label:
     >>> label("yhat", "t\u22121").latex, label("W_i1").latex, label("h", "2", (0,)).text
     ('\\\\hat{y}^{(t-1)}', 'W_{i,1}', 'h_0⁽²⁾')
     """
-    shown = str(name)
+    shown = str(name).removesuffix(TRANSPOSED)
     if len(shown) > LONGEST:
         shown = shown[: LONGEST - 1] + "\u2026"
-    above = f"({time})" if time else ""
+    above = f"({time})" if time else TRANSPOSED if str(name).endswith(TRANSPOSED) else ""
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", shown):
         return Label(shown, ",".join(map(str, index)), above, rf"\text{{{latex_text(shown)}}}")
     letter, below = name_parts(shown)

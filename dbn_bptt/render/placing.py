@@ -9,6 +9,7 @@ from dbn_bptt.render.curves import Box, Point, Points, along, flattened, length
 from dbn_bptt.render.routes import Route, Yard
 
 HEIGHT = 17.0  # px of a name on an edge
+FAR = 20.0  # px further from an edge, where numbers lie on it
 _SHARES = (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8, 0.9, 0.1)
 _BACK = (14.0, 20.0, 28.0, 40.0)  # px before the end
 
@@ -37,7 +38,7 @@ def label_places(
         choices = _beside(drawn[route], width)
         cost = [
             10.0 * _covered(at, size, nodes) + 6.0 * _covered(at, size, names) + 0.15 * lines.under(at, size)
-            + 8.0 * lines.is_shared(on, route) + 0.05 * k
+            + 8.0 * lines.is_shared(on, route) + 0.05 * (k // 4) + (0.02, 0.04, 2.0, 2.1)[k % 4]
             for k, (on, at) in enumerate(choices)
         ]  # fmt: skip
         x, y = choices[int(np.argmin(cost))][1]
@@ -81,9 +82,9 @@ def _beside(points: Array, width: float) -> list[tuple[Array, Array]]:
         tangent = points[k + 1] - points[k]
         tangent = tangent / (np.linalg.norm(tangent) or 1.0)
         normal = np.array([tangent[1], -tangent[0]])
-        reach = abs(normal[0]) * (width / 2 + 3) + abs(normal[1]) * (HEIGHT / 2 + 2)
+        near = abs(normal[0]) * (width / 2 + 3) + abs(normal[1]) * (HEIGHT / 2 + 2)
         normal = normal if normal[1] < 0 or (normal[1] == 0 and normal[0] > 0) else -normal  # above, or to the right
-        places += [(points[k], points[k] + normal * reach), (points[k], points[k] - normal * reach)]
+        places += [(points[k], points[k] + normal * reach) for reach in (near, -near, near + FAR, -near - FAR)]
     return places
 
 

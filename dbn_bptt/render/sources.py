@@ -14,6 +14,7 @@ import numpy as np
 
 from dbn_bptt.errors import DataError
 from dbn_bptt.expressions import Apply, Expression, Reference
+from dbn_bptt.render.labels import TRANSPOSED
 from dbn_bptt.results import Result
 from dbn_bptt.slices import enough
 from dbn_bptt.template import SliceTemplate
@@ -128,11 +129,11 @@ def _multiplier(rule: Expression | None, key: int) -> str:
     """The parameter that multiplies an argument, if there is one."""
     user = uses(rule)[key][0] if rule is not None else None
     if isinstance(user, Apply) and user.operation.name == "matmul":
-        matrix = user.arguments[0]
-        while isinstance(matrix, Apply) and matrix.operation.name == "transpose":
-            matrix = matrix.arguments[0]
+        matrix, turned = user.arguments[0], ""
+        if isinstance(matrix, Apply) and matrix.operation.name == "transpose":
+            matrix, turned = matrix.arguments[0], TRANSPOSED
         if isinstance(matrix, Reference) and matrix.symbol.kind == "parameter":
-            return matrix.name
+            return matrix.name + turned
     return ""
 
 
