@@ -174,3 +174,18 @@ def test_names_that_are_equal_are_not_the_same():
     for names in (("1", "2"), (1, 2), (1.0, 2.0), (True, 2)):
         model = build({names[0]: 2, names[1]: 2}, [(names[0], names[1], 0), (names[0], names[0], 1)])
         assert dbn.smooth(model, {names[1]: [0, 1]})[names[0]].shape == (2, 2)
+
+
+def test_what_is_seen_in_every_slice_needs_no_gradient_and_has_its_own_states():
+    from dbn_bptt.dbn.reductions import SUM
+    from dbn_bptt.dbn.tasks import given_task, swept, unknown
+
+    model = dbn.umbrella()
+    task = given_task(model, {"Umbrella": [[1, 0, 1], [0, 0, 1]]}, None, None, None)
+    assert unknown(task) == ("e_Rain",)
+    assert set(swept(task, SUM, unknown(task)).gradients) == {"e_Rain"}
+    posterior = dbn.smooth(model, {"Umbrella": [[1, 0, 1], [0, 0, 1]]})
+    assert posterior["Umbrella"].argmax(-1).tolist() == [[1, 0, 1], [0, 0, 1]]
+    assert set(np.unique(posterior["Umbrella"])) == {0.0, 1.0}
+    gap = given_task(model, {"Umbrella": [1, -1, 1]}, None, None, None)
+    assert unknown(gap) == ("e_Rain", "e_Umbrella")

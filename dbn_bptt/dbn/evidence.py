@@ -30,6 +30,7 @@ class Evidence:
     likelihoods : by variable (T, [B,] K), the largest of a slice 1 unless all are 0
     lengths : (B,), or None
     offset : [B], the logarithm of what the likelihoods were divided by, summed over slices and variables
+    seen : the variables whose state is known in every slice of every sequence
     """
 
     T: int
@@ -37,6 +38,7 @@ class Evidence:
     likelihoods: Mapping[Name, Array]
     lengths: Array | None
     offset: Any = 0.0
+    seen: frozenset[Name] = frozenset()
 
 
 def evidence(
@@ -64,20 +66,20 @@ def evidence(
     whole: dict[Name, Array] = {}
     for name in network.names:
         if name in arrays:
-            whole[name] = _indicators(arrays[name], len(network.states[name]))
+            whole[name] = _indicators(np.moveaxis(arrays[name], -1, 0), len(network.states[name]))
         if name in likely:
-            whole[name] = whole.get(name, 1.0) * likely[name]
+            whole[name] = whole.get(name, 1.0) * np.moveaxis(likely[name], -2, 0)
     ends = _lengths(forms.lengths if lengths is None else lengths, slices, batch)
     if ends is not None:
-        inside = np.arange(slices) < ends[:, None]
+        inside = np.arange(slices)[:, None] < ends
         whole = {name: np.where(inside[..., None], a, 1.0) for name, a in whole.items()}
     offset: Any = 0.0
     for name in likely:
         largest = whole[name].max(-1, keepdims=True)
         largest = np.where(largest > 0, largest, 1.0)
-        whole[name], offset = whole[name] / largest, offset + np.log(largest).sum((-2, -1))
-    timed = {name: np.ascontiguousarray(np.moveaxis(a, -2, 0)) for name, a in whole.items()}
-    return Evidence(slices, batch, timed, ends, offset)
+        whole[name], offset = whole[name] / largest, offset + np.log(largest).sum((0, -1))
+    seen = {name for name, states in arrays.items() if name not in likely and (states != MISSING).all()}
+    return Evidence(slices, batch, whole, ends, offset, frozenset(seen) if ends is None else frozenset())
 
 
 def _soft(given: Any) -> Soft:
@@ -143,7 +145,7 @@ def _extent(
 def _indicators(states: Array, K: int) -> Array:
     """1 for the state that was seen, for all states where none was."""
     rows = np.concatenate([np.eye(K), np.ones((1, K))])
-    return rows[states]
+    return np.take(rows, states, 0)
 
 
 def _lengths(lengths: Any, T: int, batch: Shape) -> Array | None:

@@ -24,6 +24,7 @@ from dbn_bptt.dbn.tasks import (
     paths,
     repeated,
     swept,
+    unknown,
 )
 from dbn_bptt.errors import DataError
 from dbn_bptt.kernels import Array
@@ -97,7 +98,7 @@ def smooth(
     if is_kalman(model):
         return cast(Any, smooth_gaussian(model, evidence))
     task = given_task(model, evidence, soft, T, lengths)
-    out = swept(task, SUM, ("inputs",))
+    out = swept(task, SUM, unknown(task))
     return Posterior(marginals(task, out.gradients, out.reduction), out.log_likelihood, task.network.states)
 
 
@@ -177,7 +178,7 @@ def viterbi(
     ([1, 1, 0, 1, 1], -4.459)
     """
     task = given_task(model, evidence, soft, T, lengths)
-    out = swept(task, MAX, ("inputs",))
+    out = swept(task, MAX, unknown(task))
     return Paths(paths(task, out.gradients, MAX), out.log_likelihood, task.network.states)
 
 

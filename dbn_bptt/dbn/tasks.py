@@ -68,6 +68,11 @@ def parameters(network: Network, of: Structure) -> dict[str, Array]:
     }
 
 
+def unknown(task: Task) -> tuple[str, ...]:
+    """The indicators whose gradients say something: not those of variables that evidence gives in every slice."""
+    return tuple(task.structure.evidence(name) for name in task.network.names if name not in task.evidence.seen)
+
+
 def swept(task: Task, reduction: Reduction, wrt: tuple[str, ...], numbers: Mapping[str, Array] | None = None) -> Swept:
     """The program of a task, run.
 
@@ -180,9 +185,12 @@ def _said(task: Task, gradients: Mapping[str, Array], reduction: Reduction) -> d
     found = {}
     for name in task.network.names:
         title = task.structure.evidence(name)
-        weight = np.ones(()) if reduction.logs else task.data.get(title, np.ones(()))
-        said = np.multiply(gradients[title], weight)
-        np.negative(said, out=said)
+        if name in task.evidence.seen:
+            found[name] = task.data[title].copy()
+            continue
+        said = np.negative(gradients[title])
+        if name in task.evidence.likelihoods and not reduction.logs:
+            said *= task.data[title]
         if task.evidence.lengths is not None:
             said *= _inside(task.evidence)[..., None]
         found[name] = np.maximum(said, 0.0, out=said)

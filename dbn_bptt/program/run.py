@@ -159,7 +159,10 @@ class Program(Shown):
     def parts_on(
         self, found: Given, wrt: Sequence[str], also: Sequence[str] = ()
     ) -> tuple[dict[str, float], dict[str, Array], dict[str, Array]]:
-        """Each loss by name, the gradients, and some variables in all slices, on checked input."""
+        """Each loss by name, the gradients, and some variables in all slices, on checked input.
+
+        `wrt` may name single inputs.
+        """
         compiled = self._gradient_program(tuple(wrt), self._exact(found.T), tuple(also))
         out = compiled.run(*self._arguments(found))
         losses = {name: float(out[name]) for name in self.template.losses}
@@ -298,8 +301,7 @@ class Program(Shown):
         goals: list[Goal] = [*self.template.losses, *((name, "slices") for name in also)]
         if "params" in wrt:
             goals += [name + "_bar" for name in self.template.names("parameter")]
-        if "inputs" in wrt:
-            goals += [(name + "_bar", "slices") for name in self._inputs()]
+        goals += [(name + "_bar", "slices") for name in self._inputs() if name in wrt or "inputs" in wrt]
         if "initial" in wrt:
             goals += [(name + "_bar", "initial") for name in self._states()]
         return self._program(self.backward, tuple(goals), T)
@@ -336,8 +338,8 @@ class Program(Shown):
         gradients: dict[str, Array] = {}
         if "params" in wrt:
             gradients |= {name: np.asarray(out[name + "_bar"]) for name in self.template.names("parameter")}
-        if "inputs" in wrt:
-            for name in self.template.names("input"):
+        for name in self.template.names("input"):
+            if name in wrt or "inputs" in wrt:
                 found_here = name in self._inputs()
                 zeros = np.zeros_like(found.data[name])
                 gradients[name] = self._slices(out, plan, name, range(found.T), found) if found_here else zeros
