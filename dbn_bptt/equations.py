@@ -23,7 +23,10 @@ _ACCENTS = {"bar": "\u0304", "bar2": "\u0303", "bar3": "\u030c", "fw": "\u20d7",
 _GREEK = {
     "alpha": "\u03b1", "beta": "\u03b2", "gamma": "\u03b3", "delta": "\u03b4", "epsilon": "\u03b5", "theta": "\u03b8",
     "lambda": "\u03bb", "mu": "\u03bc", "nu": "\u03bd", "pi": "\u03c0", "rho": "\u03c1", "sigma": "\u03c3",
-    "phi": "\u03c6", "psi": "\u03c8",
+    "phi": "\u03c6", "psi": "\u03c8", "zeta": "\u03b6", "eta": "\u03b7", "kappa": "\u03ba", "xi": "\u03be",
+    "tau": "\u03c4", "chi": "\u03c7", "omega": "\u03c9", "Gamma": "\u0393", "Delta": "\u0394", "Theta": "\u0398",
+    "Lambda": "\u039b", "Xi": "\u039e", "Pi": "\u03a0", "Sigma": "\u03a3", "Phi": "\u03a6", "Psi": "\u03a8",
+    "Omega": "\u03a9",
 }  # fmt: skip
 _SOME_T = 64  # more slices than any lag
 

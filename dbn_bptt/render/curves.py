@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -10,38 +11,38 @@ from dbn_bptt.kernels import Array
 
 Point = tuple[float, float]
 Points = tuple[Point, ...]  # of cubic Bezier curves one after the other: 4 points, or 7, or 10
+Outline = Literal["circle", "pill", "box"]
 CLEARANCE = 2.5  # px between an edge and a third node
 
 
 @dataclass(frozen=True)
 class Box:
-    """A node's outline: its centre, its size, and whether it is a circle."""
+    """A node's outline: its centre, its size and its shape; a pill is a box whose ends are half circles."""
 
     x: float
     y: float
     width: float
     height: float
-
-    @property
-    def round(self) -> bool:
-        """Whether it is a circle."""
-        return self.width == self.height
+    shape: Outline = "box"
 
     def rim(self, towards: Point) -> Point:
         """Where a straight line from the centre leaves the outline."""
         dx, dy = towards[0] - self.x, towards[1] - self.y
-        if self.round:
-            scale = self.width / 2 / (math.hypot(dx, dy) or 1.0)
+        far = math.hypot(dx, dy) or 1.0
+        ux, uy = dx / far, dy / far
+        half, r = self.width / 2, self.height / 2
+        top = r / abs(uy) if uy else math.inf
+        if self.shape == "box":
+            scale = min(half / abs(ux) if ux else math.inf, top)
         else:
-            scale = min(
-                self.width / 2 / abs(dx) if dx else math.inf,
-                self.height / 2 / abs(dy) if dy else math.inf,
-            )
-        return self.x + dx * scale, self.y + dy * scale
+            flat = half - r  # half the length of the straight part: nothing for a circle
+            bend = flat * abs(ux) + math.sqrt(max(r * r - (flat * uy) ** 2, 0.0))
+            scale = top if top * abs(ux) <= flat else bend
+        return self.x + ux * scale, self.y + uy * scale
 
     def moved(self, dx: float) -> "Box":
         """The box further to the right."""
-        return Box(self.x + dx, self.y, self.width, self.height)
+        return replace(self, x=self.x + dx)
 
 
 def line(start: Point, end: Point) -> Points:
@@ -76,8 +77,9 @@ def loop(u: Box, angle: float) -> Points:
     def out(turn: float, distance: float) -> Point:
         return u.x + distance * math.cos(angle + turn), u.y - distance * math.sin(angle + turn)
 
-    far = 52 + u.height / 2
-    return u.rim(out(-0.42, far)), out(-0.5, far), out(0.5, far), u.rim(out(0.42, far))
+    far = 52 + math.dist((u.x, u.y), u.rim(out(0.0, 1.0)))
+    turn = 0.42 if u.shape == "circle" else 0.3
+    return u.rim(out(-turn, far)), out(-0.5, far), out(0.5, far), u.rim(out(turn, far))
 
 
 def polyline(corners: Sequence[Point], radius: float = 10.0) -> Points:
@@ -94,8 +96,12 @@ def polyline(corners: Sequence[Point], radius: float = 10.0) -> Points:
 
 def shortened(points: Points, by: float) -> Points:
     """A curve that ends a little earlier, so that an arrow's tip has room."""
-    *others, before, end = points
-    return (*others, before, _at(end, before, min(by, math.dist(before, end) / 2 or by)))
+    *others, p0, p1, p2, p3 = points
+    last = length((p0, p1, p2, p3))
+    share = 1 - min(by / last, 0.6) if last else 1.0  # of the last curve that is left, by de Casteljau
+    a, b, c = _between(p0, p1, share), _between(p1, p2, share), _between(p2, p3, share)
+    d, e = _between(a, b, share), _between(b, c, share)
+    return (*others, p0, a, d, _between(d, e, share))
 
 
 def flattened(points: Points) -> Array:

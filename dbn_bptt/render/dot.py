@@ -57,7 +57,7 @@ def _place(x: float, y: float, height: float) -> str:
 
 
 def _node(spot: Spot, height: float) -> str:
-    shape = "box" if spot.kind == "term" or spot.heat else "plaintext" if spot.kind == "elided" else "ellipse"
+    shape = "box" if spot.shape == "box" else "plaintext" if spot.kind == "elided" else "ellipse"
     fill = _FILLS.get(spot.kind, INK.paper)
     rest = 'style="filled,dashed", ' if spot.kind == "initial" else 'style="", ' if spot.kind == "elided" else ""
     color = INK.green if spot.marked else INK.text

@@ -125,10 +125,10 @@ def _node(axes: Any, spot: Spot) -> None:
         "linestyle": "--" if spot.kind == "initial" else "-",
     }  # fmt: skip
     left, top = spot.x - spot.width / 2, spot.y - spot.height / 2
-    if spot.width == spot.height and spot.kind != "term" and not spot.heat:
+    if spot.shape == "circle":
         axes.add_patch(Ellipse((spot.x, spot.y), spot.width, spot.height, **of))
     else:
-        corner = 5 if spot.kind == "term" or spot.heat else spot.height / 2
+        corner = 5 if spot.shape == "box" else spot.height / 2
         box = f"round,pad=0,rounding_size={corner}"
         axes.add_patch(FancyBboxPatch((left, top), spot.width, spot.height, boxstyle=box, **of))
     at = top + 16 if spot.heat else spot.y

@@ -14,6 +14,7 @@ _RAISED = str.maketrans("0123456789+-()tT\u2212", "⁰¹²³⁴⁵⁶⁷⁸⁹�
 _LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
     "^": r"\^{}", "~": r"\~{}", "\u2212": "-", "\u2026": r"\dots{}", "\u22a4": r"\top{}",
+    "\u2080": "$_0$", "\u2192": r"$\to$",
 }  # fmt: skip
 
 
@@ -42,7 +43,12 @@ class Label:
     @property
     def width(self) -> float:
         """The width in px, by rule of thumb."""
-        return text_width(self.letter, FONT) + max(text_width(self.below, SMALL), text_width(self.above, SMALL))
+        return self.width_at(FONT)
+
+    def width_at(self, size: float) -> float:
+        """The width in some size of the letter."""
+        small = size * SMALL / FONT
+        return text_width(self.letter, size) + max(text_width(self.below, small), text_width(self.above, small))
 
     @property
     def latex(self) -> str:
@@ -72,13 +78,16 @@ def label(name: object, time: str = "", index: tuple[int, ...] = ()) -> Label:
     ('\\\\hat{y}^{(t-1)}', 'W_{i,1}', 'h_0⁽²⁾')
     """
     shown = str(name).removesuffix(TRANSPOSED)
-    if len(shown) > LONGEST:
-        shown = shown[: LONGEST - 1] + "\u2026"
     above = f"({time})" if time else TRANSPOSED if str(name).endswith(TRANSPOSED) else ""
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", shown):
-        return Label(shown, ",".join(map(str, index)), above, rf"\text{{{latex_text(shown)}}}")
+        return Label(_short(shown), ",".join(map(str, index)), above, rf"\text{{{latex_text(_short(shown))}}}")
     letter, below = name_parts(shown)
-    return Label(letter, ",".join([*below, *map(str, index)]), above, latex_letter(shown))
+    in_latex = latex_letter(shown) if len(letter) <= LONGEST else rf"\text{{{latex_text(_short(letter))}}}"
+    return Label(_short(letter), _short(",".join([*below, *map(str, index)])), above, in_latex)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "\u2026"
 
 
 def latex_text(text: str) -> str:

@@ -12,7 +12,7 @@ from dbn_bptt.equations import Writer
 from dbn_bptt.errors import DataError
 from dbn_bptt.kernels import Array
 from dbn_bptt.render.curves import Box, Point, Points, along, flattened, length
-from dbn_bptt.render.labels import Label, label
+from dbn_bptt.render.labels import Label, label, text_width
 from dbn_bptt.render.measures import Ground, ground, key_of
 from dbn_bptt.render.overlays import CELL, Overlay, Show, evidence_slices, of_result, posteriors, weights
 from dbn_bptt.render.parameters import PARAMETERS, Parameters, with_parameters
@@ -49,8 +49,24 @@ def scene(
     of = source(obj, T if evidence is None else evidence_slices(obj, evidence, T))
     how = parameters or ("none" if of.staggered else "labels")
     drawn = with_parameters(page(of, view), how)
-    over = of_result(of, drawn.graph, show) if evidence is None else posteriors(obj, evidence, of.T)
-    return _assembled(of, drawn, replace(over, path=tuple(path or ()), truncate=truncate or 0), plates=how == "plates")
+    if not drawn.of_slices:
+        given = {"show": show, "path": path, "truncate": truncate, "evidence": evidence}
+        for name, option in given.items():
+            if option is not None:
+                raise DataError(f"{name} is about slices of their own; draw it with view='unrolled' or 'folded'")
+    over = _overlay(obj, of, drawn, show, evidence)
+    nodes = tuple(path or ())
+    missing = [node for node in nodes if node not in of.graph and not (isinstance(node, tuple) and node[1] is None)]
+    if missing:
+        raise DataError(f"path: {missing[0]!r} is no node of what is drawn")
+    return _assembled(of, drawn, replace(over, path=nodes, truncate=truncate or 0), plates=how == "plates")
+
+
+def _overlay(obj: Any, of: Source, drawn: Page, show: Show | None, evidence: Any) -> Overlay:
+    """What is put on nodes and edges; nothing where one slice stands for all."""
+    if not drawn.of_slices:
+        return Overlay()
+    return of_result(of, drawn.graph, show) if evidence is None else posteriors(obj, evidence, of.T)
 
 
 @dataclass(frozen=True)
@@ -89,23 +105,27 @@ def _assembled(of: Source, drawn: Page, over: Overlay, plates: bool) -> Scene:
     base = ground(of, drawn, labels, over)
     routes = _routes(drawn.graph)
     curves = routed(list(dict.fromkeys(routes.values())), base.yard)
-    named = {
-        routes[u, v, key]: label(name) for u, v, key, name in drawn.graph.edges(keys=True, data="parameter") if name
-    }
+    named = {(u, v, key): label(name) for u, v, key, name in drawn.graph.edges(keys=True, data="parameter") if name}
+    widths: dict[Route, float] = {}
+    for e, name in named.items():
+        widths[routes[e]] = max(name.width, widths.get(routes[e], 0.0))
     delays = delay_marks(curves)
     busy = [Box(*at, 14.0, 14.0) for at in delays.values()] + _heat_boxes(drawn.graph, routes, curves, over)
-    at = label_places(curves, {route: name.width for route, name in named.items()}, busy, base.yard)
-    texts = {e: (named[route], at[route]) for e, route in routes.items() if route in named}
+    at = label_places(curves, widths, busy, base.yard)
+    texts = {e: (name, at[routes[e]]) for e, name in named.items()}
     marks = {e: delays[route] for e, route in routes.items() if route in delays}
     sheet = _Sheet(drawn, base, over, labels, {e: curves[route] for e, route in routes.items()}, texts, marks)
     frames = _frames(sheet, plates)
     dx, dy, width, height = _extent(sheet, frames)
+    title = of.title if drawn.of_slices else of.name
+    widest = max(text_width(title, 15.0), *(text_width(c.heading, 13.0) for c in drawn.columns)) + 2 * MARGIN
+    dx, width = dx + max(0.0, widest - width) / 2, max(width, widest)
     spots = _spots(sheet, dx, dy)
     lines = _lines(sheet, spots, dx, dy)
     foot = height - FOOT + 8
     headings = [(dx + x, column.heading) for x, column in _middles(sheet)]
     return Scene(
-        of.title, _description(of, drawn, spots, lines), width, height, tuple(spots.values()), lines,
+        title, _description(of, drawn, spots, lines), width, height, tuple(spots.values()), lines,
         tuple(replace(f, x=f.x + dx, y=f.y + dy) for f in frames),
         tuple((x, foot, text) for x, text in headings if text and not plates), _borders(sheet, dx),
         tuple(column.heading for column in drawn.columns), of,
@@ -147,8 +167,8 @@ def _spots(sheet: _Sheet, dx: float, dy: float) -> dict[Any, Spot]:
         own = at.get("stands_for", node)
         kind = "observed" if own in sheet.over.observed else at["kind"]
         spots[node] = Spot(
-            len(spots), own, key_of(at), at["t"], at["column"], box.x, box.y + dy, box.width, box.height, kind,
-            sheet.labels[node],
+            len(spots), own, key_of(at), at["t"], at["column"], box.x, box.y + dy, box.width, box.height, box.shape,
+            kind, sheet.labels[node],
             _title(at, kind), at["equation"], sheet.over.nodes.get(own), own in sheet.over.path,
         )  # fmt: skip
     return spots

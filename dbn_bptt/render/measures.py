@@ -4,16 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dbn_bptt.render.curves import Box
+from dbn_bptt.render.curves import Box, Outline
 from dbn_bptt.render.grid import Grid, Key, Member, grid
-from dbn_bptt.render.labels import Label
+from dbn_bptt.render.labels import Label, text_width
 from dbn_bptt.render.overlays import BAR, CELL, Overlay
 from dbn_bptt.render.routes import Yard
 from dbn_bptt.render.sources import Source
 from dbn_bptt.render.views import Page
 
 SIZE, SMALL_SIZE, CARD = 42.0, 30.0, 60.0  # px: nodes, copies of parameters, nodes with numbers in them
-ROW_GAP, PLACE_GAP, SLICE_GAP = 48.0, 26.0, 86.0
+ROW_GAP, PLACE_GAP, SLICE_GAP = 54.0, 26.0, 86.0
+CAPTION = 44.0  # px that a frame is wider than its caption
 
 Size = tuple[float, float]
 
@@ -40,20 +41,40 @@ def ground(source: Source, page: Page, labels: Mapping[Any, Label], over: Overla
     inside = {key: sizes[key] for key in arranged.rows}
     widest, tallest = (max((size[k] for size in inside.values()), default=SIZE) for k in (0, 1))
     place, row = widest + PLACE_GAP, tallest + ROW_GAP
+    square = _square(page, over)
     boxes = {
-        key: Box(arranged.places[key] * place + widest / 2, arranged.rows[key] * row, *inside[key]) for key in inside
+        key: Box(
+            arranged.places[key] * place + widest / 2, arranged.rows[key] * row, w, h, _outline(w, h, key in square)
+        )
+        for key, (w, h) in inside.items()
     }
+    slice_width = (arranged.width - 1) * place + widest
+    widest_caption = max((text_width(text, 13.0) + CAPTION for text, *_ in page.blocks), default=0.0)
+    gap = max(SLICE_GAP + 34, widest_caption - slice_width) if page.blocks else SLICE_GAP
+    pitch = slice_width + gap
     outside = [key_of(at) for _, at in page.graph.nodes(data=True) if at["column"] is None]
     low = row * (arranged.height - 1) + tallest / 2 + 44.0
     left = max((sizes[key][0] for key in outside), default=0.0)
     boxes |= {
-        key: Box(-SLICE_GAP / 2 - left / 2 - 30, low + k * (SMALL_SIZE + 12), *sizes[key])
+        key: Box(-gap / 2 - left / 2 - 30, low + k * (SMALL_SIZE + 12), *sizes[key], _outline(*sizes[key], False))
         for k, key in enumerate(outside)
     }
-    pitch = (arranged.width - 1) * place + widest + SLICE_GAP
     blocks = {key_of(at): at["block"] for _, at in page.graph.nodes(data=True)}
     entry = {key: -1 if (blocks[key] % 2 == 1) != source.downward else 1 for key in boxes}
-    return Ground(Yard(pitch, SLICE_GAP, row, boxes, entry, frozenset(outside)), left)
+    return Ground(Yard(pitch, gap, row, boxes, entry, frozenset(outside)), left)
+
+
+def _square(page: Page, over: Overlay) -> set[Key]:
+    """The variables whose nodes have corners: terms of totals, and nodes with numbers in them."""
+    return {
+        key_of(at)
+        for node, at in page.graph.nodes(data=True)
+        if at["kind"] in ("term", "sum") or at.get("stands_for", node) in over.nodes
+    }
+
+
+def _outline(width: float, height: float, square: bool) -> Outline:
+    return "box" if square else "circle" if width == height else "pill"
 
 
 def _sizes(page: Page, labels: Mapping[Any, Label], over: Overlay) -> dict[Key, Size]:

@@ -77,7 +77,7 @@ def _plain(text: str) -> str:
 def _node(spot: Spot) -> str:
     left, right = '["', '"]'
     if spot.kind in ("variable", "input", "target", "initial", "chance", "observed"):
-        left, right = ('(("', '"))') if spot.width == spot.height else ('(["', '"])')
+        left, right = ('(("', '"))') if spot.shape == "circle" else ('(["', '"])')
     return f"n{spot.id}{left}{_escaped(spot.label.text)}{right}"
 
 

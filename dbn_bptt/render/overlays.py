@@ -101,12 +101,12 @@ def scale(arrays: list[Array]) -> float:
 
 
 def weights(norms: Mapping[Any, float]) -> dict[Any, float]:
-    """Norms on a log scale from 0 to 1: from the smallest to the largest, over two powers of ten at least, eight at
+    """Norms on a log scale from 0 to 1: from the smallest to the largest, over one power of ten at least, eight at
     most."""
     there = [norm for norm in norms.values() if norm > 0 and math.isfinite(norm)]
     if not there:
         return dict.fromkeys(norms, 0.0)
-    decades = min(max(math.log10(max(there) / min(there)), 2.0), 8.0)
+    decades = min(max(math.log10(max(there) / min(there)), 1.0), 8.0)
     low = math.log10(max(there)) - decades
     return {e: min(1.0, max(0.0, (math.log10(n) - low) / decades)) if n > 0 else 0.0 for e, n in norms.items()}
 

@@ -1,5 +1,6 @@
 """Where the names on edges go: beside their curve, off nodes and other names, and off other curves where they can."""
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -12,15 +13,6 @@ HEIGHT = 17.0  # px of a name on an edge
 FAR = 20.0  # px further from an edge, where numbers lie on it
 _SHARES = (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8, 0.9, 0.1)
 _BACK = (14.0, 20.0, 28.0, 40.0)  # px before the end
-
-
-def delay_marks(curves: Mapping[Route, Points]) -> dict[Route, Point]:
-    """Where the mark of each delay goes: on the trunk, where delayed edges from one variable share it."""
-    delayed = {route: length(c) / 2 for route, c in curves.items() if route.delay}
-    half = {route.tail: min(d for r, d in delayed.items() if r.tail == route.tail) for route in delayed}
-    return {
-        route: along(curves[route], half[route.tail] if route.tail != route.head else d) for route, d in delayed.items()
-    }
 
 
 def label_places(
@@ -38,7 +30,8 @@ def label_places(
         choices = _beside(drawn[route], width)
         cost = [
             10.0 * _covered(at, size, nodes) + 6.0 * _covered(at, size, names) + 0.15 * lines.under(at, size)
-            + 8.0 * lines.is_shared(on, route) + 0.05 * (k // 4) + (0.02, 0.04, 2.0, 2.1)[k % 4]
+            + 8.0 * lines.is_shared(on, route) + 1.5 * lines.is_nearer_to_another(at, size, route)
+            + 0.05 * (k // 4) + (0.02, 0.04, 2.0, 2.1)[k % 4]
             for k, (on, at) in enumerate(choices)
         ]  # fmt: skip
         x, y = choices[int(np.argmin(cost))][1]
@@ -67,9 +60,30 @@ class _Lines:
         near = self.points[self._near(at, size.max() / 2)]
         return int((np.abs(near - at) < size / 2 - 1).all(1).sum())
 
+    def is_nearer_to_another(self, at: Array, size: Array, route: Route) -> bool:
+        """Whether a reader would take the name for another curve's."""
+        near = self._near(at, size.max() / 2 + 10)
+        off = (np.maximum(np.abs(self.points[near] - at) - size / 2, 0.0) ** 2).sum(1)
+        own = self.owner[near] == self.order[route]
+        return bool((~own).any() and (not own.any() or off[~own].min() < off[own].min() + 4.0))
+
     def is_shared(self, at: Array, route: Route) -> bool:
         """Whether another curve runs here too, so that a name could belong to either."""
         return bool((self.owner[self._near(at, 4.0)] != self.order[route]).any())
+
+
+def delay_marks(curves: Mapping[Route, Points]) -> dict[Route, Point]:
+    """Where the mark of each delay goes: on the trunk, where delayed edges from one variable share it."""
+    delayed = {route: length(c) / 2 for route, c in curves.items() if route.delay}
+    half = {route.tail: min(d for r, d in delayed.items() if r.tail == route.tail) for route in delayed}
+    found: dict[Route, Point] = {}
+    for route, own in delayed.items():
+        reach = half[route.tail] if route.tail != route.head else own
+        choices = [along(curves[route], reach * share) for share in (1.0, 0.7, 1.3, 0.5)]
+        others = [(r, at) for r, at in found.items() if r.tail != route.tail or r.tail in (r.head, route.head)]
+        free = [c for c in choices if all(math.dist(c, at) > 18 for _, at in others)]
+        found[route] = (free or choices)[0]
+    return found
 
 
 def _beside(points: Array, width: float) -> list[tuple[Array, Array]]:

@@ -6,7 +6,6 @@ own. As slices are alike, an edge is routed once for all of them.
 """
 
 import math
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
@@ -72,7 +71,7 @@ class Yard:
 
 
 Lane = tuple[str, int]  # ("row", k): above row k; ("gap", k): left of column k
-Owner = tuple[Key, int]
+Owner = tuple[Key, tuple[int, ...]]
 Tracks = Mapping[Lane, Mapping[Owner, float]]
 
 
@@ -91,10 +90,12 @@ def _spread(owners: Mapping[Owner, float], lane: Lane) -> dict[Owner, float]:
 
 def _all(routes: list[Route], yard: Yard, tracks: Tracks, used: dict[Lane, dict[Owner, float]]) -> dict[Route, Points]:
     found: dict[Route, Points] = {}
-    fans = Counter(_fan(route, yard) for route in routes)
+    fans: dict[Any, set[Key]] = {}
+    for route in routes:
+        fans.setdefault(_fan(route, yard), set()).add(route.head)
     for route in routes:
         boxes = yard.others(route)
-        together = route.columns and fans[_fan(route, yard)] > 1
+        together = route.columns and len(fans[_fan(route, yard)]) > 1
         choices = [*([] if together else _single(route, yard)), *_by_lanes(route, yard, tracks)]
         if route.delay and route.tail == route.head:
             choices = [(loop(yard.boxes[route.tail], angle), ()) for angle in _free(route, routes, yard)] + choices
@@ -103,9 +104,14 @@ def _all(routes: list[Route], yard: Yard, tracks: Tracks, used: dict[Lane, dict[
         clear = clear or list(islice((choice for choice in choices if choice[1] and is_clear(choice[0], boxes)), 1))
         points, lanes = clear[-1] if clear else choices[-1]
         for lane in lanes:
-            used.setdefault(lane, {}).setdefault((route.tail, route.phase), 0.0)
+            used.setdefault(lane, {}).setdefault(_owner(route), 0.0)
         found[route] = points
     return found
+
+
+def _owner(route: Route) -> Owner:
+    """Who has a track of its own in a lane: a variable; where its edges skip slices, each kind of edge."""
+    return route.tail, (route.columns, route.phase) if abs(route.columns) > 1 else ()
 
 
 def _fan(route: Route, yard: Yard) -> Any:
@@ -144,8 +150,9 @@ def _single(route: Route, yard: Yard) -> Iterator[Choice]:
     if abs(route.columns) < 2 and route.tail not in yard.outside:
         yield line(u.rim((v.x, v.y)), v.rim((u.x, u.y))), ()
     if level:
+        side = 1.0 if abs(route.columns) % 2 == 0 else -1.0  # lags 2 and 3 on different sides
         for height in (46.0, -46.0, 58.0, -58.0):
-            yield arc(u, v, height), ()
+            yield arc(u, v, side * height), ()
     if abs(route.columns) < 2 and route.tail not in yard.outside:
         for bend in (0.14, -0.14, 0.24, -0.24, 0.36, -0.36):
             yield bow(u, v, bend), ()
@@ -170,7 +177,7 @@ def _by_lanes(route: Route, yard: Yard, tracks: Tracks) -> list[Choice]:
 def _ways(route: Route, yard: Yard, tracks: Tracks) -> Iterator[tuple[list[Point], tuple[Lane, ...]]]:
     """Out of the tail, along a lane between slices, into the head; each end by its side or by the lane at its row."""
     u, v = yard.box(route.tail, 0), yard.box(route.head, route.columns)
-    owner = route.tail, route.phase
+    owner = _owner(route)
 
     def place(lane: Lane) -> float:
         offset = tracks.get(lane, {}).get(owner, 0.0)
@@ -179,7 +186,8 @@ def _ways(route: Route, yard: Yard, tracks: Tracks) -> Iterator[tuple[list[Point
 
     def ends(box: Box, gap: float) -> Iterator[tuple[list[Point], tuple[Lane, ...]]]:
         side = math.copysign(1.0, gap - box.x)
-        yield [(box.x + side * box.width / 2, box.y), (gap, box.y)], ()
+        port = 0.0 if not route.delay else -7.0 if box is u else 7.0  # out above, in below
+        yield [(box.x + side * (box.width / 2 - (1.3 if port else 0.0)), box.y + port), (gap, box.y + port)], ()
         if box is u and route.tail in yard.outside:
             return
         row = round(box.y / yard.row)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
-from dbn_bptt.render.curves import Box, Point, Points
+from dbn_bptt.render.curves import Box, Outline, Point, Points
 from dbn_bptt.render.grid import Key
 from dbn_bptt.render.labels import Label
 from dbn_bptt.render.overlays import Heat, Show
@@ -68,6 +68,7 @@ class Spot:
     y: float
     width: float
     height: float
+    shape: Outline
     kind: str
     label: Label
     title: str
@@ -83,7 +84,7 @@ class Spot:
     @property
     def box(self) -> Box:
         """Its outline."""
-        return Box(self.x, self.y, self.width, self.height)
+        return Box(self.x, self.y, self.width, self.height, self.shape)
 
 
 @dataclass(frozen=True)

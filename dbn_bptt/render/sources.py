@@ -30,7 +30,8 @@ class Source:
     ----------
     graph : nodes have `name`, `index` (of a scalar), `t`, `kind`, `shape` and `equation`; edges have `lag`,
         `parameter` (the name that multiplies the argument), `weight` (None where nothing is known) and `origin`
-    title : what it is called
+    title : what it is called, with its slices
+    name : what it is called without them
     T : the number of its slices
     middle : a slice far from both ends, which stands for all of them
     view : the view that suits it, unless another is asked for
@@ -41,6 +42,7 @@ class Source:
 
     graph: nx.MultiDiGraph = field(repr=False)
     title: str
+    name: str
     T: int
     middle: int
     view: str
@@ -86,12 +88,10 @@ def _of_template(template: SliceTemplate, T: int | None) -> Source:
     reach = max((max(pair) for pair in template.reaches().values()), default=0)
     pieces = [piece.domain for d in template.definitions.values() for piece in d.pieces]
     slices = max(enough(pieces), 4 * reach + 1, 3) + 2
-    return _of_unrolled(unroll(template, slices), view="rolled", title=template.name)
+    return _of_unrolled(unroll(template, slices), view="rolled")
 
 
-def _of_unrolled(
-    graph: nx.MultiDiGraph, result: Result | None = None, view: str = "unrolled", title: str | None = None
-) -> Source:
+def _of_unrolled(graph: nx.MultiDiGraph, result: Result | None = None, view: str = "unrolled") -> Source:
     """An unrolled graph, the copies of its parameters taken together."""
     T, template = graph.graph["T"], graph.graph["template"]
     found = nx.MultiDiGraph()
@@ -111,8 +111,8 @@ def _of_unrolled(
         if tail in found and v in found:
             parameter = "" if kind in ("copy", "parameter") else _multiplier(graph.nodes[v]["rule"], key)
             found.add_edge(tail, v, key=key, lag=lag, parameter=parameter, weight=None, origin=(u, v, key))
-    name = title or f"{template.name}, unrolled over {T} slice{'s' if T > 1 else ''}"
-    return Source(found, name, T, T // 2, view, result=result)
+    title = f"{template.name}, unrolled over {T} slice{'s' if T > 1 else ''}"
+    return Source(found, title, template.name, T, T // 2, view, result=result)
 
 
 def _generations(template: SliceTemplate) -> dict[str, int]:
@@ -158,9 +158,9 @@ def _of_network(model: Any, T: int | None) -> Source:
         for t in starts:
             e = (u[0], t), (v[0], t + lag), 0
             found.add_edge(*e[:2], key=0, lag=lag, parameter="", weight=None, origin=e)
-    title = f"dynamic Bayesian network over {slices} slices" if T is not None else "dynamic Bayesian network"
+    name = "dynamic Bayesian network"
     view = "unrolled" if T is not None else "two-slice"
-    return Source(found, title, slices, slices // 2, view, downward=True)
+    return Source(found, f"{name} over {slices} slices", name, slices, slices // 2, view, downward=True)
 
 
 def _is_scalar(node: Any) -> bool:
@@ -189,4 +189,4 @@ def _of_scalars(graph: nx.DiGraph) -> Source:
             )  # fmt: skip
     T = max(slices, default=0) + 1
     title = f"scalar graph over {T} slice{'s' if T > 1 else ''}"
-    return Source(found, title, T, T // 2, "unrolled", staggered=True)
+    return Source(found, title, "scalar graph", T, T // 2, "unrolled", staggered=True)

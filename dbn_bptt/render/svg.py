@@ -78,12 +78,18 @@ def document(picture: Scene, theme: Theme = "light", head: bool = True) -> str:
 
 
 TIP = 8.0  # px
-TIPS = (
-    '<defs><marker id="tip" viewBox="0 0 8 8" refX="0.4" refY="4" markerWidth="9" markerHeight="8" '
-    'markerUnits="userSpaceOnUse" orient="auto"><path class="tip" d="M0 0.8 L8 4 L0 7.2 z"/></marker>'
-    '<marker id="tip-weighted" viewBox="0 0 8 8" refX="0.4" refY="4" markerWidth="9" markerHeight="11" '
-    'markerUnits="userSpaceOnUse" orient="auto"><path class="tip weighted" d="M0 0.8 L8 4 L0 7.2 z"/></marker></defs>'
-)
+
+
+def _tip(kind: str, height: int) -> str:
+    """The marker of an arrow's tip."""
+    name = f"tip-{kind}" if kind else "tip"
+    return (
+        f'<marker id="{name}" viewBox="0 0 8 8" refX="0.4" refY="4" markerWidth="9" markerHeight="{height}" '
+        f'markerUnits="userSpaceOnUse" orient="auto"><path class="tip {kind}" d="M0 0.8 L8 4 L0 7.2 z"/></marker>'
+    )
+
+
+TIPS = f"<defs>{_tip('', 8)}{_tip('weighted', 11)}{_tip('marked', 12)}</defs>"
 
 
 def style(theme: Theme) -> str:
@@ -96,10 +102,11 @@ def style(theme: Theme) -> str:
 def _rules(ink: Ink) -> str:
     return f"""
 .dbn-bptt text {{ font-family: {FACES}; fill: {ink.text}; text-anchor: middle }}
-.dbn-bptt .name {{ font-size: {FONT:g}px }} .dbn-bptt .small {{ font-size: {SMALL:g}px; font-style: normal }}
+.dbn-bptt .end {{ text-anchor: end }} .dbn-bptt .start {{ text-anchor: start }}
 .dbn-bptt .italic {{ font-style: italic }} .dbn-bptt .head {{ font-size: 15px }}
 .dbn-bptt .slice {{ font-size: 13px; fill: {ink.faint} }}
-.dbn-bptt .label {{ font-size: 14px; fill: {ink.blue}; stroke: {ink.paper}; stroke-width: 4px; paint-order: stroke;
+.dbn-bptt .halo {{ stroke: {ink.paper}; stroke-width: 4px; paint-order: stroke }}
+.dbn-bptt .label {{ fill: {ink.blue}; stroke: {ink.paper}; stroke-width: 4px; paint-order: stroke;
   stroke-linejoin: round }}
 .dbn-bptt .paper {{ fill: {ink.paper} }}
 .dbn-bptt .node {{ fill: {ink.paper}; stroke: {ink.text}; stroke-width: 1.6 }}
@@ -111,28 +118,30 @@ def _rules(ink: Ink) -> str:
 .dbn-bptt .edge {{ fill: none; stroke: {ink.line}; stroke-width: 1.4 }}
 .dbn-bptt .dashed {{ stroke-dasharray: 5 4 }} .dbn-bptt .tip {{ fill: {ink.line} }}
 .dbn-bptt .weighted {{ stroke: {ink.orange} }} .dbn-bptt path.tip.weighted {{ fill: {ink.orange}; stroke: none }}
+.dbn-bptt path.tip.marked {{ fill: {ink.green}; stroke: none }}
 .dbn-bptt .edge.marked {{ stroke: {ink.green}; stroke-width: 4.5 }}
 .dbn-bptt .plate {{ fill: none; stroke: {ink.faint}; stroke-width: 1.1 }}
 .dbn-bptt .border {{ stroke: {ink.purple}; stroke-width: 2; stroke-dasharray: 8 5; fill: none }}
 .dbn-bptt .delay {{ fill: {ink.text}; stroke: {ink.paper}; stroke-width: 1.5 }}
-.dbn-bptt .cell {{ stroke: {ink.paper}; stroke-width: 0.6 }} .dbn-bptt .minus {{ stroke: {ink.text}; stroke-width: 1 }}
+.dbn-bptt .cell {{ stroke: {ink.paper}; stroke-width: 0.6 }} .dbn-bptt .minus {{ stroke: #1a1a1a; stroke-width: 1 }}
 .dbn-bptt .bar {{ fill: {ink.blue} }} .dbn-bptt .rest {{ fill: none; stroke: {ink.faint}; stroke-width: 0.7 }}
 """
 
 
-def mathematics(name: Label, size: float = FONT) -> str:
-    """A label as spans of SVG text: letter, then what stands above it and below it."""
-    small = size * SMALL / FONT
-    letter = f'<tspan class="italic">{escape(name.letter)}</tspan>' if name.italic else escape(name.letter)
-    parts, shift, back = [letter], 0.0, 0.0
-    for text, dy in ((name.below, size * 0.26), (name.above, -size * 0.4)):
-        if text:
-            dx = f' dx="{-back:.3g}"' if back else ""
-            parts.append(
-                f'<tspan class="small" font-size="{small:.3g}"{dx} dy="{dy - shift:.3g}">{escape(text)}</tspan>'
-            )
-            shift, back = dy, text_width(text, small)
-    return "".join(parts)
+def mathematics(name: Label, x: float, y: float, size: float, kind: str) -> str:
+    """A label as SVG text around x: the letter, and behind its right edge what stands above and below it."""
+    italic = " italic" if name.italic else ""
+    scripts = [(text, dy) for text, dy in ((name.below, size * 0.26), (name.above, -size * 0.4)) if text]
+    if not scripts:
+        return _text(f"{kind}{italic}", size, x, y, name.letter)
+    edge = x - name.width_at(size) / 2 + text_width(name.letter, size)
+    after = edge + (1.2 if italic else 0.4)
+    parts = [_text(f"{kind} small start", size * SMALL / FONT, after, y + dy, text) for text, dy in scripts]
+    return "".join(parts) + _text(f"{kind}{italic} end", size, edge, y, name.letter)
+
+
+def _text(kind: str, size: float, x: float, y: float, text: str) -> str:
+    return f'<text class="{kind}" font-size="{size:.3g}" x="{x:.1f}" y="{y:.1f}">{escape(text)}</text>'
 
 
 def _frame(frame: Frame) -> str:
@@ -159,8 +168,8 @@ def _edge(line: Line) -> str:
     kinds = ["edge"]
     kinds += ["dashed"] if line.dashed else []
     kinds += ["marked"] if line.marked else ["weighted"] if line.weight is not None else []
-    own = "" if line.weight is None else f' style="stroke-width:{0.6 + 4 * line.weight:.2f}"'
-    tip = "tip" if line.weight is None else "tip-weighted"
+    own = "" if line.weight is None or line.marked else f' style="stroke-width:{0.6 + 4 * line.weight:.2f}"'
+    tip = "tip-marked" if line.marked else "tip" if line.weight is None else "tip-weighted"
     return (
         f'<path class="{" ".join(kinds)}" data-edge="{line.id}" d="{path(shortened(line.points, TIP))}" '
         f'marker-end="url(#{tip})"{own}>'
@@ -171,7 +180,7 @@ def _edge(line: Line) -> str:
 def _mark(line: Line) -> str:
     """The square that says how many slices an edge of the rolled view skips."""
     x, y = line.mark
-    number = f'<text class="small slice" x="{x + 12:.1f}" y="{y - 6:.1f}">{line.delay:+d}</text>'.replace("-", "\u2212")
+    number = f'<text class="slice halo" x="{x + 12:.1f}" y="{y - 6:.1f}">{line.delay:+d}</text>'.replace("-", "\u2212")
     square = f'<rect class="delay" x="{x - 5:.1f}" y="{y - 5:.1f}" width="10" height="10"/>'
     return square + (number if line.delay != 1 else "")
 
@@ -179,17 +188,17 @@ def _mark(line: Line) -> str:
 def _edge_label(line: Line) -> str:
     assert line.label is not None
     x, y = line.label_at
-    return f'<text class="label" x="{x:.1f}" y="{y + 5:.1f}">{mathematics(line.label, 14)}</text>'
+    return mathematics(line.label, x, y + 5, 14.0, "label")
 
 
 def _node(spot: Spot) -> str:
     kind = f"node {spot.kind}" + (" marked" if spot.marked else "")
     x, y, w, h = spot.x, spot.y, spot.width, spot.height
-    if spot.kind == "term" or spot.heat:
+    if spot.shape == "box":
         shape = (
             f'<rect class="{kind}" x="{x - w / 2:.1f}" y="{y - h / 2:.1f}" width="{w:.1f}" height="{h:.1f}" rx="5"/>'
         )
-    elif w == h:
+    elif spot.shape == "circle":
         shape = f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="{w / 2:.1f}"/>'
     else:
         shape = (
@@ -198,7 +207,7 @@ def _node(spot: Spot) -> str:
         )
     size = FONT * (0.85 if spot.kind in ("parameter", "copy") else 1.0)
     at = y - h / 2 + 22 if spot.heat else y + size * 0.32
-    text = f'<text class="name" font-size="{size:.3g}" x="{x:.1f}" y="{at:.1f}">{mathematics(spot.label, size)}</text>'
+    text = mathematics(spot.label, x, at, size, "name")
     numbers = _heat(spot.heat, x, y + h / 2 - 8) if spot.heat else ""
     return f'<g data-node="{spot.id}"><title>{escape(spot.title)}</title>{shape}{text}{numbers}</g>'
 

@@ -108,8 +108,8 @@ def _name(line: Line) -> str:
 
 def _node(spot: Spot) -> str:
     w, h = spot.width * _UNIT, spot.height * _UNIT
-    circle = spot.width == spot.height and spot.kind != "term" and not spot.heat
-    corners = "" if circle else f", rounded corners={3 if spot.kind == 'term' or spot.heat else h / 2:.1f}bp"
+    circle = spot.shape == "circle"
+    corners = "" if circle else f", rounded corners={3 if spot.shape == 'box' else h / 2:.1f}bp"
     style = f"draw, fill=white, inner sep=0, minimum width={w:.1f}bp, minimum height={h:.1f}bp{corners}"
     style += ", circle" if circle else ""
     style += f", {_STYLES[spot.kind]}" if spot.kind in _STYLES else ""

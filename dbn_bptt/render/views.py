@@ -37,11 +37,13 @@ class Page:
         and `delay` of edges that lead back to the slice that stands for all
     columns : from left to right
     blocks : captions with the columns that they span, first and last
+    of_slices : whether each column is a slice of its own, and not one that stands for all
     """
 
     graph: nx.MultiDiGraph = field(repr=False)
     columns: tuple[Column, ...]
     blocks: tuple[tuple[str, int, int], ...] = ()
+    of_slices: bool = True
 
 
 def page(source: Source, view: View | None) -> Page:
@@ -144,16 +146,17 @@ def _rolled(source: Source) -> Page:
             tail = u if graph.nodes[u]["t"] is None else chosen.get((graph.nodes[u]["name"], graph.nodes[u]["index"]))
             if tail is not None:
                 found.add_edge(tail, v, key=key, **attributes, delay=attributes["lag"])
-    return Page(found, (Column(middle, "t", "t = 0, \u2026, T\u22121"),))
+    return Page(found, (Column(middle, "t", "t = 0, \u2026, T\u22121"),), of_slices=False)
 
 
 def _two_slices(source: Source) -> Page:
     """B0, the first slice, beside B->, a slice given those that it reads; and the last slice, if that has its own."""
     graph, middle = source.graph, source.middle
     timed = [n for n, t in graph.nodes(data="t") if t is not None]
-    first, now = ([n for n in timed if graph.nodes[n]["t"] == t] for t in (0, middle))
-    known = {graph.nodes[n]["name"] for n in [*first, *now]}
-    last = [n for n in timed if graph.nodes[n]["t"] == source.T - 1 and graph.nodes[n]["name"] not in known]
+    now = [n for n in timed if graph.nodes[n]["t"] == middle]
+    first = [n for n in timed if graph.nodes[n]["t"] == 0 or (graph.nodes[n]["t"] < 0 and graph.in_degree(n))]
+    usual = {_equation(graph, n) for n in now}
+    last = [n for n in timed if graph.nodes[n]["t"] == source.T - 1 and _equation(graph, n) not in usual]
     groups = [
         ("B\u2080: the first slice", first, lambda t: Column(t, _signed(t), "initial" if t < 0 else f"t = {t}")),
         ("B\u2192: every later slice", now, lambda t: Column(t, _relative(t, middle), _relative(t, middle))),
@@ -166,7 +169,13 @@ def _two_slices(source: Source) -> Page:
             begin = len(columns)
             columns += _add_block(found, graph, explained, begin, made)
             blocks.append((caption, begin, len(columns) - 1))
-    return Page(found, tuple(columns), tuple(blocks))
+    return Page(found, tuple(columns), tuple(blocks), of_slices=False)
+
+
+def _equation(graph: nx.MultiDiGraph, node: Any) -> Any:
+    """A variable with what it reads, and from how many slices before."""
+    read = [(graph.nodes[u]["name"], graph.nodes[u]["index"], lag) for u, _, lag in graph.in_edges(node, data="lag")]
+    return graph.nodes[node]["name"], graph.nodes[node]["index"], tuple(sorted(read, key=repr))
 
 
 def _add_block(
@@ -174,7 +183,7 @@ def _add_block(
 ) -> list[Column]:
     """Nodes with all their parents, and the edges between them; returns the columns that they take."""
     read = [u for v in explained for u in graph.predecessors(v) if graph.nodes[u]["t"] is not None]
-    members = list(dict.fromkeys([*read, *explained]))
+    members = list(dict.fromkeys([*explained, *read]))
     columns = [made(t) for t in sorted({graph.nodes[n]["t"] for n in members})]
     place = {column.t: k for k, column in enumerate(columns)}
     for n in members:
