@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 
 from dbn_bptt.cells import ACTIVATIONS, CELLS
@@ -44,13 +45,15 @@ def _explain(options: argparse.Namespace) -> tuple[str, int]:
 
 
 def _draw(options: argparse.Namespace) -> tuple[str, int]:
+    suffix = "" if options.out is None else options.out.suffix.lstrip(".")
+    format = options.format or (suffix if suffix in FORMATS else "svg")
     content = drawing(
-        options.what, options.format, view=options.view, T=options.T, parameters=options.parameters, show=options.show,
+        options.what, format, view=options.view, T=options.T, parameters=options.parameters, show=options.show,
         theme=options.theme, evidence=options.evidence, adjoint_of=options.adjoint, seed=options.seed,
     )  # fmt: skip
     if options.out is None:
-        if options.format in ("png", "pdf"):
-            raise DataError(f"{options.format} is no text; say where it goes: --out FILE")
+        if format in ("png", "pdf"):
+            raise DataError(f"{format} is no text; say where it goes: --out FILE")
         return content.decode().rstrip("\n"), 0
     try:
         write_whole(options.out, content)
@@ -68,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="dbn-bptt", description="Back-propagation through time as message passing on the unrolled network."
     )
+    parser.add_argument("--version", action="version", version=f"dbn-bptt {version('dbn_bptt')}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     p = commands.add_parser(
         "explain",
@@ -95,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     p.add_argument("what", metavar="CELL|MODEL.bif", help=f"{', '.join(sorted(CELLS))}, or a file")
     p.add_argument("--view", choices=VIEWS, help="default: what suits; rolled for a cell without -T")
-    p.add_argument("--format", choices=FORMATS, default="svg", help="default: svg")
+    p.add_argument("--format", choices=FORMATS, help="default: that of --out's ending, or svg")
     p.add_argument("-T", type=int, metavar="N", help="unroll over N slices")
     p.add_argument("--parameters", choices=PARAMETERS, help="how parameters are drawn (default: labels on edges)")
     p.add_argument("--show", choices=("values", "adjoints", "messages"), help="numbers as heat maps")

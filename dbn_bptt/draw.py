@@ -1,5 +1,6 @@
 """Drawings for the command line: a cell by its name or a network by its file, in a format by its name."""
 
+from errno import EISDIR
 from io import BytesIO
 from pathlib import Path
 from typing import Any, cast
@@ -43,12 +44,18 @@ def drawing(
     >>> drawing("elman", "svg", T=3)[:4]
     b'<svg'
     """
+    if seed < 0:
+        raise DataError(f"seed is {seed}; give a number from 0 on")
+    if format == "html" and options.get("show") is not None:
+        raise DataError("the explorer shows all numbers; leave --show out")
     chosen = cast(Options, {"T": T, **options})
     numbers = format == "html" or options.get("show") is not None
     if what not in CELLS:
+        if adjoint_of or options.get("show") is not None:
+            raise DataError("--adjoint and --show go with a cell")
         obj = _network(what, evidence, chosen)
-        if adjoint_of:
-            raise DataError("--adjoint goes with a cell")
+        if format == "html" and evidence is None:
+            raise DataError("the explorer of a model steps through inference; add --evidence EVIDENCE.csv")
     elif evidence is not None:
         raise DataError("--evidence goes with a model; a cell runs on random numbers")
     else:
@@ -67,8 +74,9 @@ def _network(what: str, evidence: Path | None, chosen: Options) -> Any:
     if path.suffix != ".bif" and not path.exists():
         raise DataError(f"{unknown_name(what, CELLS, 'cell')}; or give a MODEL.bif")
     model = read_bif(path)
+    network = read(model)
     if evidence is not None:
-        chosen["evidence"] = evidence_table(read(model), evidence)[0]
+        chosen["evidence"] = evidence_table(network, evidence)[0]
     return model
 
 
@@ -93,6 +101,8 @@ def _written(obj: Any, format: str, theme: Any, options: Options) -> bytes:
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file whole or not at all."""
+    if not path.name or path.is_dir():
+        raise IsADirectoryError(EISDIR, "is a folder", str(path))
     unfinished = path.with_name(f".{path.name}.part")
     try:
         unfinished.write_bytes(content)

@@ -126,9 +126,27 @@ def test_twenty_slices_of_eight_units_stay_below_a_megabyte(cell):
 
 
 def test_a_long_run_is_folded():
-    found = _content(render.html(_run(T=300)))
+    result = _run(T=300)
+    found = _content(render.html(result))
     assert len(found["nodes"]) < 60
     assert found["T"] == 300
     w = next(p for p in found["parameters"] if p["name"] == "W")
-    assert w["rest"] > 0
+    assert np.allclose(w["gradient"], result.gradients["W"], rtol=1e-3)
+    inside = [e for e in found["edges"] if found["nodes"][e["head"]]["kind"] == "elided"]
+    assert inside  # what comes from slices that are not drawn is there too
+    assert all("message" in e for e in inside)
+    by_name = {node["plain"]: k for k, node in enumerate(found["nodes"])}
+    h = by_name["h\u207d\u00b2\u207e"]
+    arriving = [np.array(e["message"]) for e in found["edges"] if e["tail"] == h and "message" in e]
+    assert np.allclose(sum(arriving), found["nodes"][h]["adjoint"], rtol=1e-2, atol=1e-3)
     assert found["credit"] == {}
+
+
+def test_an_infinite_loss_has_a_page():
+    t = db.SliceTemplate("explodes")
+    w, h = t.parameter("w", ()), t.variable("h", ())
+    t.define(h, db.exp(w * h.prev))
+    t.loss("L", h, at="last")
+    page = render.html(db.bptt(t, {"w": 5.0}, T=3, initial={"h": 2.0}))
+    assert '"loss":1e999' in page
+    assert _content(page)["loss"] == np.inf

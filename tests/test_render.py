@@ -10,6 +10,7 @@ import pytest
 import dbn_bptt as db
 from dbn_bptt import cells, dbn, paths, render
 from dbn_bptt.render.curves import flattened
+from dbn_bptt.render.labels import text_width
 from tests.cases import CASES, Case, draw
 from tests.random_templates import RandomTemplate
 
@@ -94,6 +95,45 @@ def test_a_thousand_slices_are_folded():
     assert {text for *_, text in drawn.headings} == {"initial", "t = 0", "t = 1", "t = 2", "t = 998", "t = 999"}
     assert any(spot.kind == "elided" for spot in drawn.spots)
     assert any(line.dashed for line in drawn.lines)
+
+
+def test_an_edge_is_named_by_its_own_parameter():
+    t = db.SliceTemplate("two")
+    W, U, F, x, h = (
+        t.parameter("W", (2, 2)),
+        t.parameter("U", (2, 3)),
+        t.parameter("F", (2, 3)),
+        t.input("x", 3),
+        t.variable("h", 2),
+    )
+    t.define(h, db.tanh(W @ h.prev + U @ x), first=db.tanh(F @ x))
+    for options in ({"view": "two-slice"}, {"T": 3}):
+        drawn = render.scene(t, **options)
+        named = {
+            drawn.spots[line.head].t: line.label.letter for line in drawn.lines if drawn.spots[line.tail].name == "x"
+        }
+        assert named.pop(0) == "F"
+        assert set(named.values()) == {"U"}
+
+
+def test_names_are_near_their_own_edges():
+    for cell in (cells.elman, cells.lstm, cells.gru):
+        drawn = render.scene(cell(3, 4, 2), T=3)
+        for line in drawn.lines:
+            if line.label:
+                nearest = np.linalg.norm(flattened(line.points) - line.label_at, axis=1).min()
+                assert nearest < 30
+
+
+def test_titles_and_captions_fit():
+    for obj in (dbn.umbrella(), cells.elman(3, 4, 2)):
+        for view in ("rolled", "two-slice"):
+            drawn = render.scene(obj, view=view)
+            assert drawn.width > text_width(drawn.title, 15)
+            for one, other in itertools.pairwise(drawn.frames):
+                assert one.x + one.width < other.x
+            for frame in drawn.frames:
+                assert frame.width > text_width(frame.caption, 13)
 
 
 def test_slices_are_alike():
@@ -218,11 +258,15 @@ REFUSED = [
     ("a view", lambda: render.svg(cells.elman(3, 4, 2), view="flat"), "view is 'flat'; it must be one of 'rolled'"),
     ("a style", lambda: render.svg(cells.elman(3, 4, 2), parameters="x"), "parameters is 'x'; it must be one of"),
     ("a theme", lambda: render.svg(cells.elman(3, 4, 2), theme="blue"), "theme is 'blue'"),
-    ("no numbers", lambda: render.svg(cells.elman(3, 4, 2), show="values"), "needs numbers; draw the result of bptt"),
+    ("no numbers", lambda: render.svg(cells.elman(3, 4, 2), T=2, show="values"), "needs numbers; draw the result of bptt"),
     ("other numbers", lambda: render.svg(_elman(), show="x"), "show is 'x'; it must be 'values'"),
     ("two Ts", lambda: render.svg(_elman(), T=3), "T goes with a template or a dynamic network"),
     ("no slices", lambda: render.svg(cells.elman(3, 4, 2), T=0), "T is 0; the number of slices must be"),
     ("no truncation", lambda: render.svg(_elman(), truncate=0), "truncate is 0; it must be a positive number"),
+    ("numbers of one slice", lambda: render.svg(_elman(), view="rolled", show="values"), "show is about slices of their own"),
+    ("evidence for one slice", lambda: render.svg(dbn.umbrella(), view="two-slice", evidence={"Umbrella": [1, 0]}), "evidence is about slices"),
+    ("a path elsewhere", lambda: render.svg(_elman(), path=[("z", 0)]), "path: ('z', 0) is no node of what is drawn"),
+    ("a rolled page", lambda: render.html(_elman(), view="rolled"), "view must be 'unrolled' or 'folded'"),
     ("evidence", lambda: render.svg(_elman(), evidence={"Y": [1]}), "evidence goes with a pgmpy DynamicBayesianNetwork"),
     ("a page", lambda: render.html(cells.elman(3, 4, 2)), "which SliceTemplate does not have; give a result of"),
     ("no evidence", lambda: render.html(dbn.umbrella()), "give the explorer of a network some evidence"),
@@ -237,8 +281,12 @@ def test_what_cannot_be_drawn_is_refused(draw_it, message):
 
 def test_names_are_written_as_mathematics():
     picture = render.svg(cells.lstm(3, 4, 2), T=1)
-    assert re.search(r"W</tspan><tspan[^>]*>i</tspan>", picture)
-    assert re.search(r"h</tspan><tspan[^>]*>\(\u22121\)</tspan>", picture)
+    assert re.search(
+        r'<text class="label small start"[^>]*>i</text><text class="label italic end"[^>]*>W</text>', picture
+    )
+    assert re.search(
+        r'<text class="name small start"[^>]*>\(\u22121\)</text><text class="name italic end"[^>]*>h</text>', picture
+    )
     assert "\u0177" in picture or "y\u0302" in picture  # y with a hat
 
 

@@ -3,8 +3,9 @@
 from html import escape
 from typing import Any, Unpack
 
-from dbn_bptt.render.colors import THEMES
+from dbn_bptt.render.colors import THEMES, heat_color
 from dbn_bptt.render.layout import scene
+from dbn_bptt.render.overlays import Heat
 from dbn_bptt.render.scene import Line, Options, Spot
 
 INK = THEMES["light"]
@@ -29,9 +30,11 @@ def dot(obj: Any, **options: Unpack[Options]) -> str:
     digraph "Elman network, unrolled over 2 slices" {
     """
     picture = scene(obj, **options)
+    # neato's router breaks down (graphviz 2.43) where a node has a loop and another pair of nodes two edges
+    splines = "curved" if any(line.tail == line.head for line in picture.lines) else "true"
     lines = [
         f"digraph {_quoted(picture.title)} {{",
-        f'  layout="neato"; splines="true"; label={_quoted(picture.title)}; labelloc="t"; fontname="Times";',
+        f'  layout="neato"; splines="{splines}"; label={_quoted(picture.title)}; labelloc="t"; fontname="Times";',
         '  node [fontname="Times", fixedsize="true", style="filled", fillcolor="white", penwidth="1.3"];',
         f'  edge [fontname="Times", fontcolor="{INK.blue}", color="{INK.line}", arrowsize="0.7"];',
         *(_node(spot, picture.height) for spot in picture.spots),
@@ -61,19 +64,35 @@ def _node(spot: Spot, height: float) -> str:
     fill = _FILLS.get(spot.kind, INK.paper)
     rest = 'style="filled,dashed", ' if spot.kind == "initial" else 'style="", ' if spot.kind == "elided" else ""
     color = INK.green if spot.marked else INK.text
+    label = _with_numbers(spot.label.html, spot.heat)
     return (
-        f'  n{spot.id} [label=<{spot.label.html}>, pos="{_place(spot.x, spot.y, height)}", shape="{shape}", {rest}'
+        f'  n{spot.id} [label=<{label}>, pos="{_place(spot.x, spot.y, height)}", shape="{shape}", {rest}'
         f'fillcolor="{fill}", color="{color}", width="{spot.width / _INCH:.3f}", height="{spot.height / _INCH:.3f}", '
         f"tooltip={_quoted(spot.title)}];"
     )
 
 
+def _with_numbers(label: str, heat: Heat | None) -> str:
+    """A label above the cells of a heat map; a probability is as dark as it is large."""
+    if heat is None:
+        return label
+    cells = "".join(
+        "<TR>"
+        + "".join(f'<TD BGCOLOR="{heat_color(x)}" WIDTH="9" HEIGHT="9" FIXEDSIZE="TRUE"></TD>' for x in row)
+        + "</TR>"
+        for row in heat.rows
+    )
+    head = f'<TR><TD COLSPAN="{heat.size[0]}">{label}</TD></TR>' if label else ""
+    return f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0">{head}{cells}</TABLE>'
+
+
 def _edge(line: Line) -> str:
     of = [f"tooltip={_quoted(line.title)}"]
-    if line.label or line.delay:
+    if line.label or line.delay or line.heat:
         delay = f"{-line.delay:+d}" if line.delay else ""
         name = line.label.html if line.label else ""
-        of.append(f"label=<{' '.join(part for part in (name, escape(delay)) if part)}>")
+        words = " ".join(part for part in (name, escape(delay)) if part)
+        of.append(f"label=<{_with_numbers(words, line.heat)}>")
     if line.weight is not None:
         of.append(f'penwidth="{0.6 + 4 * line.weight:.2f}", color="{INK.orange}"')
     if line.marked:

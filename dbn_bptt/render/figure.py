@@ -10,6 +10,7 @@ from dbn_bptt.render.colors import THEMES
 from dbn_bptt.render.curves import Point, shortened
 from dbn_bptt.render.labels import Label
 from dbn_bptt.render.layout import scene
+from dbn_bptt.render.overlays import BARS, Heat
 from dbn_bptt.render.scene import Line, Options, Scene, Spot
 
 INK = THEMES["light"]
@@ -89,6 +90,8 @@ def _edge(axes: Any, line: Line) -> None:
         PathPatch(path, fill=False, edgecolor=color, linewidth=3.2 if line.marked else width, linestyle=style)
     )
     axes.add_patch(Polygon(_tip(line), facecolor=color, edgecolor="none", zorder=2))
+    if line.heat:
+        _numbers(axes, line.heat, *line.heat_at)
     if line.delay:
         axes.plot(*line.mark, marker="s", color=INK.text, markersize=6)
         if line.delay != 1:
@@ -108,7 +111,7 @@ def _tip(line: Line) -> list[Point]:
 
 
 def _node(axes: Any, spot: Spot) -> None:
-    from matplotlib.patches import Ellipse, FancyBboxPatch, Rectangle
+    from matplotlib.patches import Ellipse, FancyBboxPatch
 
     fill = _FILLS.get(spot.kind, INK.paper)
     edge = (
@@ -136,8 +139,18 @@ def _node(axes: Any, spot: Spot) -> None:
     for text in axes.texts[-1:]:
         text.set_zorder(4)
     if spot.heat:
-        for cell in spot.heat.cells(spot.x, spot.y + spot.height / 2 - 8):
-            axes.add_patch(Rectangle((cell.x, cell.y), cell.width, cell.height, facecolor=cell.color, zorder=4))
-            if cell.number < 0:
-                y = cell.y + cell.height / 2
-                axes.plot([cell.x + 2, cell.x + cell.width - 2], [y, y], color=INK.text, linewidth=0.7, zorder=5)
+        _numbers(axes, spot.heat, spot.x, spot.y + spot.height / 2 - 8)
+
+
+def _numbers(axes: Any, heat: Heat, x: float, low: float) -> None:
+    """Cells or bars, around x and above y = low."""
+    from matplotlib.patches import Rectangle
+
+    for cell in heat.cells(x, low):
+        axes.add_patch(Rectangle((cell.x, cell.y), cell.width, cell.height, facecolor=cell.color, zorder=4))
+        if heat.bars:
+            frame = (cell.x, low - BARS), cell.width, BARS
+            axes.add_patch(Rectangle(*frame, fill=False, edgecolor=INK.faint, linewidth=0.5, zorder=4))
+        elif cell.number < 0:
+            y = cell.y + cell.height / 2
+            axes.plot([cell.x + 2, cell.x + cell.width - 2], [y, y], color=INK.text, linewidth=0.7, zorder=5)

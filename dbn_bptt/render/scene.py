@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
-from dbn_bptt.render.curves import Box, Outline, Point, Points
+from dbn_bptt.render.curves import Box, Outline, Point, Points, along, length
 from dbn_bptt.render.grid import Key
 from dbn_bptt.render.labels import Label
-from dbn_bptt.render.overlays import Heat, Show
+from dbn_bptt.render.overlays import CELL, Heat, Show
 from dbn_bptt.render.parameters import Parameters
 from dbn_bptt.render.sources import Source
 from dbn_bptt.render.views import View
@@ -112,6 +112,13 @@ class Line:
     title: str
     heat: Heat | None = None
     marked: bool = False
+
+    @property
+    def heat_at(self) -> Point:
+        """Where the numbers on it are centred, and end below."""
+        assert self.heat is not None
+        x, y = along(self.points, length(self.points) / 2)
+        return x, y + self.heat.size[1] * CELL / 2
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import Any, Literal, Unpack
 
 from dbn_bptt.errors import DataError
 from dbn_bptt.render.colors import THEMES, Ink
-from dbn_bptt.render.curves import Points, along, length, shortened
+from dbn_bptt.render.curves import Points, shortened
 from dbn_bptt.render.labels import FONT, SMALL, Label, text_width
 from dbn_bptt.render.layout import scene
 from dbn_bptt.render.overlays import BARS, CELL, Heat
@@ -234,8 +234,8 @@ def _heat(heat: Heat, x: float, low: float) -> str:
 
 def _edge_heat(line: Line) -> str:
     assert line.heat is not None
-    x, y = along(line.points, length(line.points) / 2)
+    x, low = line.heat_at
     columns, rows = line.heat.size
     w, h = columns * CELL + 4, rows * CELL + 4
-    back = f'<rect class="paper" x="{x - w / 2:.1f}" y="{y - h / 2:.1f}" width="{w:.1f}" height="{h:.1f}" rx="2"/>'
-    return back + _heat(line.heat, x, y + rows * CELL / 2)
+    back = f'<rect class="paper" x="{x - w / 2:.1f}" y="{low - h + 2:.1f}" width="{w:.1f}" height="{h:.1f}" rx="2"/>'
+    return back + _heat(line.heat, x, low)

@@ -60,6 +60,7 @@ def _picture(picture: Scene) -> list[str]:
         *(_edge(line) for line in picture.lines),
         *dict.fromkeys(_mark(line) for line in picture.lines if line.delay),
         *(_name(line) for line in picture.lines if line.label),
+        *(cell for line in picture.lines if line.heat for cell in _numbers(line.heat, *line.heat_at)),
         *(_node(spot) for spot in picture.spots),
         *(
             rf"\node[dbfaint, font=\footnotesize] at ({x:.1f},{y - 5:.1f}) {{{latex_text(text)}}};"
@@ -117,13 +118,14 @@ def _node(spot: Spot) -> str:
     if not spot.heat:
         return rf"\node[{style}] at {_at((spot.x, spot.y))} {{${spot.label.latex}$}};"
     name = rf"\node at {_at((spot.x, spot.y - spot.height / 2 + 16))} {{${spot.label.latex}$}};"
-    return rf"\node[{style}] at {_at((spot.x, spot.y))} {{}}; {name}{''.join(_numbers(spot.heat, spot))}"
+    numbers = "".join(_numbers(spot.heat, spot.x, spot.y + spot.height / 2 - 8))
+    return rf"\node[{style}] at {_at((spot.x, spot.y))} {{}}; {name}{numbers}"
 
 
-def _numbers(heat: Heat, spot: Spot) -> list[str]:
-    """The cells or bars of a node."""
+def _numbers(heat: Heat, x: float, low: float) -> list[str]:
+    """Cells or bars, around x and above y = low."""
     drawn = []
-    for cell in heat.cells(spot.x, spot.y + spot.height / 2 - 8):
+    for cell in heat.cells(x, low):
         corners = f"{_at((cell.x, cell.y))} rectangle {_at((cell.x + cell.width, cell.y + cell.height))}"
         red, green, blue = (int(cell.color[k : k + 2], 16) for k in (1, 3, 5))
         drawn.append(rf" \fill[fill={{rgb,255:red,{red};green,{green};blue,{blue}}}] {corners};")

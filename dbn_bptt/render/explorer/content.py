@@ -64,10 +64,12 @@ def content(result: Result, picture: Scene, report: Report | None) -> dict[str, 
     drawn = [spot for spot in picture.spots if spot.node in order and spot.t is not None]
     computed = [s for s in drawn if graph.in_degree(s.node)]
     computed.sort(key=lambda s: (s.t, order[s.node]) if not _has_later_parents(graph) else (0, order[s.node]))
-    answering = [s for s in drawn if s.node in result.messages.adjoint]
+    messages = result.messages
+    telling = {u for u, *_ in messages.edge} | {v for v in graph if graph.nodes[v]["kind"] == "term"}
+    answering = [s for s in drawn if s.node in messages.adjoint and s.node in telling]
     answering.sort(key=lambda s: -order[s.node])
-    T, adjoint = result.values.given.T, result.messages.adjoint
-    norms = {n: [_number(np.linalg.norm(adjoint.get((n, t), 0.0))) for t in range(T)] for n in interface(template)}
+    T, adjoint = result.values.given.T, messages.adjoint
+    norms = {n: [_norm(adjoint.get((n, t), 0.0)) for t in range(T)] for n in interface(template)}
     return {
         "title": template.name,
         "loss": float(f"{result.loss:.8g}"),
@@ -90,7 +92,15 @@ def _has_later_parents(graph: nx.MultiDiGraph) -> bool:
 
 
 def _number(x: Any) -> float:
-    return float(f"{float(x):.{DIGITS}g}") if np.isfinite(x) else 0.0
+    return float(f"{float(x):.{DIGITS}g}")
+
+
+def _norm(array: Any) -> float:
+    """The Euclidean norm, also of numbers whose squares are no numbers."""
+    largest = float(np.max(np.abs(array), initial=0.0))
+    if not largest or not np.isfinite(largest):
+        return _number(largest)
+    return _number(largest * np.linalg.norm(np.asarray(array) / largest))
 
 
 def numbers(array: Any) -> Any:
@@ -103,7 +113,8 @@ def _node(spot: Any, result: Result, formulas: Formulas) -> dict[str, Any]:
     """A node: its name, its equation, its value and its adjoint."""
     graph = result.graph
     if spot.node not in graph:
-        return {"name": formulas.name(spot), "plain": spot.label.text, "kind": spot.kind, "t": spot.t, "given": True}
+        given = spot.kind != "elided"
+        return {"name": formulas.name(spot), "plain": spot.label.text, "kind": spot.kind, "t": spot.t, "given": given}
     kind = {"term": "term of the loss"}.get(spot.kind, spot.kind)
     found: dict[str, Any] = {
         "name": formulas.name(spot), "plain": spot.label.text, "kind": kind, "t": spot.t,
@@ -124,16 +135,16 @@ def _edges(picture: Scene, result: Result, formulas: Formulas) -> list[dict[str,
     for line in picture.lines:
         edge: dict[str, Any] = {"tail": line.tail, "head": line.head, "about": line.title.split(";")[0]}
         found.append(edge)
-        head = picture.spots[line.head].node
-        if line.origin not in result.messages.edge or head not in graph or picture.spots[line.tail].node not in graph:
+        if line.origin not in result.messages.edge or graph.nodes[line.origin[0]]["kind"] in ("parameter", "copy"):
             continue
+        _, head, key = line.origin
         if head not in known:
             arrays = [result.values.node[u] for u in arguments(graph, head)]
             known[head] = dict(jacobians(local, graph, head, arrays, result.values.node[head]))
         message = result.messages.edge[line.origin]
         edge |= {
-            "message": numbers(message), "norm": _number(np.linalg.norm(message)),
-            "jacobian": numbers(known[head][line.origin[2]]), "formula": formulas.message(graph, head, line.origin[2]),
+            "message": numbers(message), "norm": _norm(message), "jacobian": numbers(known[head][key]),
+            "formula": formulas.message(graph, head, key),
         }  # fmt: skip
         if line.label:
             edge["parameter"] = line.label.text
@@ -150,13 +161,8 @@ def _parameters(result: Result, picture: Scene) -> list[dict[str, Any]]:
             sent.setdefault(name, []).append((spots[child], message))
     found = []
     for name, gradient in result.gradients.items():
-        parts = sent.get(name, [])
-        rest = np.asarray(gradient - sum((message for _, message in parts), np.zeros(gradient.shape)))
-        shares = [[node, numbers(message)] for node, message in parts]
-        found.append({
-            "name": name, "norm": _number(np.linalg.norm(gradient)), "sent": shares,
-            "rest": _number(np.linalg.norm(rest)) if len(picture.spots) < len(result.graph) / 2 else 0.0,
-        })  # fmt: skip
+        shares = [[node, numbers(message)] for node, message in sent.get(name, [])]
+        found.append({"name": name, "gradient": numbers(gradient), "norm": _norm(gradient), "sent": shares})
     return found
 
 
@@ -183,11 +189,15 @@ def _agreement(report: Report | None) -> dict[str, Any] | None:
     return {"ok": report.ok, "engines": engines, "rows": list(table.items())}
 
 
-def compared(result: Result) -> Report:
-    """The comparison of the engines on the data of a run."""
+def compared(result: Result) -> Report | None:
+    """The comparison of the engines on the data of a run; None where numbers are too large to be compared."""
     given, template = result.values.given, result.graph.graph["template"]
     initial: Mapping[str, Array] = {
         n: a.reshape(given.initial_shapes[n]) for n, a in given.initial.items() if n not in template.initial
     }
-    report = compare(template, own_parameters(result), given.data, initial=initial, T=given.T)
+    try:
+        with np.errstate(all="ignore"):
+            report = compare(template, own_parameters(result), given.data, initial=initial, T=given.T)
+    except DbnBpttError:
+        return None
     return replace(report, result=result)

@@ -12,6 +12,15 @@ const inEdges = nodes.map(() => []), outEdges = nodes.map(() => []);
 edges.forEach((e, k) => { inEdges[e.head].push(k); outEdges[e.tail].push(k); });
 const place = (order) => { const at = nodes.map(() => Infinity); order.forEach((n, k) => { at[n] = k; }); return at; };
 const forwardAt = place(forward), backwardAt = place(backward);
+// What stands for the slices that are left out is known once all earlier slices are, and answers after all later ones;
+// a parameter that is drawn has its gradient at the end.
+const latest = (at, ahead) => Math.max(-1, ...nodes.map((m, k) => m.t !== null && ahead(m.t) && at[k] < Infinity ? at[k] : -1));
+nodes.forEach((n, k) => {
+  if (n.kind === "elided") { forwardAt[k] = latest(forwardAt, (t) => t < n.t); backwardAt[k] = latest(backwardAt, (t) => t > n.t); }
+  if (n.kind === "parameter") backwardAt[k] = backward.length - 1;
+});
+const drawnSlices = [...new Set(nodes.map((n) => n.t).filter((t) => t !== null && t >= 0 && t < content.T))].sort((a, b) => a - b);
+const elided = nodes.findIndex((n) => n.kind === "elided");
 let step = 0, chosen = null, timer = null;  // chosen: null to follow the steps, or {node} or {edge}
 
 // ---------------------------------------------------------------------------------------------- what is known at a step
@@ -20,6 +29,7 @@ const isAnswered = (n) => backwardAt[n] < step - forward.length;
 const inReverse = () => step > forward.length;
 const active = () => step === 0 ? null : inReverse() ? backward[step - forward.length - 1] : forward[step - 1];
 function isReady(n) {
+  if (["elided", "parameter", "copy"].includes(nodes[n].kind)) return false;
   if (!inReverse() && step < forward.length) return !isDone(n) && inEdges[n].every((e) => isDone(edges[e].tail));
   if (backwardAt[n] === Infinity || isAnswered(n)) return false;
   return outEdges[n].every((e) => edges[e].message === undefined || isAnswered(edges[e].head));
@@ -38,17 +48,21 @@ function element(tag, attributes = {}, ...children) {
 function formula(place) { const made = element("span"); made.innerHTML = formulas[place]; return made; }
 function short(x, digits = 4) {
   const size = Math.abs(x);
+  if (size === Infinity) return x > 0 ? "\u221e" : "\u2212\u221e";
   const text = x === 0 ? "0" : size >= 1e-3 && size < 1e4 ? Number(x.toPrecision(digits)).toString() : x.toExponential(digits - 2);
   return text.replace("-", "\u2212");
 }
 function color(x) {
-  const share = Math.min(1, Math.abs(x)) ** 0.6, end = x >= 0 ? [0, 114, 178] : [213, 94, 0];
+  const share = (Number.isFinite(x) ? Math.min(1, Math.abs(x)) : 1) ** 0.6, end = x >= 0 ? [0, 114, 178] : [213, 94, 0];
   return `rgb(${end.map((v) => Math.round(247 + (v - 247) * share)).join()})`;
 }
-const ink = (x) => Math.min(1, Math.abs(x)) ** 0.6 > 0.62 ? "#fff" : "#111";
+function ink(x) {  // black or white, whichever is further from the cell's colour
+  const parts = color(x).match(/\d+/g).map((v) => { const c = v / 255; return c <= 0.04 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4; });
+  return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2] > 0.18 ? "#000" : "#fff";
+}
 const rowsOf = (a) => !Array.isArray(a) ? [[a]] : a.length && Array.isArray(a[0]) ? a.flatMap((r) => Array.isArray(r[0]) ? rowsOf(r) : [r]) : [a];
 const largest = (a) => Math.max(0, ...rowsOf(a).flat().map(Math.abs));
-const norm = (a) => Math.sqrt(rowsOf(a).flat().reduce((s, x) => s + x * x, 0));
+const norm = (a) => Math.hypot(...rowsOf(a).flat());
 const plus = (a, b) => Array.isArray(a) ? a.map((x, k) => plus(x, b[k])) : a + b;
 const shapeOf = (a) => Array.isArray(a) ? [a.length, ...shapeOf(a[0])] : [];
 const shapeText = (a) => shapeOf(a).join(" \u00d7 ") || "scalar";
@@ -70,6 +84,7 @@ const least = Math.min(...norms.filter((x) => x > 0), most);
 const decades = Math.min(8, Math.max(2, Math.log10(most / least)));
 const width = (x) => x > 0 ? 0.8 + 4 * Math.max(0, Math.min(1, 1 + Math.log10(x / most) / decades)) : 0.8;
 function prepare() {
+  svg.setAttribute("role", "group");
   groups.forEach((g, n) => {
     g.setAttribute("tabindex", "-1");
     g.setAttribute("role", "button");
@@ -135,15 +150,17 @@ function aboutNode(n) {
   if (node.adjoint !== undefined) {
     if (isAnswered(n)) {
       list.append(...described("Adjoint: derivative of the loss", heat(node.adjoint, "adjoint"), ...arriving(n)));
-    } else list.append(...described("Adjoint", element("span", { class: "faint" }, "comes in the reverse sweep")));
+    } else list.append(...described("Adjoint", element("span", { class: "faint" }, backwardAt[n] < Infinity ? "comes in the reverse sweep" : "0: the loss does not depend on it")));
   }
+  if (node.kind === "elided") list.append(...described("Here", element("span", {}, "stand the slices that are left out")));
   const reading = inEdges[n].filter((e) => edges[e].message !== undefined);
   if (reading.length) list.append(...described("Edges from its parents", edgeList(reading, (e) => nodes[edges[e].tail])));
   return [element("h2", { "data-plain": node.plain }, formula(node.name)), element("p", { class: "faint" },
-    `${node.kind}${node.t === null || node.t === undefined ? "" : `, slice ${node.t}`}${node.given ? ", given" : ""}`), list];
+    node.kind === "elided" ? "not drawn" : `${node.kind}${node.t === null || node.t === undefined ? "" : `, slice ${node.t}`}${node.given ? ", given" : ""}`), list];
 }
 function arriving(n) {
   const from = outEdges[n].filter((e) => edges[e].message !== undefined && isAnswered(edges[e].head));
+  if (nodes[n].kind === "parameter") return [element("span", {}, "the sum of the shares of all slices, below")];
   if (!from.length) return [element("span", { class: "faint" }, backwardAt[n] < Infinity && nodes[n].kind.startsWith("term") ? "1: the loss is the sum of its terms" : "no message arrives")];
   return [element("span", {}, `the sum of ${from.length === 1 ? "one message" : `${from.length} messages`}:`),
     edgeList(from, (e) => nodes[edges[e].head], true)];
@@ -163,28 +180,37 @@ function aboutEdge(k) {
   const jump = (n) => element("button", { type: "button", onclick: () => choose({ node: n }) }, nodes[n].plain);
   return [element("h2", {}, `${nodes[e.tail].plain} \u2192 ${nodes[e.head].plain}`), element("p", {}, jump(e.tail), " ", jump(e.head)), list];
 }
-function choose(what) { chosen = what; clearBlame(); show(); }
+function choose(what) {
+  const inside = byId("details").contains(document.activeElement);
+  pause();
+  chosen = what;
+  clearBlame();
+  show();
+  if (inside) byId("details").focus();
+  if (what !== null) byId("status").textContent = `Chosen: ${"node" in what ? nodes[what.node].plain : edges[what.edge].about}.`;
+}
 
 // ------------------------------------------------------------------------------------------------------- the gradients
 function showGradients() {
   const box = byId("gradients").querySelector("div");
   box.className = "side";
   box.replaceChildren(...parameters.map((p) => {
-    const slices = Array(content.T).fill(0), parts = slices.map(() => null);
+    const parts = drawnSlices.map(() => null), slices = drawnSlices.map(() => 0);
     let total = null;
     for (const [n, message] of p.sent) {
       if (!isAnswered(n)) continue;
-      const t = Math.min(Math.max(nodes[n].t, 0), content.T - 1);
-      parts[t] = parts[t] === null ? message : plus(parts[t], message);
+      const k = Math.max(0, drawnSlices.indexOf(Math.min(Math.max(nodes[n].t, 0), content.T - 1)));
+      parts[k] = parts[k] === null ? message : plus(parts[k], message);
       total = total === null ? message : plus(total, message);
     }
-    parts.forEach((part, t) => { slices[t] = part === null ? 0 : norm(part); });
-    const top = Math.max(...slices, 1e-300);
-    const bars = element("div", { class: "slices", role: "img", "aria-label": "norm of each slice's share" },
-      ...slices.map((x, t) => element("i", { style: `height:${(100 * x / top).toFixed(1)}%`, title: `slice ${t}: ${short(x)}` })));
+    parts.forEach((part, k) => { slices[k] = part === null ? 0 : norm(part); });
+    if (step === last) total = p.gradient;  // not the sum of rounded shares
+    const top = Math.max(...slices.filter(Number.isFinite), 1e-300);
+    const bars = element("div", { class: "slices", role: "img", "aria-label": "norm of the share of each slice that is drawn" },
+      ...slices.map((x, k) => element("i", { style: `height:${Math.min(100, 100 * x / top).toFixed(1)}%`, title: `slice ${drawnSlices[k]}: ${short(x)}` })));
+    const note = elided < 0 ? null : element("p", { class: "faint" }, step === last ? "with the slices that are not drawn" : "of the slices that are drawn; the others' shares come at the end");
     return element("div", { "data-parameter": p.name }, element("h3", {}, `${p.name}: norm `,
-      element("output", {}, total === null ? "0" : short(norm(total))), ` of ${short(p.norm)}`), bars,
-      p.rest ? element("p", { class: "faint" }, `slices that are not drawn add a share of norm ${short(p.rest)}`) : null,
+      element("output", {}, total === null ? "0" : short(step === last ? p.norm : norm(total))), ` of ${short(p.norm)}`), bars, note,
       total !== null && rowsOf(total).length <= 16 && rowsOf(total)[0].length <= 24 ? heat(total, `gradient of ${p.name} so far`) : null);
   }));
 }
@@ -196,18 +222,29 @@ function showCredit() {
   if (!blamed) { section.hidden = true; return; }
   const items = content.credit[blamed], top = largest(items) || 1;
   const tone = (x) => x > 0 ? Math.max(0.06, 1 + Math.log10(x / top) / 6) : 0;
-  const choice = element("select", { "aria-label": "Parameter", onchange: (event) => { blamed = event.target.value; clearBlame(); showCredit(); } },
+  const choice = element("select", { "aria-label": "Parameter", onchange: (event) => { blamed = event.target.value; clearBlame(); showCredit(); section.querySelector("select").focus(); } },
     ...Object.keys(content.credit).map((name) => element("option", { value: name, selected: name === blamed }, name)));
   const head = element("tr", {}, element("th", {}, "loss \\ copy"), ...items.map((_, t) => element("th", {}, String(t))));
   const body = items.map((row, s) => element("tr", {}, element("th", {}, String(s)), ...row.map((x, t) => element("td", {},
     element("button", {
       type: "button", "aria-pressed": "false", title: `slice ${s}'s loss, copy of ${blamed} in slice ${t}: ${short(x)}`,
       "aria-label": `loss of slice ${s}, copy in slice ${t}: ${short(x)}`, style: `background:${color(tone(x))}`,
-      onclick: (event) => blame(s, t, event.currentTarget),
+      onclick: (event) => blame(s, t, event.currentTarget), tabindex: s + t ? "-1" : "0", "data-cell": `${s},${t}`,
+      onkeydown: (event) => moveInMatrix(event, s, t),
     })))));
   box.replaceChildren(element("p", {}, "How much of the gradient of ", choice,
     " comes from the loss of one slice (row) through the copy in another (column); norms, dark for large, on a log scale. Choose a cell to see its paths."),
     element("div", { class: "scroll" }, element("table", { class: "matrix", style: `--count:${items.length}` }, head, ...body)), element("p", { id: "blamed", role: "status" }));
+}
+function moveInMatrix(event, s, t) {
+  const change = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
+  const to = change && document.querySelector(`[data-cell="${s + change[0]},${t + change[1]}"]`);
+  if (!to) return;
+  event.currentTarget.setAttribute("tabindex", "-1");
+  to.setAttribute("tabindex", "0");
+  to.focus();
+  event.preventDefault();
+  event.stopPropagation();
 }
 function reach(starts, along) {
   const seen = new Set(starts), stack = [...starts];
@@ -216,6 +253,7 @@ function reach(starts, along) {
 }
 function clearBlame() {
   curves.forEach((path) => path.classList.remove("blame"));
+  if (byId("blamed")) byId("blamed").textContent = "";
   document.querySelectorAll(".matrix [aria-pressed=true]").forEach((b) => b.setAttribute("aria-pressed", "false"));
 }
 function blame(s, t, button) {
@@ -231,7 +269,7 @@ function blame(s, t, button) {
 }
 
 // -------------------------------------------------------------------------------------------------- norms and agreement
-const colors = ["#0072b2", "#d55e00", "#009e73", "#cc79a7"], dashes = ["", "7 4", "2 3", "9 3 2 3"];
+const colors = ["var(--blue)", "var(--orange)", "var(--green)", "var(--pink)"], dashes = ["", "7 4", "2 3", "9 3 2 3"];
 function shape(tag, attributes, text) {
   const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
   for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
@@ -251,8 +289,8 @@ function showNorms() {
   if (t !== null && t >= 0 && t < T) chart.append(shape("path", { class: "now", d: `M${x(t)} 20 V220` }));
   series.forEach(([name, xs], k) => {
     const points = xs.map((v, s) => [s, v]).filter(([, v]) => v > 0).map(([s, v]) => `${x(s)},${y(v)}`);
-    chart.append(shape("polyline", { points: points.join(" "), fill: "none", stroke: colors[k % 4], "stroke-width": 2.2, "stroke-dasharray": dashes[k % 4] }),
-      shape("text", { x: 70 + 90 * k, y: 262, fill: colors[k % 4], style: `fill:${colors[k % 4]}` }, `${name} ${["\u2014", "- -", "\u00b7\u00b7\u00b7", "-\u00b7-"][k % 4]}`));
+    chart.append(shape("polyline", { points: points.join(" "), style: `fill:none;stroke:${colors[k % 4]};stroke-width:2.2;stroke-dasharray:${dashes[k % 4] || "none"}` }),
+      shape("text", { x: 70 + 90 * k, y: 262, style: `fill:${colors[k % 4]}` }, `${name} ${["\u2014", "- -", "\u00b7\u00b7\u00b7", "-\u00b7-"][k % 4]}`));
   });
   chart.append(shape("path", { class: "axis", d: "M60 20 V220 H700" }), shape("text", { x: 380, y: 242, "text-anchor": "middle" }, "slice t"),
     shape("text", { x: 60, y: 240 }, "0"), shape("text", { x: 700, y: 240, "text-anchor": "end" }, String(T - 1)));
@@ -281,19 +319,21 @@ function showNetwork() {
   const table = (title, names, rows) => element("div", { class: "scroll" }, element("h3", {}, title), element("table", { class: "plain" },
     element("tr", {}, element("th", {}, "t"), element("th", {}), ...names.map((name) => element("th", {}, name))),
     ...rows.map((row, t) => element("tr", {}, element("td", {}, String(t)), element("td", {}, bars(row)), ...row.map((p) => element("td", {}, short(p)))))));
-  const states = (row) => row.map((_, k) => String(k));
   section.querySelector("div").replaceChildren(drawing,
     element("p", {}, `log p(evidence) = ${short(found.log_likelihood)} nats. alpha is the filtered distribution of the interface; beta, minus the adjoint of alpha, is what later evidence says; alpha times beta is the posterior.`),
     element("div", { class: "side" }, ...found.posteriors.map((p) => table(`Posterior of ${p.name}`, p.states, p.rows)),
-      ...found.messages.flatMap((m) => [table(`${m.name}: forward messages`, states(m.alpha[0]), m.alpha), table(`beta of ${m.name}: messages of the reverse sweep`, states(m.beta[0]), m.beta)])));
+      ...found.messages.flatMap((m) => [table(`${m.name}: forward messages`, m.states, m.alpha), table(`beta of ${m.name}: messages of the reverse sweep`, m.states, m.beta)])));
 }
 
 // ------------------------------------------------------------------------------------------------------------ the steps
 function statusText() {
   const now = active(), ready = nodes.filter((_, n) => isReady(n)).length;
-  if (now === null) return `Step 0 of ${last}. ${ready} nodes are ready.`;
-  const what = inReverse() ? `reverse: ${nodes[now].plain} sums its messages and answers its parents` : `forward: ${nodes[now].plain} is computed from its parents`;
-  const end = step === forward.length ? `. The loss is ${content.loss}` : step === last ? ". All gradients are there" : `. ${ready} ${ready === 1 ? "node is" : "nodes are"} ready`;
+  const waiting = `${ready} ${ready === 1 ? "node is" : "nodes are"} ready`;
+  if (now === null) return `Step 0 of ${last}. ${waiting}.`;
+  const answers = nodes[now].given ? "" : " and answers its parents";
+  const sums = nodes[now].kind.startsWith("term") ? "begins with 1" : "sums its messages";
+  const what = inReverse() ? `reverse: ${nodes[now].plain} ${sums}${answers}` : `forward: ${nodes[now].plain} is computed from its parents`;
+  const end = step === forward.length ? `. The loss is ${content.loss}` : step === last ? ". All gradients are there" : `. ${waiting}`;
   return `Step ${step} of ${last}, ${what}${end}.`;
 }
 function show() {
@@ -313,10 +353,12 @@ function go(to) {
   follow();
   if (step === last) pause();
 }
-function pause() { clearInterval(timer); timer = null; byId("play").textContent = "\u25b6 Play"; }
+function jump(to) { pause(); go(to); }
+function pause() { clearInterval(timer); timer = null; byId("status").setAttribute("aria-live", "polite"); byId("play").textContent = "\u25b6 Play"; }
 function toggle() {
   if (timer !== null) { pause(); return; }
   if (step === last) go(0);
+  byId("status").setAttribute("aria-live", "off");  // too much to be read out
   timer = setInterval(() => go(step + 1), 650);
   byId("play").textContent = "\u275a\u275a Pause";
 }
@@ -331,11 +373,12 @@ function neighbour(n, key) {
   return best;
 }
 function onKey(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("select, #slider")) return;
+  const moves = event.key.startsWith("Arrow") || event.key === "Home" || event.key === "End";
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("select") || (moves && event.target.matches("#slider"))) return;
   const focused = groups.indexOf(event.target);
   if (focused >= 0 && event.key.startsWith("Arrow")) { groups[neighbour(focused, event.key)].focus(); event.preventDefault(); return; }
   if (focused >= 0 && (event.key === "Enter" || event.key === " ")) { choose({ node: focused }); event.preventDefault(); return; }
-  const actions = { ArrowRight: () => go(step + 1), ArrowLeft: () => go(step - 1), Home: () => go(0), End: () => go(last), t: () => go(forward.length), p: toggle, Escape: () => choose(null) };
+  const actions = { ArrowRight: () => jump(step + 1), ArrowLeft: () => jump(step - 1), Home: () => jump(0), End: () => jump(last), t: () => jump(forward.length), p: toggle, Escape: () => choose(null) };
   if (actions[event.key]) { actions[event.key](); event.preventDefault(); }
 }
 function setTheme(dark) {
@@ -343,14 +386,14 @@ function setTheme(dark) {
   byId("theme").textContent = dark ? "Light" : "Dark";
   byId("theme").setAttribute("aria-pressed", dark);
 }
-byId("summary").textContent = `${content.T} slices${content.sequence ? `, ${content.sequence}` : ""}; loss ${content.loss}`;
-byId("first").onclick = () => go(0);
-byId("back").onclick = () => go(step - 1);
-byId("next").onclick = () => go(step + 1);
-byId("turn").onclick = () => go(forward.length);
-byId("last").onclick = () => go(last);
+byId("summary").textContent = `${content.T} ${content.T === 1 ? "slice" : "slices"}${content.sequence ? `, ${content.sequence}` : ""}; loss ${content.loss}`;
+byId("first").onclick = () => jump(0);
+byId("back").onclick = () => jump(step - 1);
+byId("next").onclick = () => jump(step + 1);
+byId("turn").onclick = () => jump(forward.length);
+byId("last").onclick = () => jump(last);
 byId("play").onclick = toggle;
-byId("slider").oninput = (event) => go(Number(event.target.value));
+byId("slider").oninput = (event) => jump(Number(event.target.value));
 byId("theme").onclick = () => setTheme(document.documentElement.dataset.theme !== "dark");
 document.addEventListener("keydown", onKey);
 setTheme(window.matchMedia("(prefers-color-scheme: dark)").matches);

@@ -1,6 +1,7 @@
 """The page of the explorer: content, picture, style and program in one file."""
 
 import json
+import re
 from contextlib import suppress
 from html import escape
 from importlib.resources import files
@@ -86,10 +87,16 @@ def _of_network(model: Any, options: Options) -> Html:
 
 
 def _page(result: Result, report: Report | None, options: Options, extra: dict[str, Any] | None = None) -> Html:
+    if options.get("view") not in (None, "unrolled", "folded"):
+        raise DataError(
+            f"the explorer steps through slices; view must be 'unrolled' or 'folded', not {options['view']!r}"
+        )
+    if options.get("show") is not None:
+        raise DataError("the explorer shows all numbers; leave show out")
     batch = result.values.given.batch
     result = one_sequence(result)
     T = result.values.given.T
-    options.setdefault("view", "unrolled" if T <= MOST_SLICES else "folded")
+    options["view"] = options.get("view") or ("unrolled" if T <= MOST_SLICES else "folded")
     picture = scene(result.graph, **options)
     if report is None or batch:
         report = compared(result)
@@ -104,11 +111,17 @@ def _page(result: Result, report: Report | None, options: Options, extra: dict[s
         "STYLE": _dressed() + _read("explorer.css"),
         "PICTURE": document(picture, head=False),
         "EQUATIONS": _equations(template),
-        "CONTENT": json.dumps(found, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c"),
+        "CONTENT": _json(found),
         "SCRIPT": _read("explorer.js"),
     }
     page = _read("explorer.html")
     return Html("".join(parts.get(piece, piece) for piece in page.split("@@")))
+
+
+def _json(found: dict[str, Any]) -> str:
+    """Content as JSON that a page may hold; what is infinite, which JSON lacks, is too large a number."""
+    text = json.dumps(found, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
+    return re.sub(r"(?<=[\[,:])(-?)Infinity(?=[\],}])", r"\g<1>1e999", text)
 
 
 def _read(name: str) -> str:
