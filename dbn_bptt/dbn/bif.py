@@ -94,6 +94,9 @@ def read_bif(path: str | os.PathLike[str]) -> Any:
         raise DataError(f"{path} is not a BIF file that pgmpy reads: {error}") from None
     if not network.nodes():
         raise DataError(f"{path} is not a BIF file; no variables were found in it")
+    bare = [name for name in network.nodes() if network.get_cpds(name) is None]
+    if bare:
+        raise ModelError(f"{path}: {bare[0]} has no probability table; is the file whole?")
     node = _nodes([str(name) for name in network.nodes()], path)
     model = DynamicBayesianNetwork()
     model.add_nodes_from(dict.fromkeys(name for name, _ in node.values()))

@@ -139,7 +139,7 @@ def _routes(graph: nx.MultiDiGraph) -> dict[Any, Route]:
         tail, head = graph.nodes[u], graph.nodes[v]
         begin = 0 if tail["column"] is None else tail["column"]
         columns = head["column"] - begin
-        phase = begin % abs(columns) if abs(columns) > 1 and tail["column"] is not None else 0
+        phase = begin % min(abs(columns), 4) if abs(columns) > 1 and tail["column"] is not None else 0
         ends = key_of(tail), key_of(head), columns
         found[u, v, key] = Route(*ends, between[u, v], delay, phase)
         between[u, v] += 1
