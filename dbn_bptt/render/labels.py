@@ -9,7 +9,7 @@ from dbn_bptt.equations import latex_letter, name_parts
 TRANSPOSED = "\u22a4"  # after the name of a parameter
 FONT, SMALL = 17.0, 11.0  # px
 LONGEST = 18  # characters of a name that are shown; the rest is told in the title
-_NARROW, _WIDE = frozenset("iljftr.,:;|!'()[]1"), frozenset("mwMWQ@%&")
+_NARROW, _WIDE = frozenset("iljftr.,:;|!'()[]1"), frozenset("mwMWQ@%&\u2212+")
 _RAISED = str.maketrans("0123456789+-()tT\u2212", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ᵗᵀ⁻")
 _LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",

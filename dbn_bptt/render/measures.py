@@ -14,6 +14,7 @@ from dbn_bptt.render.views import Page
 
 SIZE, SMALL_SIZE, CARD = 42.0, 30.0, 60.0  # px: nodes, copies of parameters, nodes with numbers in them
 ROW_GAP, PLACE_GAP, SLICE_GAP = 54.0, 26.0, 86.0
+FAN = 34.0  # px more between rows where an edge fans out
 CAPTION = 44.0  # px that a frame is wider than its caption
 
 Size = tuple[float, float]
@@ -38,30 +39,50 @@ def ground(source: Source, page: Page, labels: Mapping[Any, Label], over: Overla
     """Measure the nodes of a page and put them into the slice."""
     sizes = _sizes(page, labels, over)
     arranged = _grid(source, page)
+    blocks = {key_of(at): at["block"] for _, at in page.graph.nodes(data=True)}
+    entry = {key: -1 if (blocks[key] % 2 == 1) != source.downward else 1 for key in blocks}
     inside = {key: sizes[key] for key in arranged.rows}
     widest, tallest = (max((size[k] for size in inside.values()), default=SIZE) for k in (0, 1))
-    place, row = widest + PLACE_GAP, tallest + ROW_GAP
+    rows = _rows(arranged, page, entry, tallest)
+    place = widest + PLACE_GAP
     square = _square(page, over)
     boxes = {
         key: Box(
-            arranged.places[key] * place + widest / 2, arranged.rows[key] * row, w, h, _outline(w, h, key in square)
+            arranged.places[key] * place + widest / 2, rows[int(arranged.rows[key])], w, h,
+            _outline(w, h, key in square),
         )
         for key, (w, h) in inside.items()
-    }
+    }  # fmt: skip
     slice_width = (arranged.width - 1) * place + widest
     widest_caption = max((text_width(text, 13.0) + CAPTION for text, *_ in page.blocks), default=0.0)
     gap = max(SLICE_GAP + 34, widest_caption - slice_width) if page.blocks else SLICE_GAP
-    pitch = slice_width + gap
     outside = [key_of(at) for _, at in page.graph.nodes(data=True) if at["column"] is None]
-    low = row * (arranged.height - 1) + tallest / 2 + 44.0
+    low = rows[-1] + tallest / 2 + 44.0
     left = max((sizes[key][0] for key in outside), default=0.0)
     boxes |= {
         key: Box(-gap / 2 - left / 2 - 30, low + k * (SMALL_SIZE + 12), *sizes[key], _outline(*sizes[key], False))
         for k, key in enumerate(outside)
     }
-    blocks = {key_of(at): at["block"] for _, at in page.graph.nodes(data=True)}
-    entry = {key: -1 if (blocks[key] % 2 == 1) != source.downward else 1 for key in boxes}
-    return Ground(Yard(pitch, gap, row, boxes, entry, frozenset(outside)), left)
+    row_of = {key: int(row) for key, row in arranged.rows.items()}
+    return Ground(Yard(slice_width + gap, gap, rows, row_of, boxes, entry, frozenset(outside)), left)
+
+
+def _rows(arranged: Grid, page: Page, entry: Mapping[Key, int], tallest: float) -> tuple[float, ...]:
+    """The y of each row; where an edge fans out into a row, there is room for names on its branches."""
+    fans: dict[Any, set[Key]] = {}
+    graph = page.graph
+    for u, v, delay in graph.edges(data="delay"):
+        tail, head = graph.nodes[u], graph.nodes[v]
+        if tail["column"] is not None and (delay or tail["column"] != head["column"]):
+            where = key_of(tail), arranged.rows[key_of(head)], delay or head["column"] - tail["column"]
+            fans.setdefault(where, set()).add(key_of(head))
+    wide = {
+        int(row) + (1 if entry[next(iter(heads))] > 0 else 0) for (_, row, _), heads in fans.items() if len(heads) > 1
+    }
+    rows = [0.0]
+    for k in range(1, arranged.height):
+        rows.append(rows[-1] + tallest + ROW_GAP + (FAN if k in wide else 0.0))
+    return tuple(rows)
 
 
 def _square(page: Page, over: Overlay) -> set[Key]:

@@ -96,7 +96,7 @@ def _beside(points: Array, width: float) -> list[tuple[Array, Array]]:
         tangent = points[k + 1] - points[k]
         tangent = tangent / (np.linalg.norm(tangent) or 1.0)
         normal = np.array([tangent[1], -tangent[0]])
-        near = abs(normal[0]) * (width / 2 + 3) + abs(normal[1]) * (HEIGHT / 2 + 2)
+        near = abs(normal[0]) * (width / 2 + 3) + abs(normal[1]) * (HEIGHT / 2 + 4)
         normal = normal if normal[1] < 0 or (normal[1] == 0 and normal[0] > 0) else -normal  # above, or to the right
         places += [(points[k], points[k] + normal * reach) for reach in (near, -near, near + FAR, -near - FAR)]
     return places

@@ -40,7 +40,8 @@ class Yard:
     Attributes
     ----------
     pitch, gap : the distance from slice to slice, and how much of it is free
-    row : the distance from row to row
+    rows : the y of each row, from the top
+    row_of : by variable, its row
     boxes : by variable, relative to the left end of its slice
     entry : by variable, the side on which edges from its slice come in: 1 from below, -1 from above
     outside : what stands left of all slices: parameters
@@ -48,7 +49,8 @@ class Yard:
 
     pitch: float
     gap: float
-    row: float
+    rows: tuple[float, ...]
+    row_of: Mapping[Key, int] = field(repr=False)
     boxes: Mapping[Key, Box] = field(repr=False)
     entry: Mapping[Key, int] = field(repr=False)
     outside: frozenset[Key] = frozenset()
@@ -56,6 +58,12 @@ class Yard:
     def box(self, key: Key, column: int) -> Box:
         """A variable's box in a column."""
         return self.boxes[key].moved(column * self.pitch)
+
+    def above(self, row: int) -> float:
+        """The y of the lane above a row; the last lane is below all rows."""
+        if row == 0:
+            return self.rows[0] - 48.0
+        return self.rows[-1] + 48.0 if row == len(self.rows) else (self.rows[row - 1] + self.rows[row]) / 2
 
     def others(self, route: Route) -> Array:
         """The boxes that an edge may run into."""
@@ -182,15 +190,15 @@ def _ways(route: Route, yard: Yard, tracks: Tracks) -> Iterator[tuple[list[Point
     def place(lane: Lane) -> float:
         offset = tracks.get(lane, {}).get(owner, 0.0)
         kind, k = lane
-        return offset + (yard.row * (k - 0.5) if kind == "row" else yard.pitch * k - yard.gap / 2)
+        return offset + (yard.above(k) if kind == "row" else yard.pitch * k - yard.gap / 2)
 
-    def ends(box: Box, gap: float) -> Iterator[tuple[list[Point], tuple[Lane, ...]]]:
+    def ends(key: Key, box: Box, gap: float) -> Iterator[tuple[list[Point], tuple[Lane, ...]]]:
         side = math.copysign(1.0, gap - box.x)
         port = 0.0 if not route.delay else -7.0 if box is u else 7.0  # out above, in below
         yield [(box.x + side * (box.width / 2 - (1.3 if port else 0.0)), box.y + port), (gap, box.y + port)], ()
         if box is u and route.tail in yard.outside:
             return
-        row = round(box.y / yard.row)
+        row = yard.row_of[key]
         for lane, rim in ((("row", row), -1), (("row", row + 1), 1)):
             y = place(lane)
             yield [(box.x, box.y + rim * box.height / 2), (box.x, y), (gap, y)], (lane,)
@@ -198,8 +206,8 @@ def _ways(route: Route, yard: Yard, tracks: Tracks) -> Iterator[tuple[list[Point
     for k in _gaps(route, yard):
         lane: Lane = ("gap", k)
         x = place(lane)
-        for out, first in ends(u, x):
-            for into, last in ends(v, x):
+        for out, first in ends(route.tail, u, x):
+            for into, last in ends(route.head, v, x):
                 if first != last or not first:
                     yield [*out, *reversed(into)], (*first, lane, *last)
                 elif not route.delay:  # both at one lane between rows

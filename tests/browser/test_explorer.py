@@ -188,3 +188,52 @@ def test_inference_is_stepped_through_too(opened):
 def test_a_svg_picture_opens_in_a_browser(opened, result):
     page = opened(f"<!doctype html><title>svg</title>{render.svg(result)}")
     assert page.locator("svg [data-node]").count() == len(render.scene(result).spots)
+
+
+def test_a_folded_page_says_what_is_left_out(opened):
+    rng = np.random.default_rng(0)
+    rnn = cells.elman(3, 4, 2)
+    long = db.bptt(rnn, rnn.initial_parameters(0), {"x": rng.normal(size=(100, 3)), "y": rng.integers(0, 2, 100)})
+    page = opened(render.html(long))
+    assert "1 node is ready" in page.inner_text("#status")
+    page.keyboard.press("End")
+    shown = page.inner_text('[data-parameter="W"] output')
+    assert float(shown) == pytest.approx(np.linalg.norm(long.gradients["W"]), rel=2e-3)
+    assert "with the slices that are not drawn" in page.inner_text("#gradients")
+    node = page.evaluate("nodes.findIndex((n) => n.plain === 'h\u207d\u00b2\u207e')")
+    page.click(f'[data-node="{node}"]')
+    assert "the sum of 2 messages" in page.inner_text("#details")
+
+
+def test_the_focus_stays_where_it_was_used(opened, result):
+    page = opened(render.html(result))
+    page.keyboard.press("End")
+    page.locator("#details .list button").first.focus()
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "details"
+    page.locator('#credit [tabindex="0"]').focus()
+    page.keyboard.press("ArrowDown")
+    assert page.evaluate("document.activeElement.dataset.cell") == "1,0"
+    page.keyboard.press("Enter")
+    assert "Slice 1's loss" in page.inner_text("#blamed")
+    page.keyboard.press("ArrowDown")
+    page.locator("#credit select").select_option("U")
+    assert page.evaluate("document.activeElement.tagName") == "SELECT"
+
+
+def test_print_keeps_the_colours_of_numbers(opened, result):
+    page = opened(render.html(result))
+    page.keyboard.press("End")
+    page.emulate_media(media="print")
+    assert page.evaluate("getComputedStyle(document.querySelector('.heat td')).printColorAdjust") == "exact"
+    assert page.evaluate("getComputedStyle(document.querySelector('.matrix button')).printColorAdjust") == "exact"
+
+
+def test_choosing_a_node_pauses(opened, result):
+    page = opened(render.html(result))
+    page.click("#play")
+    page.locator("[data-node]").first.click()
+    step = page.input_value("#slider")
+    page.wait_for_timeout(1000)
+    assert page.input_value("#slider") == step
+    assert page.locator("[data-node].chosen").count() == 1
