@@ -3,7 +3,7 @@
 from html import escape
 from typing import Any, Unpack
 
-from dbn_bptt.render.colors import THEMES, heat_color
+from dbn_bptt.render.colors import THEMES, edge_color, heat_color
 from dbn_bptt.render.layout import scene
 from dbn_bptt.render.overlays import Heat
 from dbn_bptt.render.scene import Line, Options, Spot
@@ -94,7 +94,7 @@ def _edge(line: Line) -> str:
         words = " ".join(part for part in (name, escape(delay)) if part)
         of.append(f"label=<{_with_numbers(words, line.heat)}>")
     if line.weight is not None:
-        of.append(f'penwidth="{0.6 + 4 * line.weight:.2f}", color="{INK.orange}"')
+        of.append(f'penwidth="{0.6 + 4 * line.weight:.2f}", color="{edge_color(line.weight, INK)}"')
     if line.marked:
         of.append(f'penwidth="4", color="{INK.green}"')
     if line.dashed:

@@ -6,7 +6,7 @@ from typing import Any, Unpack
 import numpy as np
 
 from dbn_bptt.errors import DbnBpttError
-from dbn_bptt.render.colors import THEMES
+from dbn_bptt.render.colors import THEMES, edge_color
 from dbn_bptt.render.curves import Point, shortened
 from dbn_bptt.render.labels import Label
 from dbn_bptt.render.layout import scene
@@ -82,7 +82,7 @@ def _edge(axes: Any, line: Line) -> None:
     from matplotlib.path import Path
 
     width = 0.9 if line.weight is None else 0.5 + 3 * line.weight
-    color = INK.green if line.marked else INK.line if line.weight is None else INK.orange
+    color = INK.green if line.marked else INK.line if line.weight is None else edge_color(line.weight, INK)
     codes = [Path.MOVETO] + [Path.CURVE4] * (len(line.points) - 1)
     path = Path(np.array(shortened(line.points, TIP)), codes)
     style = "--" if line.dashed else "-"

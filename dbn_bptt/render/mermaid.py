@@ -3,7 +3,7 @@
 import re
 from typing import Any, Unpack
 
-from dbn_bptt.render.colors import THEMES
+from dbn_bptt.render.colors import THEMES, edge_color
 from dbn_bptt.render.layout import scene
 from dbn_bptt.render.scene import Line, Options, Scene, Spot
 
@@ -43,7 +43,7 @@ def mermaid(obj: Any, **options: Unpack[Options]) -> str:
         lines += ["  end"] if heading else []
     lines += [f"  {_edge(line)}" for line in picture.lines]
     lines += [
-        f"  linkStyle {line.id} stroke:{INK.orange},stroke-width:{0.6 + 4 * line.weight:.1f}px"
+        f"  linkStyle {line.id} stroke:{edge_color(line.weight, INK)},stroke-width:{0.6 + 4 * line.weight:.1f}px"
         for line in picture.lines if line.weight is not None
     ]  # fmt: skip
     for kinds, fill in (

@@ -4,7 +4,7 @@ from html import escape
 from typing import Any, Literal, Unpack
 
 from dbn_bptt.errors import DataError
-from dbn_bptt.render.colors import THEMES, Ink
+from dbn_bptt.render.colors import LEVELS, THEMES, Ink, edge_color, level
 from dbn_bptt.render.curves import Points, shortened
 from dbn_bptt.render.labels import FONT, SMALL, Label, text_width
 from dbn_bptt.render.layout import scene
@@ -89,7 +89,8 @@ def _tip(kind: str, height: int) -> str:
     )
 
 
-TIPS = f"<defs>{_tip('', 8)}{_tip('weighted', 11)}{_tip('marked', 12)}</defs>"
+_KINDS = {"": 8, "weighted": 11, "marked": 12, **{f"w{k}": 9 + k // 2 for k in range(LEVELS)}}
+TIPS = f"<defs>{''.join(_tip(kind, height) for kind, height in _KINDS.items())}</defs>"
 
 
 def style(theme: Theme) -> str:
@@ -100,6 +101,11 @@ def style(theme: Theme) -> str:
 
 
 def _rules(ink: Ink) -> str:
+    levels = "\n".join(
+        f".dbn-bptt .w{k} {{ stroke: {edge_color(k / (LEVELS - 1), ink)} }} "
+        f".dbn-bptt path.tip.w{k} {{ fill: {edge_color(k / (LEVELS - 1), ink)}; stroke: none }}"
+        for k in range(LEVELS)
+    )
     return f"""
 .dbn-bptt text {{ font-family: {FACES}; fill: {ink.text}; text-anchor: middle }}
 .dbn-bptt .end {{ text-anchor: end }} .dbn-bptt .start {{ text-anchor: start }}
@@ -119,6 +125,7 @@ def _rules(ink: Ink) -> str:
 .dbn-bptt .dashed {{ stroke-dasharray: 5 4 }} .dbn-bptt .tip {{ fill: {ink.line} }}
 .dbn-bptt .weighted {{ stroke: {ink.orange} }} .dbn-bptt path.tip.weighted {{ fill: {ink.orange}; stroke: none }}
 .dbn-bptt path.tip.marked {{ fill: {ink.green}; stroke: none }}
+{levels}
 .dbn-bptt .edge.marked {{ stroke: {ink.green}; stroke-width: 4.5 }}
 .dbn-bptt .plate {{ fill: none; stroke: {ink.faint}; stroke-width: 1.1 }}
 .dbn-bptt .border {{ stroke: {ink.purple}; stroke-width: 2; stroke-dasharray: 8 5; fill: none }}
@@ -167,9 +174,10 @@ def path(points: Points) -> str:
 def _edge(line: Line) -> str:
     kinds = ["edge"]
     kinds += ["dashed"] if line.dashed else []
-    kinds += ["marked"] if line.marked else ["weighted"] if line.weight is not None else []
+    weighted = [] if line.weight is None else ["weighted", f"w{level(line.weight)}"]
+    kinds += ["marked"] if line.marked else weighted
     own = "" if line.weight is None or line.marked else f' style="stroke-width:{0.6 + 4 * line.weight:.2f}"'
-    tip = "tip-marked" if line.marked else "tip" if line.weight is None else "tip-weighted"
+    tip = "tip-marked" if line.marked else "tip" if line.weight is None else f"tip-w{level(line.weight)}"
     return (
         f'<path class="{" ".join(kinds)}" data-edge="{line.id}" d="{path(shortened(line.points, TIP))}" '
         f'marker-end="url(#{tip})"{own}>'

@@ -2,7 +2,7 @@
 
 from typing import Any, Unpack
 
-from dbn_bptt.render.colors import THEMES
+from dbn_bptt.render.colors import THEMES, level
 from dbn_bptt.render.curves import Point
 from dbn_bptt.render.labels import latex_text
 from dbn_bptt.render.layout import scene
@@ -10,7 +10,7 @@ from dbn_bptt.render.overlays import Heat
 from dbn_bptt.render.scene import Frame, Line, Options, Scene, Spot
 
 _UNIT = 0.75  # bp for a px
-_COLORS = ("shade", "tint", "loss", "blue", "orange", "green", "purple", "faint")
+_COLORS = ("shade", "tint", "loss", "blue", "orange", "green", "purple", "faint", "pale")
 _STYLES = {
     "input": "fill=dbshade", "target": "fill=dbshade", "observed": "fill=dbshade", "term": "fill=dbloss, draw=dborange",
     "initial": "dashed", "elided": "draw=none", "parameter": "fill=dbtint, draw=dbblue",
@@ -86,7 +86,7 @@ def _frame(frame: Frame) -> str:
 def _edge(line: Line) -> str:
     style = ["->"]
     if line.weight is not None:
-        style += ["dborange", f"line width={0.4 + 2.6 * line.weight:.2f}bp"]
+        style += [f"dborange!{25 * level(line.weight)}!dbpale", f"line width={0.4 + 2.6 * line.weight:.2f}bp"]
     if line.marked:
         style += ["dbgreen", "line width=3bp"]
     if line.dashed:
