@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from dbn_bptt.cells import ACTIVATIONS, CELLS
 from dbn_bptt.dbn.tables import smoothed
@@ -73,6 +74,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"dbn-bptt {version('dbn_bptt')}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_explain(commands)
+    _add_draw(commands)
+    _add_smooth(commands)
+    return parser
+
+
+def _add_explain(commands: Any) -> None:
     p = commands.add_parser(
         "explain",
         help="show back-propagation through time on a text",
@@ -91,6 +99,9 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--seed", type=int, default=0, metavar="N", help="of the random parameters (default: 0)")
     p.add_argument("--out", type=Path, default=Path("dbn-bptt-out"), metavar="DIR", help="default: dbn-bptt-out")
     p.set_defaults(command=_explain)
+
+
+def _add_draw(commands: Any) -> None:
     p = commands.add_parser(
         "draw",
         help="draw a recurrent network or a dynamic Bayesian network",
@@ -109,6 +120,9 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--seed", type=int, default=0, metavar="N", help="of the random numbers (default: 0)")
     p.add_argument("--out", type=Path, metavar="FILE", help="where the drawing goes; png and pdf need one")
     p.set_defaults(command=_draw)
+
+
+def _add_smooth(commands: Any) -> None:
     p = commands.add_parser(
         "smooth",
         help="posteriors of a dynamic Bayesian network",
@@ -125,7 +139,6 @@ def _parser() -> argparse.ArgumentParser:
         "named 'sequence' tells several sequences apart",
     )  # fmt: skip
     p.set_defaults(command=_smooth)
-    return parser
 
 
 def _text(text: str | None, file: Path | None) -> str | None:

@@ -97,8 +97,9 @@ def polyline(corners: Sequence[Point], radius: float = 10.0) -> Points:
 def shortened(points: Points, by: float) -> Points:
     """A curve that ends a little earlier, so that an arrow's tip has room."""
     *others, p0, p1, p2, p3 = points
-    last = length((p0, p1, p2, p3))
-    share = 1 - min(by / last, 0.6) if last else 1.0  # of the last curve that is left, by de Casteljau
+    where = flattened((p0, p1, p2, p3))
+    left = np.cumsum(np.linalg.norm(np.diff(where[::-1], axis=0), axis=1))  # to the end
+    share = 1 - min(1 + float(np.interp(by, left, np.arange(len(left)))), 0.6 * len(left)) / len(left)
     a, b, c = _between(p0, p1, share), _between(p1, p2, share), _between(p2, p3, share)
     d, e = _between(a, b, share), _between(b, c, share)
     return (*others, p0, a, d, _between(d, e, share))

@@ -239,6 +239,8 @@ def _frames(sheet: _Sheet, plates: bool) -> list[Frame]:
         xs = [x for n in inside for x in sheet.span(n)]
         xs += [float(x) for e in sheet.curves if e[0] in inside and e[1] in inside for x in sheet.curve(e)[:, 0]]
         left, right = min(xs) - PLATE, max(xs) + PLATE
+        narrow = max(0.0, text_width(caption, 13.0) + 24 - (right - left)) / 2
+        left, right = left - narrow, right + narrow
         frames.append(Frame(left, top, right - left, low - top, caption))
     return frames
 

@@ -67,7 +67,8 @@ class Yard:
 
     def others(self, route: Route) -> Array:
         """The boxes that an edge may run into."""
-        columns = range(min(0, route.columns) - 1, max(0, route.columns) + 2)
+        outside = route.tail in self.outside  # its edge runs below all rows until it is there
+        columns = range(route.columns - 1 if outside else min(0, route.columns) - 1, max(0, route.columns) + 2)
         ends = {(route.tail, 0), (route.head, route.columns)}
         found = [
             (b.x + k * self.pitch, b.y, b.width, b.height)
