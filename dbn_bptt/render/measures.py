@@ -104,7 +104,8 @@ def _sizes(page: Page, labels: Mapping[Any, Label], over: Overlay) -> dict[Key, 
     for node, attributes in page.graph.nodes(data=True):
         small = attributes["kind"] in ("parameter", "copy")
         least = SMALL_SIZE if small else SIZE
-        width, height = max(least, labels[node].width * (0.85 if small else 1.0) + 15), least
+        text, height = labels[node].width * (0.85 if small else 1.0), least
+        width = least if text + 9 <= least else text + 15  # a pill has round ends
         numbers = over.nodes.get(attributes.get("stands_for", node))
         if numbers is not None:
             columns, rows = numbers.size
