@@ -2,27 +2,24 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import networkx as nx
-import numpy as np
 
-from dbn_bptt.equations import Writer
 from dbn_bptt.errors import DataError
-from dbn_bptt.kernels import Array
-from dbn_bptt.render.curves import Box, Point, Points, along, flattened, length
-from dbn_bptt.render.labels import Label, label, text_width
-from dbn_bptt.render.measures import Ground, ground, key_of
+from dbn_bptt.render.curves import Box, Points, along, length
+from dbn_bptt.render.labels import Label, label
+from dbn_bptt.render.measures import ground, key_of
 from dbn_bptt.render.overlays import CELL, Overlay, Show, evidence_slices, of_result, posteriors, weights
 from dbn_bptt.render.parameters import PARAMETERS, Parameters, with_parameters
 from dbn_bptt.render.placing import delay_marks, label_places
 from dbn_bptt.render.routes import Route, routed
-from dbn_bptt.render.scene import Frame, Line, Scene, Spot
+from dbn_bptt.render.scene import Line, Scene, Spot
+from dbn_bptt.render.sheet import FOOT, Sheet, borders, extent, frames, middles
 from dbn_bptt.render.sources import Source, source
 from dbn_bptt.render.views import Page, View, page
-
-MARGIN, TITLE, FOOT, PLATE = 26.0, 34.0, 30.0, 16.0  # px
+from dbn_bptt.render.words import about_edge, about_node, about_picture
 
 
 def scene(
@@ -69,67 +66,55 @@ def _overlay(obj: Any, of: Source, drawn: Page, show: Show | None, evidence: Any
     return of_result(of, drawn.graph, show) if evidence is None else posteriors(obj, evidence, of.T)
 
 
-@dataclass(frozen=True)
-class _Sheet:
-    """A page with its ground: where each node's box and each edge's curve lie, from the first column's left end."""
-
-    page: Page
-    ground: Ground
-    over: Overlay
-    labels: Mapping[Any, Label]
-    curves: Mapping[Any, Points]
-    names: Mapping[Any, tuple[Label, Point]]
-    marks: Mapping[Any, Point]
-
-    def left(self, node: Any) -> float:
-        """The left end of a node's column."""
-        return (self.page.graph.nodes[node]["column"] or 0) * self.ground.yard.pitch
-
-    def box(self, node: Any) -> Box:
-        """A node's box."""
-        return self.ground.yard.boxes[key_of(self.page.graph.nodes[node])].moved(self.left(node))
-
-    def span(self, node: Any) -> tuple[float, float]:
-        """The left and right ends of a node."""
-        box = self.box(node)
-        return box.x - box.width / 2, box.x + box.width / 2
-
-    def curve(self, edge: Any) -> Array:
-        """The points of an edge's curve."""
-        return flattened(self.curves[edge]) + np.array([self.left(edge[0]), 0.0])
-
-
 def _assembled(of: Source, drawn: Page, over: Overlay, plates: bool) -> Scene:
-    labels = {n: label(at["name"], at["time"], at["index"]) for n, at in drawn.graph.nodes(data=True)}
-    labels |= {n: Label("\u22ef", "", "", r"\cdots") for n, kind in drawn.graph.nodes(data="kind") if kind == "elided"}
-    base = ground(of, drawn, labels, over)
-    routes = _routes(drawn.graph)
-    curves = routed(list(dict.fromkeys(routes.values())), base.yard)
-    named = {(u, v, key): label(name) for u, v, key, name in drawn.graph.edges(keys=True, data="parameter") if name}
-    widths: dict[Route, float] = {}
-    for e, name in named.items():
-        widths[routes[e]] = max(name.width, widths.get(routes[e], 0.0))
-    delays = delay_marks(curves)
-    busy = [Box(*at, 14.0, 14.0) for at in delays.values()] + _heat_boxes(drawn.graph, routes, curves, over)
-    at = label_places(curves, widths, busy, base.yard)
-    texts = {e: (name, at[routes[e]]) for e, name in named.items()}
-    marks = {e: delays[route] for e, route in routes.items() if route in delays}
-    sheet = _Sheet(drawn, base, over, labels, {e: curves[route] for e, route in routes.items()}, texts, marks)
-    frames = _frames(sheet, plates)
-    dx, dy, width, height = _extent(sheet, frames)
-    title = of.title if drawn.of_slices else of.name
-    widest = max(text_width(title, 15.0), *(text_width(c.heading, 13.0) for c in drawn.columns)) + 2 * MARGIN
-    dx, width = dx + max(0.0, widest - width) / 2, max(width, widest)
+    """Measure, route, name, and put everything at its place."""
+    sheet = _sheet(of, drawn, over)
+    plain = frames(sheet, plates)
+    dx, dy, width, height = extent(sheet, plain)
     spots = _spots(sheet, dx, dy)
     lines = _lines(sheet, spots, dx, dy)
-    foot = height - FOOT + 8
-    headings = [(dx + x, column.heading) for x, column in _middles(sheet)]
+    names = list(dict.fromkeys(str(at["name"]) for _, at in drawn.graph.nodes(data=True) if at["column"] is not None))
+    headings = ((dx + x, height - FOOT + 8, column.heading) for x, column in middles(sheet))
     return Scene(
-        title, _description(of, drawn, spots, lines), width, height, tuple(spots.values()), lines,
-        tuple(replace(f, x=f.x + dx, y=f.y + dy) for f in frames),
-        tuple((x, foot, text) for x, text in headings if text and not plates), _borders(sheet, dx),
-        tuple(column.heading for column in drawn.columns), of,
-    )  # fmt: skip
+        title=sheet.title,
+        description=about_picture(names, len(spots), len(lines), of.downward),
+        width=width,
+        height=height,
+        spots=tuple(spots.values()),
+        lines=lines,
+        frames=tuple(replace(f, x=f.x + dx, y=f.y + dy) for f in plain),
+        headings=tuple(heading for heading in headings if heading[2] and not plates),
+        borders=tuple(x + dx for x in borders(sheet)),
+        columns=tuple(column.heading for column in drawn.columns),
+        source=of,
+    )
+
+
+def _sheet(of: Source, drawn: Page, over: Overlay) -> Sheet:
+    """The page measured, its edges routed and named."""
+    graph = drawn.graph
+    labels = {n: label(at["name"], at["time"], at["index"]) for n, at in graph.nodes(data=True)}
+    labels |= {n: Label("\u22ef", "", "", r"\cdots") for n, kind in graph.nodes(data="kind") if kind == "elided"}
+    base = ground(of, drawn, labels, over)
+    routes = _routes(graph)
+    curves = routed(list(dict.fromkeys(routes.values())), base.yard)
+    names = {(u, v, key): label(name) for u, v, key, name in graph.edges(keys=True, data="parameter") if name}
+    widths: dict[Route, float] = {}
+    for e, name in names.items():
+        widths[routes[e]] = max(name.width, widths.get(routes[e], 0.0))
+    delays = delay_marks(curves)
+    busy = [Box(*at, 14.0, 14.0) for at in delays.values()] + _heat_boxes(graph, routes, curves, over)
+    places = label_places(curves, widths, busy, base.yard)
+    return Sheet(
+        page=drawn,
+        ground=base,
+        over=over,
+        labels=labels,
+        curves={e: curves[route] for e, route in routes.items()},
+        names={e: (name, places[routes[e]]) for e, name in names.items()},
+        marks={e: delays[route] for e, route in routes.items() if route in delays},
+        title=of.title if drawn.of_slices else of.name,
+    )
 
 
 def _routes(graph: nx.MultiDiGraph) -> dict[Any, Route]:
@@ -160,7 +145,7 @@ def _heat_boxes(
     return list(found.values())
 
 
-def _spots(sheet: _Sheet, dx: float, dy: float) -> dict[Any, Spot]:
+def _spots(sheet: Sheet, dx: float, dy: float) -> dict[Any, Spot]:
     spots: dict[Any, Spot] = {}
     for node, at in sheet.page.graph.nodes(data=True):
         box = sheet.box(node).moved(dx)
@@ -169,31 +154,12 @@ def _spots(sheet: _Sheet, dx: float, dy: float) -> dict[Any, Spot]:
         spots[node] = Spot(
             len(spots), own, key_of(at), at["t"], at["column"], box.x, box.y + dy, box.width, box.height, box.shape,
             kind, sheet.labels[node],
-            _title(at, kind), at["equation"], sheet.over.nodes.get(own), own in sheet.over.path,
+            about_node(at, kind), at["equation"], sheet.over.nodes.get(own), own in sheet.over.path,
         )  # fmt: skip
     return spots
 
 
-def _title(attributes: Mapping[str, Any], kind: str) -> str:
-    """What a reader is told of a node."""
-    name, t, shape = attributes["name"], attributes["t"], attributes["shape"]
-    if kind == "elided":
-        return f"{name} in the slices that are left out"
-    index = f"[{', '.join(map(str, attributes['index']))}]" if attributes["index"] else ""
-    where = f", slice {t}" if t is not None else ""
-    size = f", shape {shape}" if shape else ""
-    return f"{name}{index}{where}: {kind}{size}{_equation(attributes)}"
-
-
-def _equation(attributes: Mapping[str, Any]) -> str:
-    rule = attributes["equation"]
-    if rule is None:
-        return ""
-    writer, t = Writer("text"), str(attributes["t"])
-    return f"; {writer.timed(attributes['name'], t, 0)} = {writer.expression(rule, t)[0]}"
-
-
-def _lines(sheet: _Sheet, spots: Mapping[Any, Spot], dx: float, dy: float) -> tuple[Line, ...]:
+def _lines(sheet: Sheet, spots: Mapping[Any, Spot], dx: float, dy: float) -> tuple[Line, ...]:
     graph, over = sheet.page.graph, sheet.over
     size = weights(
         {at["origin"]: over.norms[at["origin"]] for *_, at in graph.edges(data=True) if at["origin"] in over.norms}
@@ -206,88 +172,10 @@ def _lines(sheet: _Sheet, spots: Mapping[Any, Spot], dx: float, dy: float) -> tu
         name, place = sheet.names.get((u, v, key), (None, (0.0, 0.0)))
         mark = sheet.marks.get((u, v, key), (0.0, 0.0))
         norm = over.norms.get(origin)
-        title = f"{_called(tail)} to {_called(head)}" + (f", {at['delay']} slices later" if at["delay"] else "")
-        title += f", times {at['parameter']}" if at["parameter"] else ""
-        title += f"; norm of the message {norm:.4g}" if norm is not None else ""
+        title = about_edge(tail, head, at, norm)
         lines.append(Line(
             len(lines), origin, tail.id, head.id, points, name, (place[0] + shift, place[1] + dy), size.get(origin),
             at["delay"], (mark[0] + shift, mark[1] + dy), "elided" in (tail.kind, head.kind), title,
             over.edges.get(origin), over.marks(tail.node, head.node),
         ))  # fmt: skip
     return tuple(lines)
-
-
-def _called(spot: Spot) -> str:
-    return str(spot.name) + (f", slice {spot.t}" if spot.t is not None else "")
-
-
-def _frames(sheet: _Sheet, plates: bool) -> list[Frame]:
-    """Plates: around the blocks of a two-slice network, or around each slice."""
-    blocks = list(sheet.page.blocks)
-    if plates and not blocks:
-        blocks = [(column.heading, k, k) for k, column in enumerate(sheet.page.columns) if column.heading]
-    yard = sheet.ground.yard
-    tops = [(b.y - b.height / 2, b.y + b.height / 2) for key, b in yard.boxes.items() if key not in yard.outside]
-    top, low = min(y for y, _ in tops) - PLATE - 26, max(y for _, y in tops) + PLATE
-    frames = []
-    for caption, first, last in blocks:
-        inside = {
-            n
-            for n, at in sheet.page.graph.nodes(data=True)
-            if at["column"] is not None and first <= at["column"] <= last
-        }
-        xs = [x for n in inside for x in sheet.span(n)]
-        xs += [float(x) for e in sheet.curves if e[0] in inside and e[1] in inside for x in sheet.curve(e)[:, 0]]
-        left, right = min(xs) - PLATE, max(xs) + PLATE
-        narrow = max(0.0, text_width(caption, 13.0) + 24 - (right - left)) / 2
-        left, right = left - narrow, right + narrow
-        frames.append(Frame(left, top, right - left, low - top, caption))
-    return frames
-
-
-def _extent(sheet: _Sheet, frames: list[Frame]) -> tuple[float, float, float, float]:
-    """How far to move everything so that it begins at the margin, and the size of the whole."""
-    xs: list[float] = []
-    ys: list[float] = []
-    for node in sheet.page.graph:
-        box = sheet.box(node)
-        xs += sheet.span(node)
-        ys += [box.y - box.height / 2, box.y + box.height / 2]
-    for e in sheet.curves:
-        where = sheet.curve(e)
-        xs += [where[:, 0].min(), where[:, 0].max()]
-        ys += [where[:, 1].min(), where[:, 1].max()]
-    for e, (name, at) in sheet.names.items():
-        xs += [at[0] - name.width / 2 + sheet.left(e[0]), at[0] + name.width / 2 + sheet.left(e[0])]
-        ys += [at[1] - 10, at[1] + 10]
-    for f in frames:
-        xs += [f.x, f.x + f.width]
-        ys += [f.y, f.y + f.height]
-    left, top = float(min(xs)), float(min(ys))
-    width, height = float(max(xs)) - left + 2 * MARGIN, float(max(ys)) - top + TITLE + FOOT + MARGIN
-    return MARGIN - left, TITLE + 12 - top, width, height
-
-
-def _middles(sheet: _Sheet) -> list[tuple[float, Any]]:
-    yard = sheet.ground.yard
-    return [(k * yard.pitch + (yard.pitch - yard.gap) / 2, column) for k, column in enumerate(sheet.page.columns)]
-
-
-def _borders(sheet: _Sheet, dx: float) -> tuple[float, ...]:
-    """Where truncated BPTT cuts: between two slices that are next to each other."""
-    every, yard = sheet.over.truncate, sheet.ground.yard
-    slices = [column.t for column in sheet.page.columns]
-    return tuple(
-        k * yard.pitch - yard.gap / 2 + dx
-        for k, t in enumerate(slices)
-        if every and k and t and t % every == 0 and slices[k - 1] == t - 1
-    )
-
-
-def _description(of: Source, drawn: Page, spots: Mapping[Any, Spot], lines: tuple[Line, ...]) -> str:
-    names = list(dict.fromkeys(str(at["name"]) for _, at in drawn.graph.nodes(data=True) if at["column"] is not None))
-    way = "below" if of.downward else "above"
-    return (
-        f"{len(spots)} nodes and {len(lines)} edges on a grid. Columns are time slices, from left to right; rows are "
-        f"the variables {', '.join(names)}, each {way} what it depends on."
-    )

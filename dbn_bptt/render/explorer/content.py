@@ -15,7 +15,7 @@ from dbn_bptt.messages import bptt
 from dbn_bptt.paths.credit import credit
 from dbn_bptt.paths.scalar import jacobians
 from dbn_bptt.render.explorer.formulas import Formulas
-from dbn_bptt.render.scene import Scene
+from dbn_bptt.render.scene import Scene, Spot
 from dbn_bptt.results import Result
 from dbn_bptt.template import SliceTemplate, interface
 from dbn_bptt.unroll import arguments
@@ -63,7 +63,8 @@ def content(result: Result, picture: Scene, report: Report | None) -> dict[str, 
     order = {node: k for k, node in enumerate(nx.topological_sort(graph))}
     drawn = [spot for spot in picture.spots if spot.node in order and spot.t is not None]
     computed = [s for s in drawn if graph.in_degree(s.node)]
-    computed.sort(key=lambda s: (s.t, order[s.node]) if not _has_later_parents(graph) else (0, order[s.node]))
+    by_slice = not any(lag < 0 for _, _, lag in graph.edges(data="lag"))  # what looks ahead has an order of its own
+    computed.sort(key=lambda s: (s.t if by_slice else 0, order[s.node]))
     messages = result.messages
     telling = {u for u, *_ in messages.edge} | {v for v in graph if graph.nodes[v]["kind"] == "term"}
     answering = [s for s in drawn if s.node in messages.adjoint and s.node in telling]
@@ -86,11 +87,6 @@ def content(result: Result, picture: Scene, report: Report | None) -> dict[str, 
     }
 
 
-def _has_later_parents(graph: nx.MultiDiGraph) -> bool:
-    """Whether anything reads slices to come, so that slices cannot be filled one after the other."""
-    return any(lag < 0 for _, _, lag in graph.edges(data="lag"))
-
-
 def _number(x: Any) -> float:
     return float(f"{float(x):.{DIGITS}g}")
 
@@ -109,7 +105,7 @@ def numbers(array: Any) -> Any:
     return _number(array) if array.ndim == 0 else [numbers(row) for row in array]
 
 
-def _node(spot: Any, result: Result, formulas: Formulas) -> dict[str, Any]:
+def _node(spot: Spot, result: Result, formulas: Formulas) -> dict[str, Any]:
     """A node: its name, its equation, its value and its adjoint."""
     graph = result.graph
     if spot.node not in graph:
