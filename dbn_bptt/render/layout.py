@@ -43,7 +43,8 @@ def scene(
         raise DataError(f"parameters is {parameters!r}; it must be one of {', '.join(map(repr, PARAMETERS))}")
     if truncate is not None and truncate < 1:
         raise DataError(f"truncate is {truncate}; it must be a positive number of slices")
-    of = source(obj, T if evidence is None else evidence_slices(obj, evidence, T))
+    slices = T if evidence is None else evidence_slices(obj, evidence, T)
+    of = source(obj, slices, whole=view == "unrolled" or path is not None)
     how = parameters or ("none" if of.staggered else "labels")
     drawn = with_parameters(page(of, view), how)
     if not drawn.of_slices:

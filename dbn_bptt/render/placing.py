@@ -12,7 +12,7 @@ from dbn_bptt.render.routes import Route, Yard
 HEIGHT = 17.0  # px of a name on an edge
 FAR = 20.0  # px further from an edge, where numbers lie on it
 _SHARES = (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8, 0.9, 0.1)
-_BACK = (14.0, 20.0, 28.0, 40.0)  # px before the end
+_BACK = (24.0, 18.0, 32.0, 44.0)  # px before the end
 
 
 def label_places(
@@ -27,7 +27,7 @@ def label_places(
     names = np.array([(b.x + dx, b.y, b.width, b.height) for b in marks for dx in shifts]).reshape(-1, 4)
     for route, width in widths.items():
         size = np.array([width, HEIGHT])
-        choices = _beside(drawn[route], width)
+        choices = _beside(drawn[route], width, by_lanes=len(curves[route]) > 4)
         cost = [
             10.0 * _covered(at, size, nodes) + 6.0 * _covered(at, size, names) + 0.15 * lines.under(at, size)
             + 8.0 * lines.is_shared(on, route) + 1.5 * lines.is_nearer_to_another(at, size, route)
@@ -86,12 +86,13 @@ def delay_marks(curves: Mapping[Route, Points]) -> dict[Route, Point]:
     return found
 
 
-def _beside(points: Array, width: float) -> list[tuple[Array, Array]]:
-    """Points of a curve, and places beside them, the middle first."""
+def _beside(points: Array, width: float, by_lanes: bool) -> list[tuple[Array, Array]]:
+    """Points of a curve, and places beside them: the middle first, or the end of what others share lanes with."""
     steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
     passed = np.concatenate([[0], np.cumsum(steps)])
     places = []
-    for distance in [*(share * passed[-1] for share in _SHARES), *(passed[-1] - back for back in _BACK)]:
+    inside, ends = [share * passed[-1] for share in _SHARES], [passed[-1] - back for back in _BACK]
+    for distance in [*ends, *inside] if by_lanes else [*inside, *ends]:
         k = min(int(np.searchsorted(passed, max(distance, 0.0))), len(points) - 2)
         tangent = points[k + 1] - points[k]
         tangent = tangent / (np.linalg.norm(tangent) or 1.0)

@@ -51,7 +51,7 @@ class Source:
     result: Result | None = None
 
 
-def source(obj: Any, T: int | None = None) -> Source:
+def source(obj: Any, T: int | None = None, whole: bool = True) -> Source:
     """The graph of whatever can be drawn.
 
     Parameters
@@ -59,19 +59,21 @@ def source(obj: Any, T: int | None = None) -> Source:
     obj : SliceTemplate, unrolled graph, Result, scalar graph of `paths.linearize`, or pgmpy DynamicBayesianNetwork
     T : int, optional
         The number of slices of a template or a dynamic network; what is unrolled has its own.
+    whole : bool
+        Otherwise slices that neither the first nor the last ones, nor one in the middle, have to do with are left out.
     """
     if T is not None and (not isinstance(T, int | np.integer) or isinstance(T, bool) or T < 1):
         raise DataError(f"T is {T!r}; the number of slices must be a positive integer")
     if isinstance(obj, SliceTemplate):
-        return _of_template(obj, T)
+        return _of_template(obj, T, whole)
     if hasattr(obj, "get_inter_edges"):
         return _of_network(obj, T)
     if T is not None:
         raise DataError(f"T goes with a template or a dynamic network; this {type(obj).__name__} has its own slices")
     if isinstance(obj, Result):
-        return _of_unrolled(obj.graph, obj)
+        return _of_unrolled(obj.graph, obj, whole=whole)
     if isinstance(obj, nx.MultiDiGraph) and "template" in obj.graph:
-        return _of_unrolled(obj)
+        return _of_unrolled(obj, whole=whole)
     if isinstance(obj, nx.DiGraph) and len(obj) and all(_is_scalar(node) for node in obj):
         return _of_scalars(obj)
     raise DataError(
@@ -80,10 +82,10 @@ def source(obj: Any, T: int | None = None) -> Source:
     )
 
 
-def _of_template(template: SliceTemplate, T: int | None) -> Source:
+def _of_template(template: SliceTemplate, T: int | None, whole: bool) -> Source:
     """A template, over T slices or over enough for a slice that is like all others."""
     if T is not None:
-        return _of_unrolled(unroll(template, T))
+        return _of_unrolled(unroll(template, T), whole=whole)
     template.check()
     reach = max((max(pair) for pair in template.reaches().values()), default=0)
     pieces = [piece.domain for d in template.definitions.values() for piece in d.pieces]
@@ -91,13 +93,18 @@ def _of_template(template: SliceTemplate, T: int | None) -> Source:
     return _of_unrolled(unroll(template, slices), view="rolled")
 
 
-def _of_unrolled(graph: nx.MultiDiGraph, result: Result | None = None, view: str = "unrolled") -> Source:
+def _of_unrolled(
+    graph: nx.MultiDiGraph, result: Result | None = None, view: str = "unrolled", whole: bool = True
+) -> Source:
     """An unrolled graph, the copies of its parameters taken together."""
     T, template = graph.graph["T"], graph.graph["template"]
     found = nx.MultiDiGraph()
-    old = _generations(template)
+    old, multipliers = _generations(template), dict[tuple[Any, int], str]()
+    near = 4 + max((max(pair) for pair in template.reaches().values()), default=0)
     for node, at in graph.nodes(data=True):
-        if at["kind"] in ("constant", "total", "copy"):
+        t = at["t"]
+        left_out = not whole and t is not None and near < t < T - near and abs(t - T // 2) > near
+        if left_out or at["kind"] in ("constant", "total", "copy"):
             continue
         is_sum = at["kind"] == "term" and not template.definitions[at["name"]].loss
         found.add_node(
@@ -105,11 +112,14 @@ def _of_unrolled(graph: nx.MultiDiGraph, result: Result | None = None, view: str
             shape=at["shape"], block=old[at["name"]],
             equation=at["rule"],
         )  # fmt: skip
-    for u, v, key, lag in graph.edges(keys=True, data="lag"):
+    for u, v, key, lag in graph.in_edges(list(found), keys=True, data="lag"):
         kind = graph.nodes[u]["kind"]
         tail = graph.nodes[u]["name"] if kind == "copy" else u
-        if tail in found and v in found:
-            parameter = "" if kind in ("copy", "parameter") else _multiplier(graph.nodes[v]["rule"], key)
+        if tail in found:
+            use = graph.nodes[v]["rule"], key  # the same in all slices that share an equation
+            if use not in multipliers:
+                multipliers[use] = _multiplier(*use)
+            parameter = "" if kind in ("copy", "parameter") else multipliers[use]
             found.add_edge(tail, v, key=key, lag=lag, parameter=parameter, weight=None, origin=(u, v, key))
     title = f"{template.name}, unrolled over {T} slice{'s' if T > 1 else ''}"
     return Source(found, title, template.name, T, T // 2, view, result=result)
