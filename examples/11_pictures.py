@@ -1,4 +1,4 @@
-"""Pictures: one scene, four views, many formats, and the explorer. With a folder as its argument it writes them there."""
+"""Pictures: one scene, four views, many formats, and the explorer; written into a folder, if one is given."""
 
 import sys
 from pathlib import Path
@@ -15,9 +15,8 @@ result = db.bptt(rnn, rnn.initial_parameters(seed=0), data)
 
 for view in ("rolled", "two-slice", "unrolled", "folded"):
     scene = render.scene(rnn, view=view, T=9 if view in ("unrolled", "folded") else None)
-    print(
-        f"{view:>9}: {len(scene.spots):3d} nodes, {len(scene.lines):3d} edges, {scene.width:.0f} x {scene.height:.0f} px"
-    )
+    size = f"{scene.width:.0f} x {scene.height:.0f}"
+    print(f"{view:>9}: {len(scene.spots):3d} nodes, {len(scene.lines):3d} edges, {size} px")
 
 files = {
     "messages.svg": render.svg(result),  # edges as thick as the messages on them are large

@@ -189,3 +189,8 @@ def test_what_is_seen_in_every_slice_needs_no_gradient_and_has_its_own_states():
     assert set(np.unique(posterior["Umbrella"])) == {0.0, 1.0}
     gap = given_task(model, {"Umbrella": [1, -1, 1]}, None, None, None)
     assert unknown(gap) == ("e_Rain", "e_Umbrella")
+
+
+def test_prediction_keeps_the_likelihood_of_soft_evidence():
+    model, soft = dbn.umbrella(), {"Umbrella": [[0.1, 0.4], [0.2, 0.3]]}
+    assert dbn.predict(model, 1, soft=soft).log_likelihood == pytest.approx(dbn.log_likelihood(model, soft=soft))

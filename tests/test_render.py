@@ -269,6 +269,9 @@ REFUSED = [
     ("evidence for one slice", lambda: render.svg(dbn.umbrella(), view="two-slice", evidence={"Umbrella": [1, 0]}), "evidence is about slices"),
     ("a path elsewhere", lambda: render.svg(_elman(), path=[("z", 0)]), "path: ('z', 0) is no node of what is drawn"),
     ("a rolled page", lambda: render.html(_elman(), view="rolled"), "view must be 'unrolled' or 'folded'"),
+    ("a scene with options", lambda: render.svg(render.scene(_elman()), show="values"), "a scene is laid out already"),
+    ("a text for slices", lambda: render.svg(_elman(), truncate="2"), "truncate is '2'; it must be a positive number"),
+    ("one slice", lambda: render.svg(cells.elman(3, 4, 2), T=1, view="two-slice"), "needs two slices; give T=2 or more"),
     ("evidence", lambda: render.svg(_elman(), evidence={"Y": [1]}), "evidence goes with a pgmpy DynamicBayesianNetwork"),
     ("a page", lambda: render.html(cells.elman(3, 4, 2)), "which SliceTemplate does not have; give a result of"),
     ("no evidence", lambda: render.html(dbn.umbrella()), "give the explorer of a network some evidence"),
@@ -329,3 +332,43 @@ def test_pictures_do_not_depend_on_the_order_of_hashes():
     }
     assert len(runs) == 1
     assert b"" not in runs
+
+
+def test_of_ragged_evidence_the_first_sequence_is_shown_to_its_end():
+    import pandas as pd
+
+    frame = pd.DataFrame({"sequence": [0, 0, 1, 1, 1, 1], "Umbrella": [1, 0, 1, 1, 0, 0]})
+    drawn = render.scene(dbn.umbrella(), evidence=frame)
+    assert {spot.t for spot in drawn.spots} == {0, 1}
+    alone = render.scene(dbn.umbrella(), evidence={"Umbrella": [1, 0]})
+    assert [spot.heat for spot in drawn.spots] == [spot.heat for spot in alone.spots]
+    assert "sequence 0 of a batch of 2" in render.html(dbn.umbrella(), evidence=frame)
+
+
+def test_evidence_of_single_slices_needs_its_number_of_slices():
+    drawn = render.scene(dbn.umbrella(), evidence={("Umbrella", 1): 1}, T=4)
+    assert {spot.t for spot in drawn.spots} == {0, 1, 2, 3}
+    assert [spot.node for spot in drawn.spots if spot.kind == "observed"] == [("Umbrella", 1)]
+
+
+def test_truncation_has_no_border_among_initial_states():
+    t = db.SliceTemplate("far")
+    h = t.variable("h", 2)
+    t.define(h, db.tanh(h.lag(3)))
+    assert len(render.scene(t, T=4, truncate=1).borders) == 3
+    assert len(render.scene(cells.bidirectional("gru", 3, 4, 2), T=4, truncate=2).borders) == 1
+
+
+def test_words_of_views_without_slices_name_none():
+    for view in ("rolled", "two-slice"):
+        drawn = render.scene(cells.elman(3, 4, 2), view=view)
+        told = [spot.title for spot in drawn.spots if spot.label.above == "(t)"] + [line.title for line in drawn.lines]
+        assert any("a_t = b + W h_{t-1} + U x_t" in title for title in told)
+        assert not any(re.search(r"slice [2-9]", title) for title in told)
+
+
+def test_a_program_without_a_loss_is_shown():
+    t = db.SliceTemplate("free")
+    h = t.variable("h", 2)
+    t.define(h, db.tanh(h.prev))
+    assert "<pre>" in db.compile(t)._repr_html_()

@@ -150,7 +150,9 @@ def predict(
     task = given_task(model, evidence, soft, T, lengths)
     end, ahead = task.evidence.T, int(horizon)
     longer = {name: extended(a, ahead) for name, a in task.evidence.likelihoods.items()}
-    out_task = on_network(task.network, Evidence(end + ahead, task.evidence.batch, longer, None))
+    out_task = on_network(
+        task.network, Evidence(end + ahead, task.evidence.batch, longer, None, offset=task.evidence.offset)
+    )
     out = swept(out_task, SUM, ("inputs",))
     found = marginals(out_task, out.gradients, out.reduction)
     ends = task.evidence.lengths

@@ -89,7 +89,7 @@ def _with_numbers(label: str, heat: Heat | None) -> str:
 def _edge(line: Line) -> str:
     of = [f"tooltip={_quoted(line.title)}"]
     if line.label or line.delay or line.heat:
-        delay = f"{-line.delay:+d}" if line.delay else ""
+        delay = f"{line.delay:+d}" if line.delay else ""
         name = line.label.html if line.label else ""
         words = " ".join(part for part in (name, escape(delay)) if part)
         of.append(f"label=<{_with_numbers(words, line.heat)}>")

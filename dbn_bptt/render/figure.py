@@ -70,11 +70,22 @@ def _draw(axes: Any, picture: Scene) -> None:
         axes.text(x, y - 5, text, color=INK.faint, size=9, ha="center", va="center", parse_math=False)
 
 
-def _write(axes: Any, x: float, y: float, name: Label, size: float, color: str) -> None:
+def _write(axes: Any, x: float, y: float, name: Label, size: float, color: str, zorder: float = 3) -> None:
     """A label: as mathematics, or letter by letter where it is no name that mathematics knows."""
     known = not name.latex_letter.startswith(r"\text")
     text = f"${name.latex}$".replace(r"\check", r"\breve") if known else name.text
-    axes.text(x, y, text, size=size, color=color, ha="center", va="center", parse_math=known, math_fontfamily="stix")
+    axes.text(
+        x,
+        y,
+        text,
+        size=size,
+        color=color,
+        ha="center",
+        va="center",
+        parse_math=known,
+        math_fontfamily="stix",
+        zorder=zorder,
+    )
 
 
 def _edge(axes: Any, line: Line) -> None:
@@ -135,9 +146,7 @@ def _node(axes: Any, spot: Spot) -> None:
         box = f"round,pad=0,rounding_size={corner}"
         axes.add_patch(FancyBboxPatch((left, top), spot.width, spot.height, boxstyle=box, **of))
     at = top + 16 if spot.heat else spot.y
-    _write(axes, spot.x, at, spot.label, 10 if spot.kind in ("parameter", "copy") else 12, INK.text)
-    for text in axes.texts[-1:]:
-        text.set_zorder(4)
+    _write(axes, spot.x, at, spot.label, 10 if spot.kind in ("parameter", "copy") else 12, INK.text, zorder=4)
     if spot.heat:
         _numbers(axes, spot.heat, spot.x, spot.y + spot.height / 2 - 8)
 

@@ -24,12 +24,15 @@ def graphml(obj: Any, **options: Unpack[Options]) -> str:
     >>> nx.parse_graphml(text, force_multigraph=True).nodes["h[1]"]["equation"]
     'h_1 = tanh(a_1)'
     """
-    chosen: Options = {"view": "unrolled", "parameters": "shared"}
-    chosen.update(options)
-    picture = scene(obj, **chosen)
+    whole_view = options.get("view") is None
+    if not isinstance(obj, Scene):
+        options = options.copy()
+        options["view"] = options.get("view") or "unrolled"
+        options["parameters"] = options.get("parameters") or "shared"
+    picture = scene(obj, **options)
     plain = nx.MultiDiGraph(name=picture.title, T=picture.source.T)
     whole = obj.graph if isinstance(obj, Result) else obj
-    if isinstance(whole, nx.MultiDiGraph) and "view" not in options:
+    if isinstance(whole, nx.MultiDiGraph) and whole_view:
         _add_unrolled(plain, whole)
     _add_scene(plain, picture)
     return "\n".join(nx.generate_graphml(plain))

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import networkx as nx
+import numpy as np
 
 from dbn_bptt.errors import DataError
 from dbn_bptt.render.curves import Box, Points, along, length
@@ -37,34 +38,31 @@ def scene(
     >>> len({spot.y for spot in drawn.spots if spot.key[0] == "h"})
     1
     """
+    given = {"show": show, "path": path, "truncate": truncate, "evidence": evidence}
     if isinstance(obj, Scene):
+        if any(option is not None for option in (view, T, parameters, *given.values())):
+            raise DataError("a scene is laid out already; give the options to render.scene")
         return obj
     if parameters is not None and parameters not in PARAMETERS:
         raise DataError(f"parameters is {parameters!r}; it must be one of {', '.join(map(repr, PARAMETERS))}")
-    if truncate is not None and truncate < 1:
-        raise DataError(f"truncate is {truncate}; it must be a positive number of slices")
+    if truncate is not None and (
+        not isinstance(truncate, int | np.integer) or isinstance(truncate, bool) or truncate < 1
+    ):
+        raise DataError(f"truncate is {truncate!r}; it must be a positive number of slices")
     slices = T if evidence is None else evidence_slices(obj, evidence, T)
     of = source(obj, slices, whole=view == "unrolled" or path is not None)
+    nodes = tuple(path or ())
+    for node in nodes:
+        if node not in of.graph and node not in of.sinks:
+            raise DataError(f"path: {node!r} is no node of what is drawn")
     how = parameters or ("none" if of.staggered else "labels")
     drawn = with_parameters(page(of, view), how)
-    if not drawn.of_slices:
-        given = {"show": show, "path": path, "truncate": truncate, "evidence": evidence}
-        for name, option in given.items():
-            if option is not None:
-                raise DataError(f"{name} is about slices of their own; draw it with view='unrolled' or 'folded'")
-    over = _overlay(obj, of, drawn, show, evidence)
-    nodes = tuple(path or ())
-    missing = [node for node in nodes if node not in of.graph and not (isinstance(node, tuple) and node[1] is None)]
-    if missing:
-        raise DataError(f"path: {missing[0]!r} is no node of what is drawn")
+    for name, option in given.items() if not drawn.of_slices else ():
+        if option is not None:
+            raise DataError(f"{name} is about slices of their own; draw it with view='unrolled' or 'folded'")
+    over = of_result(of, drawn.graph, show) if drawn.of_slices else Overlay()
+    over = over if evidence is None else posteriors(obj, evidence, T)
     return _assembled(of, drawn, replace(over, path=nodes, truncate=truncate or 0), plates=how == "plates")
-
-
-def _overlay(obj: Any, of: Source, drawn: Page, show: Show | None, evidence: Any) -> Overlay:
-    """What is put on nodes and edges; nothing where one slice stands for all."""
-    if not drawn.of_slices:
-        return Overlay()
-    return of_result(of, drawn.graph, show) if evidence is None else posteriors(obj, evidence, of.T)
 
 
 def _assembled(of: Source, drawn: Page, over: Overlay, plates: bool) -> Scene:
@@ -85,7 +83,7 @@ def _assembled(of: Source, drawn: Page, over: Overlay, plates: bool) -> Scene:
         lines=lines,
         frames=tuple(replace(f, x=f.x + dx, y=f.y + dy) for f in plain),
         headings=tuple(heading for heading in headings if heading[2] and not plates),
-        borders=tuple(x + dx for x in borders(sheet)),
+        borders=tuple(x + dx for x in borders(sheet, of.T)),
         columns=tuple(column.heading for column in drawn.columns),
         source=of,
     )
@@ -98,17 +96,17 @@ def _sheet(of: Source, drawn: Page, over: Overlay) -> Sheet:
     labels |= {n: Label("\u22ef", "", "", r"\cdots") for n, kind in graph.nodes(data="kind") if kind == "elided"}
     base = ground(of, drawn, labels, over)
     routes = _routes(graph)
-    curves = routed(list(dict.fromkeys(routes.values())), base.yard)
+    curves = routed(list(dict.fromkeys(routes.values())), base)
     names = {(u, v, key): label(name) for u, v, key, name in graph.edges(keys=True, data="parameter") if name}
     widths: dict[Route, float] = {}
     for e, name in names.items():
         widths[routes[e]] = max(name.width, widths.get(routes[e], 0.0))
     delays = delay_marks(curves)
     busy = [Box(*at, 14.0, 14.0) for at in delays.values()] + _heat_boxes(graph, routes, curves, over)
-    places = label_places(curves, widths, busy, base.yard)
+    places = label_places(curves, widths, busy, base)
     return Sheet(
         page=drawn,
-        ground=base,
+        yard=base,
         over=over,
         labels=labels,
         curves={e: curves[route] for e, route in routes.items()},
@@ -155,7 +153,8 @@ def _spots(sheet: Sheet, dx: float, dy: float) -> dict[Any, Spot]:
         spots[node] = Spot(
             len(spots), own, key_of(at), at["t"], at["column"], box.x, box.y + dy, box.width, box.height, box.shape,
             kind, sheet.labels[node],
-            about_node(at, kind), at["equation"], sheet.over.nodes.get(own), own in sheet.over.path,
+            about_node(at, kind, sheet.page.of_slices), at["equation"], sheet.over.nodes.get(own),
+            own in sheet.over.path,
         )  # fmt: skip
     return spots
 
@@ -173,7 +172,7 @@ def _lines(sheet: Sheet, spots: Mapping[Any, Spot], dx: float, dy: float) -> tup
         name, place = sheet.names.get((u, v, key), (None, (0.0, 0.0)))
         mark = sheet.marks.get((u, v, key), (0.0, 0.0))
         norm = over.norms.get(origin)
-        title = about_edge(tail, head, at, norm)
+        title = about_edge(tail, head, at, norm, sheet.page.of_slices)
         lines.append(Line(
             len(lines), origin, tail.id, head.id, points, name, (place[0] + shift, place[1] + dy), size.get(origin),
             at["delay"], (mark[0] + shift, mark[1] + dy), "elided" in (tail.kind, head.kind), title,

@@ -1,7 +1,6 @@
 """How large nodes are, and where the boxes of one slice stand."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from dbn_bptt.render.curves import Box, Outline
@@ -20,14 +19,6 @@ CAPTION = 44.0  # px that a frame is wider than its caption
 Size = tuple[float, float]
 
 
-@dataclass(frozen=True)
-class Ground:
-    """The yard of a page, and the widest node left of it."""
-
-    yard: Yard
-    outside: float
-
-
 def key_of(attributes: Mapping[str, Any]) -> Key:
     """The variable that a node belongs to; a parameter has its own, apart from variables."""
     if attributes["kind"] in ("parameter", "copy"):
@@ -35,7 +26,7 @@ def key_of(attributes: Mapping[str, Any]) -> Key:
     return attributes["name"], attributes["index"]
 
 
-def ground(source: Source, page: Page, labels: Mapping[Any, Label], over: Overlay) -> Ground:
+def ground(source: Source, page: Page, labels: Mapping[Any, Label], over: Overlay) -> Yard:
     """Measure the nodes of a page and put them into the slice."""
     sizes = _sizes(page, labels, over)
     arranged = _grid(source, page)
@@ -64,21 +55,20 @@ def ground(source: Source, page: Page, labels: Mapping[Any, Label], over: Overla
         for k, key in enumerate(outside)
     }
     row_of = {key: int(row) for key, row in arranged.rows.items()}
-    return Ground(Yard(slice_width + gap, gap, rows, row_of, boxes, entry, frozenset(outside)), left)
+    return Yard(slice_width + gap, gap, rows, row_of, boxes, entry, frozenset(outside))
 
 
 def _rows(arranged: Grid, page: Page, entry: Mapping[Key, int], tallest: float) -> tuple[float, ...]:
     """The y of each row; where an edge fans out into a row, there is room for names on its branches."""
-    fans: dict[Any, set[Key]] = {}
+    fans: dict[Any, dict[Key, None]] = {}
     graph = page.graph
     for u, v, delay in graph.edges(data="delay"):
         tail, head = graph.nodes[u], graph.nodes[v]
         if tail["column"] is not None and (delay or tail["column"] != head["column"]):
             where = key_of(tail), arranged.rows[key_of(head)], delay or head["column"] - tail["column"]
-            fans.setdefault(where, set()).add(key_of(head))
-    wide = {
-        int(row) + (1 if entry[next(iter(heads))] > 0 else 0) for (_, row, _), heads in fans.items() if len(heads) > 1
-    }
+            fans.setdefault(where, {})[key_of(head)] = None
+    branching = [(int(row), heads) for (_, row, _), heads in fans.items() if len(heads) > 1]
+    wide = {row + (1 if entry[head] > 0 else 0) for row, heads in branching for head in heads}
     rows = [0.0]
     for k in range(1, arranged.height):
         rows.append(rows[-1] + tallest + ROW_GAP + (FAN if k in wide else 0.0))

@@ -3,6 +3,7 @@
 from html import escape
 
 from dbn_bptt.compare import Report
+from dbn_bptt.errors import TemplateError
 from dbn_bptt.notebook import shown_as
 from dbn_bptt.program import Program
 from dbn_bptt.render.svg import svg
@@ -12,9 +13,10 @@ from dbn_bptt.template import SliceTemplate
 
 def _template(template: SliceTemplate) -> str:
     """The rolled picture; the text where the template is not finished."""
-    if not template.definitions or any(name not in template.definitions for name in template.names("variable")):
+    try:
+        return str(svg(template))
+    except TemplateError:
         return f"<pre>{escape(repr(template))}</pre>"
-    return str(svg(template))
 
 
 def _result(result: Result) -> str:
@@ -27,6 +29,8 @@ def _report(report: Report) -> str:
 
 def _program(program: Program) -> str:
     head = f"<pre>{escape(repr(program))}</pre>"
+    if program.backward is None:
+        return head
     return f"{head}<details><summary>source</summary><pre>{escape(program.source)}</pre></details>"
 
 

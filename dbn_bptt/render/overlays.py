@@ -137,20 +137,22 @@ class Overlay:
 
 
 def evidence_slices(model: Any, evidence: Any, T: int | None) -> int:
-    """The number of slices that evidence has."""
+    """The number of slices that evidence has; of a batch, those of its first sequence."""
     if not hasattr(model, "get_inter_edges"):
         raise DataError(f"evidence goes with a pgmpy DynamicBayesianNetwork, not with {type(model).__name__}")
-    return given_task(model, evidence, None, T, None).evidence.T
+    found = given_task(model, evidence, None, T, None).evidence
+    return found.T if found.lengths is None else int(found.lengths[0])
 
 
-def posteriors(model: Any, evidence: Any, T: int) -> Overlay:
-    """Observed nodes, and posterior probabilities in all others; of a batch, those of its first sequence."""
+def posteriors(model: Any, evidence: Any, T: int | None) -> Overlay:
+    """Observed nodes, and posterior probabilities in all; of a batch, those of its first sequence."""
     task, posterior = given_task(model, evidence, None, T, None), smooth(model, evidence, T=T)
     first = (slice(None), 0) if task.evidence.batch else (slice(None),)
+    end = task.evidence.T if task.evidence.lengths is None else int(task.evidence.lengths[0])
     observed, shown = set(), {}
     for name in posterior:
         likelihood, rows = task.likelihood(name)[first], np.moveaxis(posterior[name], -2, 0)[first]
-        for t in range(T):
+        for t in range(end):
             shown[name, t] = bars(rows[t])
             if (likelihood[t] != 1).any():
                 observed.add((name, t))
@@ -194,4 +196,4 @@ def _heats(
 def _is_of_sequences(graph: nx.MultiDiGraph, key: Any, of_edges: bool) -> bool:
     """Whether an array has an axis for the batch in front."""
     node = key[0] if of_edges else key
-    return node in graph and graph.nodes[node]["kind"] not in ("term", "parameter", "copy")
+    return node in graph and graph.nodes[node]["kind"] not in ("term", "sum", "parameter", "copy")

@@ -28,7 +28,7 @@ class Options(TypedDict, total=False):
         The number of slices of a template or a dynamic network.
     parameters : "labels", "copies", "shared", "plates" or "none"
         Named on the edges where they multiply, a small copy in every slice, one node for all slices, one node and a
-        plate round what repeats, or not at all.
+        plate round what repeats, or not at all (as scalar graphs, unless asked).
     show : "values", "adjoints" or "messages"
         Of a result: as heat maps in the nodes or on the edges.
     path : list of nodes
@@ -36,7 +36,7 @@ class Options(TypedDict, total=False):
     truncate : int
         Draw the borders that truncated BPTT lets no message cross, every so many slices.
     evidence : as `dbn.smooth` takes it
-        Of a dynamic network: observed nodes are shaded, the others show their posteriors as bars.
+        Of a dynamic network: observed nodes are shaded, and all show their posteriors as bars.
     """
 
     view: View | None

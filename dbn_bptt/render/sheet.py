@@ -9,8 +9,9 @@ import numpy as np
 from dbn_bptt.kernels import Array
 from dbn_bptt.render.curves import Box, Point, Points, flattened
 from dbn_bptt.render.labels import Label, text_width
-from dbn_bptt.render.measures import Ground, key_of
+from dbn_bptt.render.measures import key_of
 from dbn_bptt.render.overlays import Overlay
+from dbn_bptt.render.routes import Yard
 from dbn_bptt.render.scene import Frame
 from dbn_bptt.render.views import Column, Page
 
@@ -24,7 +25,7 @@ class Sheet:
 
     Attributes
     ----------
-    page, ground, over : what stands in which column, the boxes of one slice, and what is put on top
+    page, yard, over : what stands in which column, the boxes of one slice, and what is put on top
     labels : by node
     curves, names, marks : by edge, relative to the column of its tail: the curve, the parameter on it and its place,
         and the place of the mark of its delay
@@ -32,7 +33,7 @@ class Sheet:
     """
 
     page: Page
-    ground: Ground
+    yard: Yard
     over: Overlay
     labels: Mapping[Any, Label]
     curves: Mapping[Any, Points]
@@ -42,11 +43,11 @@ class Sheet:
 
     def left(self, node: Any) -> float:
         """The left end of a node's column."""
-        return (self.page.graph.nodes[node]["column"] or 0) * self.ground.yard.pitch
+        return (self.page.graph.nodes[node]["column"] or 0) * self.yard.pitch
 
     def box(self, node: Any) -> Box:
         """A node's box."""
-        return self.ground.yard.boxes[key_of(self.page.graph.nodes[node])].moved(self.left(node))
+        return self.yard.boxes[key_of(self.page.graph.nodes[node])].moved(self.left(node))
 
     def span(self, node: Any) -> tuple[float, float]:
         """The left and right ends of a node."""
@@ -63,7 +64,7 @@ def frames(sheet: Sheet, plates: bool) -> list[Frame]:
     blocks = list(sheet.page.blocks)
     if plates and not blocks:
         blocks = [(column.heading, k, k) for k, column in enumerate(sheet.page.columns) if column.heading]
-    yard = sheet.ground.yard
+    yard = sheet.yard
     tops = [(b.y - b.height / 2, b.y + b.height / 2) for key, b in yard.boxes.items() if key not in yard.outside]
     top, low = min(y for y, _ in tops) - PLATE - 26, max(y for _, y in tops) + PLATE
     frames = []
@@ -109,16 +110,16 @@ def extent(sheet: Sheet, frames: list[Frame]) -> tuple[float, float, float, floa
 
 def middles(sheet: Sheet) -> list[tuple[float, Column]]:
     """The middle of each column."""
-    yard = sheet.ground.yard
+    yard = sheet.yard
     return [(k * yard.pitch + (yard.pitch - yard.gap) / 2, column) for k, column in enumerate(sheet.page.columns)]
 
 
-def borders(sheet: Sheet) -> tuple[float, ...]:
+def borders(sheet: Sheet, T: int) -> tuple[float, ...]:
     """Where truncated BPTT cuts: between two slices that are next to each other."""
-    every, yard = sheet.over.truncate, sheet.ground.yard
+    every, yard = sheet.over.truncate, sheet.yard
     slices = [column.t for column in sheet.page.columns]
     return tuple(
         k * yard.pitch - yard.gap / 2
         for k, t in enumerate(slices)
-        if every and k and t and t % every == 0 and slices[k - 1] == t - 1
+        if every and k and t and 0 < t < T and t % every == 0 and slices[k - 1] == t - 1
     )

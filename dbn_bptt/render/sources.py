@@ -38,6 +38,7 @@ class Source:
     downward : whether children stand below their parents, as in Bayesian networks
     staggered : whether variables stand beside each other by their depth in the slice, each on a row of its own
     result : the result of BPTT that it shows, if any
+    sinks : nodes that are not drawn, but where paths may end: sums over all slices
     """
 
     graph: nx.MultiDiGraph = field(repr=False)
@@ -49,6 +50,7 @@ class Source:
     downward: bool = False
     staggered: bool = False
     result: Result | None = None
+    sinks: frozenset[Any] = frozenset()
 
 
 def source(obj: Any, T: int | None = None, whole: bool = True) -> Source:
@@ -122,7 +124,8 @@ def _of_unrolled(
             parameter = "" if kind in ("copy", "parameter") else multipliers[use]
             found.add_edge(tail, v, key=key, lag=lag, parameter=parameter, weight=None, origin=(u, v, key))
     title = f"{template.name}, unrolled over {T} slice{'s' if T > 1 else ''}"
-    return Source(found, title, template.name, T, T // 2, view, result=result)
+    totals = frozenset(template.names("total"))
+    return Source(found, title, template.name, T, T // 2, view, result=result, sinks=totals)
 
 
 def _generations(template: SliceTemplate) -> dict[str, int]:
@@ -199,4 +202,4 @@ def _of_scalars(graph: nx.DiGraph) -> Source:
             )  # fmt: skip
     T = max(slices, default=0) + 1
     title = f"scalar graph over {T} slice{'s' if T > 1 else ''}"
-    return Source(found, title, "scalar graph", T, T // 2, "unrolled", staggered=True)
+    return Source(found, title, "scalar graph", T, T // 2, "unrolled", staggered=True, sinks=frozenset(sinks))

@@ -31,7 +31,7 @@ def svg(obj: Any, *, theme: Theme = "light", **options: Unpack[Options]) -> Svg:
 
     Parameters
     ----------
-    obj : SliceTemplate, unrolled graph, Result, graph of `paths.linearize`, or pgmpy DynamicBayesianNetwork
+    obj : SliceTemplate, unrolled graph, Result, graph of `paths.linearize`, pgmpy DynamicBayesianNetwork, or Scene
     theme : "light", "dark" or "auto"
         "auto" follows the reader's system.
     **options

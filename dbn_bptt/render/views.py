@@ -151,6 +151,8 @@ def _rolled(source: Source) -> Page:
 
 def _two_slices(source: Source) -> Page:
     """B0, the first slice, beside B->, a slice given those that it reads; and the last slice, if that has its own."""
+    if source.T < 2:
+        raise DataError("the two-slice view needs two slices; give T=2 or more")
     graph, middle = source.graph, source.middle
     timed = [n for n, t in graph.nodes(data="t") if t is not None]
     now = [n for n in timed if graph.nodes[n]["t"] == middle]

@@ -14,14 +14,14 @@ from dbn_bptt.render.svg import TIPS, document
 from dbn_bptt.results import Result
 
 
-def network(model: Any, evidence: Any, task: Task, result: Result) -> dict[str, Any]:
+def network(model: Any, evidence: Any, T: int | None, task: Task, result: Result) -> dict[str, Any]:
     """The picture with its posteriors, the posteriors as numbers, and the messages alpha and beta.
 
     beta is minus the adjoint of alpha, Rabiner's scaled backward variable.
     """
-    T = task.evidence.T
+    slices = result.values.given.T
     posterior = smooth(model, evidence, T=T)
-    rows = {name: posterior[name][0] if task.evidence.batch else posterior[name] for name in posterior}
+    rows = {name: (posterior[name][0] if task.evidence.batch else posterior[name])[:slices] for name in posterior}
     sent = []
     parts_of = [part for part in parts(task.structure) if interface(task.structure, part)]
     for title, part in zip(messages(task.structure), parts_of, strict=True):
@@ -31,8 +31,8 @@ def network(model: Any, evidence: Any, task: Task, result: Result) -> dict[str, 
             ", ".join(f"{n}={s}" if len(names) > 1 else str(s) for n, s in zip(names, row, strict=True))
             for row in joint
         ]
-        alpha = np.stack([np.ravel(result.values[title, t]) for t in range(T)])
-        beta = -np.stack([np.ravel(result.messages.adjoint[title, t]) for t in range(T)])
+        alpha = np.stack([np.ravel(result.values[title, t]) for t in range(slices)])
+        beta = -np.stack([np.ravel(result.messages.adjoint[title, t]) for t in range(slices)])
         sent.append({"name": title, "states": states, "alpha": numbers(alpha), "beta": numbers(beta)})
     return {
         "picture": document(scene(model, evidence=evidence, T=T), head=False).replace(TIPS, ""),

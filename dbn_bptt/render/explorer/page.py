@@ -51,7 +51,7 @@ def html(obj: Any, **options: Unpack[Options]) -> Html:
         From `bptt` or `compare`; or a network, with `evidence`, whose inference is stepped through as BPTT on its
         network polynomial.
     **options
-        view, parameters, path, truncate, evidence: as in `svg`.
+        view, T, parameters, path, truncate, evidence: as in `svg`; T goes with a network.
 
     Examples
     --------
@@ -76,17 +76,22 @@ def html(obj: Any, **options: Unpack[Options]) -> Html:
 
 def _of_network(model: Any, options: Options) -> Html:
     """The explorer of inference: BPTT on the network polynomial, beside the posteriors."""
-    evidence = options.pop("evidence", None)
+    options = options.copy()
+    evidence, T = options.pop("evidence", None), options.pop("T", None)
     if evidence is None:
         raise DataError('give the explorer of a network some evidence: html(model, evidence={"Y": [0, 1, 1]})')
-    task = given_task(model, evidence, None, options.pop("T", None), None)
-    first = (slice(None), 0) if task.evidence.batch else (slice(None),)
-    data = {name: a[first] for name, a in task.data.items()}
-    result = bptt(template_of(model), {}, data, T=task.evidence.T)
-    return _page(result, None, options, network(model, evidence, task, result))
+    task = given_task(model, evidence, None, T, None)
+    found = task.evidence
+    end = found.T if found.lengths is None else int(found.lengths[0])
+    first = (slice(end), 0) if found.batch else (slice(end),)
+    result = bptt(template_of(model), {}, {name: a[first] for name, a in task.data.items()}, T=end)
+    said = network(model, evidence, T, task, result)
+    return _page(result, None, options, said, found.batch[0] if found.batch else 0)
 
 
-def _page(result: Result, report: Report | None, options: Options, extra: dict[str, Any] | None = None) -> Html:
+def _page(
+    result: Result, report: Report | None, options: Options, extra: dict[str, Any] | None = None, sequences: int = 0
+) -> Html:
     if options.get("view") not in (None, "unrolled", "folded"):
         raise DataError(
             f"the explorer steps through slices; view must be 'unrolled' or 'folded', not {options['view']!r}"
@@ -94,6 +99,8 @@ def _page(result: Result, report: Report | None, options: Options, extra: dict[s
     if options.get("show") is not None:
         raise DataError("the explorer shows all numbers; leave show out")
     batch = result.values.given.batch
+    sequences = batch[0] if batch else sequences
+    options = options.copy()
     result = one_sequence(result)
     T = result.values.given.T
     options["view"] = options.get("view") or ("unrolled" if T <= MOST_SLICES else "folded")
@@ -103,7 +110,7 @@ def _page(result: Result, report: Report | None, options: Options, extra: dict[s
     found = content(result, picture, report)
     if extra is not None:  # the scales let no message through, so that terms of the loss are not to blame one by one
         found |= {"network": extra, "credit": {}, "title": "inference as back-propagation through time"}
-    found["sequence"] = f"sequence 0 of a batch of {batch[0]}" if batch else ""
+    found["sequence"] = f"sequence 0 of a batch of {sequences}" if sequences else ""
     template: SliceTemplate = result.graph.graph["template"]
     parts = {
         "TITLE": escape(f"{found['title']}: back-propagation through time, step by step"),
