@@ -372,3 +372,15 @@ def test_a_program_without_a_loss_is_shown():
     h = t.variable("h", 2)
     t.define(h, db.tanh(h.prev))
     assert "<pre>" in db.compile(t)._repr_html_()
+
+
+def test_infinite_values_are_shown_as_the_largest():
+    t = db.SliceTemplate("explodes")
+    w, h = t.parameter("w", ()), t.variable("h", 2)
+    t.define(h, db.exp(w * h.prev))
+    t.loss("L", db.sum(h), at="last")
+    result = db.bptt(t, {"w": 5.0}, T=3, initial={"h": [2.0, -0.1]})
+    shown = {s.node: s.heat.rows[0] for s in render.scene(result, show="values").spots if s.heat}
+    assert np.isinf(result.values["h", 1]).any()
+    assert max(shown["h", 1]) == 1.0
+    assert all(np.isfinite(row).all() for row in shown.values())

@@ -77,7 +77,7 @@ def heat(array: Array, largest: float, sequence: bool) -> Heat:
     flat = shown.reshape(-1, shown.shape[-1]) if shown.ndim > 1 else shown.reshape(1, -1)
     for axis in (0, 1):
         flat = _pooled(flat, axis)
-    scaled = np.clip(np.nan_to_num(flat / largest), -1, 1) if largest else np.zeros(flat.shape)
+    scaled = np.clip(flat / (largest or 1.0), -1, 1)
     return Heat(tuple(tuple(round(float(x), 3) for x in row) for row in scaled), largest)
 
 
@@ -96,8 +96,8 @@ def _pooled(rows: Array, axis: int) -> Array:
 
 
 def scale(arrays: list[Array]) -> float:
-    """The largest absolute value, which heat maps of one kind share."""
-    return max((float(np.abs(a).max(initial=0.0)) for a in arrays), default=0.0)
+    """The largest absolute value that is finite, which heat maps of one kind share."""
+    return max((float(np.abs(a[np.isfinite(a)]).max(initial=0.0)) for a in arrays), default=0.0)
 
 
 def weights(norms: Mapping[Any, float]) -> dict[Any, float]:
