@@ -33,12 +33,16 @@ def identity(a: Array) -> Array:
     return a
 
 
-def sigmoid(a: Array, out: Array | None = None) -> Array:
+def sigmoid(a: Array) -> Array:
     """1 / (1 + exp(-a)); where the exponential overflows, that is 0, as it should be."""
-    out = np.empty(a.shape, np.result_type(a, np.float16)) if out is None else out
-    np.negative(a, out=out)
     with np.errstate(over="ignore"):
-        np.exp(out, out=out)
+        return logistic(a)
+
+
+def logistic(a: Array, out: Array | None = None) -> Array:
+    """1 / (1 + exp(-a)), for those who ignore the overflow themselves."""
+    out = np.negative(a, out=np.empty(a.shape, np.result_type(a, np.float16)) if out is None else out)
+    np.exp(out, out=out)
     np.add(out, 1, out=out)
     return np.divide(1, out, out=out)
 

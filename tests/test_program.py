@@ -91,7 +91,7 @@ def test_the_scan_of_the_elman_network_is_what_an_expert_writes():
     loop = "\n".join(
         [
             "    for h_prev, h_t, pre_h_t in zip(h[:T], h[1:], pre_h):",
-            "        np.dot(h_prev, W.T, out=h_t)",
+            "        np.dot(h_prev, W_T, out=h_t)",
             "        np.add(h_t, pre_h_t, out=h_t)",
             "        np.tanh(h_t, out=h_t)",
         ]

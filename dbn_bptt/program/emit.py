@@ -15,6 +15,7 @@ import networkx as nx
 from dbn_bptt import kernels, ops, shapes
 from dbn_bptt.expressions import Apply, Expression, Reference
 from dbn_bptt.program.lower import is_static
+from dbn_bptt.program.memory import placed
 from dbn_bptt.program.schedule import Schedule
 from dbn_bptt.program.source import Source, Target
 from dbn_bptt.program.steps import Step, Zone
@@ -22,9 +23,11 @@ from dbn_bptt.traversal import terms, walk
 
 HELPERS = '''
 
-def times(a, matrix):
+def times(a, matrix, out=None):
     """The vectors a (T, B, n) of all slices times a matrix, as one product."""
-    return (a.reshape(-1, a.shape[-1]) @ matrix).reshape(*a.shape[:-1], matrix.shape[-1])
+    rows = None if out is None else out.reshape(-1, out.shape[-1])
+    rows = np.matmul(a.reshape(-1, a.shape[-1]), matrix, out=rows)
+    return rows.reshape(*a.shape[:-1], matrix.shape[-1])
 
 
 def flat(a):
@@ -33,24 +36,27 @@ def flat(a):
 '''
 
 
-def emit(schedule: Schedule, results: Sequence[str]) -> tuple[str, dict[str, Callable[..., Any]]]:
-    """The source of a function run(parameters, data, initial, T, B, dtype) that returns some series and totals.
+def emit(schedule: Schedule, results: Sequence[str]) -> tuple[str, dict[str, Callable[..., Any]], int]:
+    """The source of a function run(parameters, data, initial, T, B, dtype, empty) that returns some series and totals.
 
-    Its data have the axes (T, B, ...), slices that the equations reach back to in front, and its initial states
-    (slices, B, ...).
+    `empty` makes the arrays that it needs for itself, like `numpy.empty`. Its data have the axes (T, B, ...), slices
+    that the equations reach back to in front, and its initial states (slices, B, ...).
 
     Returns
     -------
     source : str
     functions : dict
         The forward functions of operations that a user added, which the source calls but cannot show.
+    numbers : int
+        How many numbers it keeps for each slice of a sequence.
     """
     source = Source(schedule, zone=Zone(0, schedule.slices - 1, {}))
     for step in schedule.steps:
         source.lines.append(f"    # {schedule.describe(step)}")
         _WRITERS[step.kind](source, step)
     keep = {source.label(name) for name in results}
-    body = "\n".join([*source.setup, *_released(source.lines, keep)])
+    lines, numbers = placed(source, keep)
+    body = "\n".join([*source.setup, *lines])
     made = {name for step in schedule.steps for name in step.names}
     label = source.label
     given = [n for n, s in schedule.symbols.items() if n not in made and re.search(rf"\b{label(n)}\b", body)]
@@ -59,29 +65,10 @@ def emit(schedule: Schedule, results: Sequence[str]) -> tuple[str, dict[str, Cal
     nothing = {n: f"np.zeros({schedule.symbols[n].shape}, dtype)" for n in results if n not in made}
     back = "    return {" + ", ".join(f"{n!r}: {nothing.get(n, label(n))}" for n in results) + "}"
     shown, functions = _kernels(source.kernels)
-    run = "\n".join(["def run(parameters, data, initial, T, B, dtype):", *unpack, body, back])
-    return f"import numpy as np\n{HELPERS}{shown}\n\n{run}\n", functions
-
-
-def _released(lines: list[str], keep: set[str]) -> list[str]:
-    """The lines, with each array let go after its last use, so that its memory serves the next one."""
-    blocks: list[list[str]] = []
-    for line in lines:
-        if line.startswith("     "):  # inside of a loop
-            blocks[-1].append(line)
-        else:
-            blocks.append([line])
-    made = [m[1] for block in blocks if (m := re.match(r"    (\w+) = ", block[0]))]
-    last = {
-        name: k
-        for k, block in enumerate(blocks)
-        for name in re.findall(r"\w+", "\n".join(block))
-        if "#" not in block[0]
-    }
-    for name in dict.fromkeys(made):
-        if name not in keep:
-            blocks[last[name]].append(f"    del {name}")
-    return [line for block in blocks for line in block]
+    guard = ['@np.errstate(over="ignore")'] if "logistic" in shown else []  # exp(-a) of a sigmoid near 0
+    head = "def run(parameters, data, initial, T, B, dtype, empty=np.empty):"
+    run = "\n".join([*guard, head, *unpack, body, back])
+    return f"import numpy as np\n{HELPERS}{shown}\n\n{run}\n", functions, numbers
 
 
 # ------------------------------------------------------------------------------------------------------------ steps
@@ -94,7 +81,7 @@ def _all_slices(source: Source, step: Step) -> None:
         source.zone, rule = zone, zone.rules[name]
         whole = (zone.first, zone.last) == source.schedule.spans[name]
         if whole and isinstance(rule, Reference) and rule.symbol.timed:
-            source.line(f"{source.label(name)} = {source.view(rule)}")
+            source.show(source.label(name), source.view(rule))
         elif whole and not is_static(rule):
             source.into(Target(source.label(name), False), rule)
         else:
@@ -107,7 +94,8 @@ def _allocate(source: Source, name: str) -> None:
     """An array for a series, with given initial states in their rows."""
     schedule, label = source.schedule, source.label(name)
     sizes = "".join(f", {n}" for n in schedule.symbols[name].shape)
-    source.line(f"{label} = np.empty(({source.count(*schedule.spans[name])}, B{sizes}), dtype)")
+    place = source.memory(label, schedule.symbols[name].shape, *schedule.spans[name])
+    source.line(f"{label} = {place or f'np.empty(({source.count(*schedule.spans[name])}, B{sizes}), dtype)'}")
     before, after = schedule.reaches.get(name, (0, 0)) if name not in schedule.learned else (0, 0)
     if before:
         source.line(f"{label}[:{before}] = initial[{name!r}][:{before}]")

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from dbn_bptt.program.bounded import Run
 from dbn_bptt.program.emit import emit
 from dbn_bptt.program.schedule import Goal, Schedule, schedule, shortest_general
 from dbn_bptt.program.segments import carried
+from dbn_bptt.program.spare import lent
 from dbn_bptt.ragged import is_ragged, ragged
 from dbn_bptt.template import SliceTemplate, checked_template
 
@@ -32,13 +32,12 @@ class Compiled:
     schedule: Schedule
     source: str
     run: Callable[..., dict[str, Array]] = field(repr=False)
+    numbers: int  # how many it keeps for each slice of a sequence
 
-    @cached_property
-    def numbers(self) -> int:
-        """How many numbers all arrays of a run hold for each slice of a sequence."""
-        plan = self.schedule
-        made = [plan.symbols[name].shape for step in plan.steps if step.kind != "total" for name in step.names]
-        return sum(map(math.prod, made))
+    def __call__(self, *arguments: Any) -> dict[str, Array]:
+        """The results of a run."""
+        with lent() as empty:
+            return self.run(*arguments, empty)
 
 
 @dataclass(frozen=True)
@@ -164,7 +163,7 @@ class Program(Shown):
         `wrt` may name single inputs.
         """
         compiled = self._gradient_program(tuple(wrt), self._exact(found.T), tuple(also))
-        out = compiled.run(*self._arguments(found))
+        out = compiled(*self._arguments(found))
         losses = {name: float(out[name]) for name in self.template.losses}
         if np.isnan(sum(losses.values())):
             raise NotANumberError("the loss is NaN; bptt(template, ...) on the same input names the first node that is")
@@ -174,7 +173,7 @@ class Program(Shown):
         """Some variables in all slices, on checked input."""
         goals: tuple[Goal, ...] = tuple((name, "slices") for name in names)
         compiled = self._program(self.template, goals, self._exact(found.T))
-        return self._series(compiled.run(*self._arguments(found)), compiled, found, names)
+        return self._series(compiled(*self._arguments(found)), compiled, found, names)
 
     def _series(
         self, out: dict[str, Array], compiled: Compiled, found: Given, names: Sequence[str]
@@ -208,7 +207,7 @@ class Program(Shown):
 
     def totals_on(self, found: Given, names: Sequence[str]) -> dict[str, Array]:
         """Some totals, on checked input."""
-        out = self._program(self.template, tuple(names), self._exact(found.T)).run(*self._arguments(found))
+        out = self._program(self.template, tuple(names), self._exact(found.T))(*self._arguments(found))
         return {name: np.asarray(out[name]) for name in names}
 
     def values(
@@ -287,12 +286,11 @@ class Program(Shown):
         key = (template is self.backward, goals, T)
         if key not in self._made:
             plan = schedule(template, goals, T)
-            source, functions = emit(
-                plan, list(dict.fromkeys(goal if isinstance(goal, str) else goal[0] for goal in goals))
-            )
+            results = dict.fromkeys(goal if isinstance(goal, str) else goal[0] for goal in goals)
+            source, functions, numbers = emit(plan, list(results))
             namespace: dict[str, Any] = dict(functions)
             exec(source, namespace)
-            self._made[key] = Compiled(plan, source, namespace["run"])
+            self._made[key] = Compiled(plan, source, namespace["run"], numbers)
         return self._made[key]
 
     def _gradient_program(self, wrt: tuple[str, ...], T: int | None, also: tuple[str, ...] = ()) -> Compiled:

@@ -21,10 +21,10 @@ from dbn_bptt.shapes import Shape, part_text
 UFUNCS = {
     "add": "np.add", "subtract": "np.subtract", "multiply": "np.multiply", "divide": "np.divide",
     "negative": "np.negative", "square": "np.square", "exp": "np.exp", "log": "np.log", "sqrt": "np.sqrt",
-    "tanh": "np.tanh", "sigmoid": "sigmoid",
+    "tanh": "np.tanh", "sigmoid": "logistic",
 }  # fmt: skip
 INFIX = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
-RESERVED = {"T", "B", "np", "math", "dtype", "parameters", "data", "initial", "run", "times", "flat"} | {
+RESERVED = {"T", "B", "np", "math", "dtype", "parameters", "data", "initial", "run", "times", "flat", "empty"} | {
     name for name, value in vars(kernels).items() if callable(value)
 }
 VIEWS = {"reshape", "broadcast", "transpose", "index"}  # their results lie in the arrays of others
@@ -54,11 +54,14 @@ class Source:
     written: dict[Expression, str] = field(default_factory=dict)  # and where it is once it is computed
     free: dict[Shape, list[str]] = field(default_factory=dict)  # in a scan: temporary arrays not in use
     static: dict[Expression, str] = field(default_factory=dict)
+    arrays: dict[str, tuple[int, Shape]] = field(default_factory=dict)  # of T + so many slices, and of which shape
+    whole: set[str] = field(default_factory=set)  # the names of these and of all others that hold all slices
+    shown: set[str] = field(default_factory=set)  # those that may be views of others
     made: int = 0
 
     def label(self, name: str) -> str:
         """A symbol's name in the source: its own, unless that means something else there."""
-        taken = name in RESERVED or keyword.iskeyword(name) or re.fullmatch(r"(part|fixed|ones)_\d+", name)
+        taken = name in RESERVED or keyword.iskeyword(name) or re.fullmatch(r"(part|fixed|ones|memory)(_\d+)*", name)
         return self.unused(f"{name}_") if taken else name
 
     def unused(self, name: str) -> str:
@@ -94,6 +97,19 @@ class Source:
             return str(n)
         k = n - self.schedule.slices
         return f"(T{k:+d})" if k else "T"
+
+    def memory(self, name: str, shape: Shape, first: int, last: int) -> str | None:
+        """The mark of a new array for some slices, to be given a place; None if their number is fixed: it is small."""
+        self.whole.add(name)
+        if self.schedule.exact or self._late(first) == self._late(last + 1):
+            return None
+        self.arrays[name] = last + 1 - first - self.schedule.slices, shape
+        return f"<{name}>"
+
+    def empty(self, name: str) -> str:
+        """A new array by itself, as text."""
+        extra, shape = self.arrays[name]
+        return f"np.empty(({', '.join([f'T{extra:+d}' if extra else 'T', 'B', *map(str, shape)])}), dtype)"
 
     def _late(self, t: int) -> bool:
         """Whether a slice stands for one near the end."""
@@ -159,11 +175,20 @@ class Source:
             return f"part_{self.made}"
         return next(name.strip() for name, value in made if value == text)
 
+    def show(self, name: str, text: str) -> None:
+        """A name for a view of what is there."""
+        self.whole.add(name)
+        self.shown.add(name)
+        self.line(f"{name} = {text}")
+
     def into(self, target: Target, e: Expression) -> None:
         """Write the lines that compute an expression into a target."""
         text = self.simple(e)
+        if text is not None and target.there:
+            self.line(f"{target.name}[...] = {text}")
+            return
         if text is not None:
-            self.line(f"{target.name}{'[...]' if target.there else ''} = {text}")
+            self.show(target.name, text)
             return
         assert isinstance(e, Apply), "references and constants need no work"
         spine = self._spine(e)
@@ -183,12 +208,23 @@ class Source:
         filled = [target.name if text is None else text for text in arguments]
         if target.there and self._writes_in_place(e):
             self.line(self.call(e, filled, target.name))
+        elif target.there:
+            self.line(f"{target.name}[...] = {self.call(e, filled, None)}")
         else:
-            self.line(f"{target.name}{'[...]' if target.there else ''} = {self.call(e, filled, None)}")
-            target.there = True
+            self._make(target, e, filled)
         if self.views is not None:
             for shape, name in taken:
                 self.free.setdefault(shape, []).append(name)
+
+    def _make(self, target: Target, e: Apply, arguments: list[str]) -> None:
+        """The operation that makes an array of all slices."""
+        self.whole.add(target.name)
+        fills = self._writes_in_place(e)
+        out = self.memory(target.name, e.shape, self.zone.first, self.zone.last) if fills else None
+        if not fills and e.operation.name not in ("sum", "power"):
+            self.shown.add(target.name)
+        self.line(f"{target.name} = {self.call(e, arguments, out)}")
+        target.there = True
 
     def _spine(self, e: Apply) -> Expression | None:
         """The argument to be computed straight into the array of the result."""
@@ -220,12 +256,12 @@ class Source:
             return f" {INFIX[name]} ".join(arguments)
         if name in UFUNCS:
             if hasattr(kernels, UFUNCS[name]):
-                self.kernels[UFUNCS[name]] = e.operation.forward
+                self.kernels[UFUNCS[name]] = getattr(kernels, UFUNCS[name])
             return f"{UFUNCS[name]}({', '.join(arguments)}{into})"
         if is_linear_map(e):
             matrix, vectors = arguments
-            turned = matrix.removesuffix(".T") if matrix.endswith(".T") else f"{matrix}.T"
-            return f"times({vectors}, {turned})" if self.views is None else f"np.dot({vectors}, {turned}{into})"
+            turned = matrix.removesuffix(".T") if matrix.endswith(".T") else self._turned(matrix)
+            return f"{'times' if self.views is None else 'np.dot'}({vectors}, {turned}{into})"
         if name == "sum" and (text := self._row_sum(e, arguments[0], into)):
             return text
         if name == "power":
@@ -238,12 +274,22 @@ class Source:
         self.kernels[title] = kernel
         return f"{title}({', '.join([*arguments, *(f'{key}={value!r}' for key, value in attributes.items())])})"
 
+    def _turned(self, matrix: str) -> str:
+        """A matrix transposed; for a long scan a copy in the order of memory that products are quickest with."""
+        if self.views is None or self.schedule.exact:
+            return f"{matrix}.T"
+        name = self.unused(f"{matrix}_T")
+        made = f"    {name} = np.ascontiguousarray({matrix}.T)"
+        if made not in self.setup:
+            self.setup.append(made)
+        return name
+
     def _row_sum(self, e: Apply, argument: str, into: str) -> str | None:
         """A sum over the last axis as a product with ones, which is several times faster for short rows."""
         attributes, n = dict(e.attributes), e.arguments[0].shape[-1:]
         axis, keepdims = attributes["axis"], attributes["keepdims"]
         if axis == (-1,) and self.views is None:
-            return f"times({argument}, {self._ones(*n)}){'' if keepdims else '[..., 0]'}"
+            return f"times({argument}, {self._ones(*n)}{into}){'' if keepdims else '[..., 0]'}"
         if axis == (-1,) and keepdims and e.ndim == 1:
             return f"np.dot({argument}, {self._ones(*n)}{into})"
         return f"np.add.reduce({argument}, {axis!r}, keepdims={keepdims!r}{into})" if into else None
@@ -259,5 +305,5 @@ class Source:
     def _writes_in_place(self, e: Apply) -> bool:
         """Whether an operation writes into an array that is there."""
         if e.operation.name == "sum" and self.views is None:
-            return dict(e.attributes)["axis"] != (-1,)
-        return e.operation.name in {*UFUNCS, "sum"} or (is_linear_map(e) and self.views is not None)
+            return dict(e.attributes)["axis"] != (-1,) or dict(e.attributes)["keepdims"]
+        return e.operation.name in {*UFUNCS, "sum"} or is_linear_map(e)
