@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from dbn_bptt import ops
 from dbn_bptt.expressions import Apply, Expression, Reference, Symbol, reference
-from dbn_bptt.program.lower import is_static, joined, split
+from dbn_bptt.program.lower import is_static, joined, outside, split
 from dbn_bptt.program.steps import Step, Zone
 from dbn_bptt.traversal import delayed, transformed, uses, walk
 
@@ -32,21 +32,27 @@ class Hoist:
     def _scan(self, step: Step) -> Step:
         zones = []
         for zone in step.zones:
-            rules = {name: self._split(name, rule, set(step.names), zone) for name, rule in zone.rules.items()}
-            zones.append(Zone(zone.first, zone.last, joined(rules)))
+            inside = set(step.names)
+            rules = joined(zone.rules, inside)
+            ahead = self._ahead(rules, inside, zone)
+            parts = {name: split(rule, inside, ahead.__getitem__) for name, rule in rules.items()}
+            zones.append(Zone(zone.first, zone.last, parts))
         return Step(step.kind, step.names, tuple(zones), step.direction)
 
-    def _split(self, name: str, rule: Expression, inside: set[str], zone: Zone) -> Expression:
-        def hoist(e: Expression) -> Expression:
-            if e in self.ahead:
-                symbol, first, last = self.ahead[e]
-                self.ahead[e] = symbol, min(first, zone.first), max(last, zone.last)
-                return reference(symbol)
-            symbol = self._fresh(f"pre_{name}", e)
-            self.ahead[e] = symbol, zone.first, zone.last
-            return reference(symbol)
-
-        return split(rule, inside, hoist)
+    def _ahead(self, rules: Mapping[str, Expression], inside: set[str], zone: Zone) -> dict[Expression, Expression]:
+        """What stands for the parts of a scan's equations that are computed before it."""
+        users: dict[Expression, list[str]] = {}
+        for name, rule in rules.items():
+            for e in outside(rule, inside):
+                users.setdefault(e, []).append(name)
+        for e, names in users.items():
+            symbol, first, last = self.ahead.get(e) or (
+                self._fresh("_".join(["pre", *names]), e),
+                zone.first,
+                zone.last,
+            )
+            self.ahead[e] = symbol, min(first, zone.first), max(last, zone.last)
+        return {e: reference(self.ahead[e][0]) for e in users}
 
     def _fresh(self, wish: str, e: Expression) -> Symbol:
         name, k = wish, 1

@@ -5,7 +5,8 @@ terms of a sum and the factors of a product that do not depend on the scan are g
 for all slices before it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import reduce
 from itertools import accumulate
 from typing import Any
@@ -60,6 +61,9 @@ _LOWER: Mapping[str, Callable[..., Expression]] = {
 }
 
 
+_SUMS = ("add", "subtract", "negative")
+
+
 def is_static(root: Expression) -> bool:
     """Whether an expression is the same in every slice and sequence."""
     return not any(isinstance(e, Reference) and e.symbol.timed for e in walk([root]))
@@ -105,7 +109,7 @@ def split(root: Expression, inside: set[str], hoist: Callable[[Expression], Expr
             return e if isinstance(e, Reference) or is_static(e) else hoist(e)
         if not isinstance(e, Apply):
             return e
-        if e.operation.name in ("add", "subtract", "negative"):
+        if e.operation.name in _SUMS:
             found = terms(e)
             own = [(sign, parted(t)) for sign, t in found if t in depends]
             other = [(sign, t) for sign, t in found if t not in depends]
@@ -119,6 +123,13 @@ def split(root: Expression, inside: set[str], hoist: Callable[[Expression], Expr
     return parted(root)
 
 
+def outside(root: Expression, inside: set[str]) -> list[Expression]:
+    """The parts that do not depend on the variables `inside`, and are worth to be computed ahead."""
+    found: dict[Expression, Expression] = {}
+    split(root, inside, lambda e: found.setdefault(e, e))
+    return list(found)
+
+
 def _dependent(root: Expression, inside: set[str]) -> list[Expression]:
     """The parts of an expression that depend on some variables."""
     found: dict[Expression, None] = {}
@@ -130,19 +141,62 @@ def _dependent(root: Expression, inside: set[str]) -> list[Expression]:
     return list(found)
 
 
-def joined(rules: Mapping[str, Expression]) -> dict[str, Expression]:
-    """The equations of one slice with products of parameter matrices and the same vector made one, as of four gates."""
-    products: dict[Expression, list[Apply]] = {}
-    for e in walk(rules.values()):
-        if isinstance(e, Apply) and is_linear_map(e):
-            products.setdefault(e.arguments[1], []).append(e)
+def joined(rules: Mapping[str, Expression], inside: set[str]) -> dict[str, Expression]:
+    """The equations of one slice with maps of the same vectors made one, as of four gates: b + W h + U x.
+
+    Only maps of what depends on the variables `inside` are worth it; others need no scan.
+    """
+    groups: dict[tuple[frozenset[Expression], bool], dict[Expression, Affine]] = {}
+    for e in _sums(rules.values()):
+        affine = Affine.of(e)
+        if any(_dependent(vector, inside) for vector in affine.maps):
+            groups.setdefault((frozenset(affine.maps), affine.offset is None), {})[e] = affine
     parts: dict[Expression, Expression] = {}
-    for vector, of in products.items():
-        if len(of) > 1:
-            whole = ops.matmul(ops.concatenate([e.arguments[0] for e in of], axis=-2), vector)
-            ends = list(accumulate(e.shape[0] for e in of))
-            parts |= {e: whole[end - e.shape[0] : end] for e, end in zip(of, ends, strict=True)}
+    for group in groups.values():
+        if len(group) > 1:
+            whole = _together(list(group.values()))
+            ends = list(accumulate(e.shape[0] for e in group))
+            for (e, affine), end in zip(group.items(), ends, strict=True):
+                parts[e] = summed([(1, whole[end - e.shape[0] : end]), *affine.rest])
     return {name: transformed(rule, lambda leaf: leaf, parts) for name, rule in rules.items()}
+
+
+def _sums(roots: Iterable[Expression]) -> list[Expression]:
+    """The sums and linear maps that are not themselves terms of a sum."""
+    found = [e for e in walk(roots) if isinstance(e, Apply) and (e.operation.name in _SUMS or is_linear_map(e))]
+    below = {a for e in found if e.operation.name in _SUMS for a in e.arguments}
+    return [e for e in found if e not in below]
+
+
+@dataclass(frozen=True)
+class Affine:
+    """A sum as linear maps of vectors, by vector, a vector of parameters, and whatever else there is."""
+
+    maps: Mapping[Expression, Expression]
+    offset: Expression | None
+    rest: list[Signed]
+
+    @classmethod
+    def of(cls, e: Expression) -> "Affine":
+        """The parts of a sum."""
+        maps: dict[Expression, Expression] = {}
+        offset, rest = None, []
+        for sign, term in terms(e):
+            if sign > 0 and isinstance(term, Apply) and is_linear_map(term) and term.arguments[1] not in maps:
+                maps[term.arguments[1]] = term.arguments[0]
+            elif sign > 0 and is_static(term) and term.ndim == 1 and offset is None:
+                offset = term
+            else:
+                rest.append((sign, term))
+        return cls(maps, offset, rest)
+
+
+def _together(sums: Sequence[Affine]) -> Any:
+    """One map for several of the same vectors: its rows are those of the first, of the second, and so on."""
+    matrices = {vector: [affine.maps[vector] for affine in sums] for vector in sums[0].maps}
+    products = [ops.matmul(ops.concatenate(rows, axis=-2), vector) for vector, rows in matrices.items()]
+    offsets = [affine.offset for affine in sums if affine.offset is not None]
+    return summed([(1, term) for term in (*products, *([ops.concatenate(offsets)] if offsets else []))])
 
 
 def is_linear_map(e: Apply) -> bool:
