@@ -1,5 +1,6 @@
 """What comes in: parameters, data, initial states and lengths are checked and put on the roots of the graph."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -53,13 +54,14 @@ def given(
     """
     initial = {} if initial is None else initial
     states = template.initial_shapes()
+    series = template.names("input", "target")
     check_mapping("initial states", initial)
     _check_names("parameter", parameters, template.names("parameter"), template)
-    _check_names("input or target", data, template.names("input", "target"), template)
+    _check_names("input or target", data, series, template)
     for name in initial:
         if name not in states:
             raise unknown_name(name, states, "initial state")
-    arrays = {f"{name}": _numbers(name, value) for group in (parameters, data) for name, value in group.items()}
+    arrays = {name: _numbers(name, value) for group in (parameters, data) for name, value in group.items()}
     starts = {name: _numbers(f"initial state of {name}", value) for name, value in initial.items()}
     floats = [a.dtype for a in [*arrays.values(), *starts.values()] if a.dtype.kind == "f"]
     dtype = np.dtype(np.float32 if floats and all(d.itemsize <= 4 for d in floats) else np.float64)
@@ -71,10 +73,7 @@ def given(
         batch=batch,
         dtype=dtype,
         parameters={n: _parameter(template, n, arrays).astype(dtype) for n in template.names("parameter", "constant")},
-        data={
-            n: _series(template, n, encoded, (slices, *batch)).astype(dtype, copy=False)
-            for n in template.names("input", "target")
-        },
+        data={n: _series(template, n, encoded, (slices, *batch)).astype(dtype, copy=False) for n in series},
         initial={name: row.astype(dtype, copy=False) for name, row in rows.items() if row is not None},
         initial_shapes={name: starts[name].shape if name in starts else shape for name, shape in states.items()},
     )
@@ -108,7 +107,7 @@ def _numbers(name: str, value: Any) -> Array:
         return array.astype(float)
     if array.dtype.kind not in "iuf":
         raise DataError(f"{name} has type {array.dtype}; give real numbers")
-    if not np.isfinite(array).all():
+    if array.dtype.kind == "f" and not math.isfinite(np.vdot(array, array)) and not np.isfinite(array).all():
         place = tuple(int(k) for k in np.argwhere(~np.isfinite(array))[0])
         raise DataError(f"{name} holds {array[place]} at index {place}; all numbers must be finite")
     return array

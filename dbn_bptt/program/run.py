@@ -36,6 +36,8 @@ class Compiled:
 
     def __call__(self, *arguments: Any) -> dict[str, Array]:
         """The results of a run."""
+        if not self.numbers:
+            return self.run(*arguments)
         with lent() as empty:
             return self.run(*arguments, empty)
 
@@ -294,15 +296,24 @@ class Program(Shown):
         return self._made[key]
 
     def _gradient_program(self, wrt: tuple[str, ...], T: int | None, also: tuple[str, ...] = ()) -> Compiled:
+        key = wrt, T, also
+        if key not in self._made:
+            self._made[key] = self._program(self._backward(), self._gradient_goals(wrt, also), T)
+        return self._made[key]
+
+    def _backward(self) -> SliceTemplate:
         if self.backward is None:
             raise TemplateError(f"template {self.template.name!r} has no loss to differentiate; add .loss(...)")
+        return self.backward
+
+    def _gradient_goals(self, wrt: tuple[str, ...], also: tuple[str, ...]) -> tuple[Goal, ...]:
         goals: list[Goal] = [*self.template.losses, *((name, "slices") for name in also)]
         if "params" in wrt:
             goals += [name + "_bar" for name in self.template.names("parameter")]
         goals += [(name + "_bar", "slices") for name in self._inputs() if name in wrt or "inputs" in wrt]
         if "initial" in wrt:
             goals += [(name + "_bar", "initial") for name in self._states()]
-        return self._program(self.backward, tuple(goals), T)
+        return tuple(goals)
 
     def _inputs(self) -> list[str]:
         symbols = self.backward.symbols if self.backward else {}
@@ -321,7 +332,8 @@ class Program(Shown):
         for name, a in found.initial.items():
             core = self.template.symbols[name].shape
             rows = a if found.batch and a.ndim == 2 + len(core) else a[:, None]
-            initial[name] = np.broadcast_to(rows, (len(a), B, *core))
+            whole = (len(a), B, *core)
+            initial[name] = rows if rows.shape == whole else np.broadcast_to(rows, whole)
         for name, (before, _) in self.template.reaches().items():
             if name in data and name in initial:
                 rows = initial[name]
@@ -338,9 +350,9 @@ class Program(Shown):
             gradients |= {name: np.asarray(out[name + "_bar"]) for name in self.template.names("parameter")}
         for name in self.template.names("input"):
             if name in wrt or "inputs" in wrt:
-                found_here = name in self._inputs()
+                is_there = name in self._inputs()
                 zeros = np.zeros_like(found.data[name])
-                gradients[name] = self._slices(out, plan, name, range(found.T), found) if found_here else zeros
+                gradients[name] = self._slices(out, plan, name, range(found.T), found) if is_there else zeros
         if "initial" in wrt:
             for name in found.initial:
                 if self.template.symbols[name].kind != "target":
