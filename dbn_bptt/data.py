@@ -29,6 +29,7 @@ class Given:
     data : inputs and targets by name, (T, *batch, *shape); classes as indicator vectors
     initial : initial states by name, one row a slice, (rows, [B,] *shape)
     initial_shapes : the shape in which each initial state was given
+    absent : inputs that were not given, so that they are their defaults in every slice
     """
 
     T: int
@@ -38,6 +39,7 @@ class Given:
     data: dict[str, Array]
     initial: dict[str, Array]
     initial_shapes: dict[str, Shape]
+    absent: frozenset[str] = frozenset()
 
 
 def given(
@@ -76,6 +78,7 @@ def given(
         data={n: _series(template, n, encoded, (slices, *batch)).astype(dtype, copy=False) for n in series},
         initial={name: row.astype(dtype, copy=False) for name, row in rows.items() if row is not None},
         initial_shapes={name: starts[name].shape if name in starts else shape for name, shape in states.items()},
+        absent=frozenset(name for name in series if name not in data),
     )
 
 

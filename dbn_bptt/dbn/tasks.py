@@ -53,9 +53,9 @@ def on_network(network: Network, found: Evidence) -> Task:
     """The task of a network and checked evidence."""
     of = structure(network)
     data = {of.evidence(name): a for name, a in found.likelihoods.items()}
-    for name in network.names[:1]:  # the first variable's indicators tell the shape of the rest
-        shape = (found.T, *found.batch, len(network.states[name]))
-        data.setdefault(of.evidence(name), np.broadcast_to(1.0, shape))
+    if not data:  # the first variable's indicators tell the number of slices
+        name = network.names[0]
+        data[of.evidence(name)] = np.broadcast_to(1.0, (found.T, *found.batch, len(network.states[name])))
     return Task(network, of, found, parameters(network, of), data)
 
 
@@ -140,14 +140,14 @@ def logarithms(a: Array) -> Array:
 
 def _is_too_small(task: Task, series: Mapping[str, Array]) -> bool:
     """Whether a message has numbers that are too small to be right, though what they stand for is possible."""
+    if all(series[name].min() > TOO_SMALL for name in messages(task.structure)):
+        return False
     inside = _inside(task.evidence)
 
     def small(of: Mapping[str, Array]) -> dict[str, Array]:
         return {name: ~(of[name] > TOO_SMALL) & _spread(inside, of[name]) for name in messages(task.structure)}
 
     found = small(series)
-    if not any(a.any() for a in found.values()):
-        return False
     _, possible = _run(task, POSSIBLE, ())
     return any((found[name] & (possible[name] > 0)).any() for name in found)
 
@@ -202,7 +202,7 @@ def marginals(task: Task, gradients: Mapping[str, Array], reduction: Reduction =
     marginals = {}
     for name, said in _said(task, gradients, reduction).items():
         total = said @ np.ones((said.shape[-1], 1))  # several times faster than a sum of short rows
-        np.divide(said, total, out=said, where=total > 0)
+        np.divide(said, np.where(total > 0, total, 1.0), out=said)
         marginals[name] = np.moveaxis(said, 0, -2)
     return marginals
 

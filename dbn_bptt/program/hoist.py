@@ -4,11 +4,11 @@ What an equation of a scan computes from outside of it is computed for all slice
 compute over the same slices is computed once, under a name.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from dbn_bptt import ops
 from dbn_bptt.expressions import Apply, Expression, Reference, Symbol, reference
-from dbn_bptt.program.lower import is_static, joined, outside, split
+from dbn_bptt.program.lower import is_linear_map, is_static, joined, outside, split
 from dbn_bptt.program.steps import Step, Zone
 from dbn_bptt.traversal import delayed, transformed, uses, walk
 
@@ -74,6 +74,7 @@ class Hoist:
 
         They may use them from different places: what one reads from its own slice, another reads from the next.
         """
+        steps, named = self._kept(steps)
         users: dict[Place, set[object]] = {}
         for step, zone, rule in _whole_rules(steps):
             users.setdefault(self._place(rule, zone), set()).add(step.names)
@@ -85,11 +86,10 @@ class Hoist:
             for s, z, rule in _whole_rules(steps)
             if s.kind == "all slices" and len(s.zones) == 1  # several zones of two steps could need each other
         }
-        named: dict[Place, Reference] = {}
         extra: list[Step] = []
         for place, by in users.items():
             e, first, last = place
-            if len(by) < 2 or is_static(e) or not _worth_a_name(e):
+            if place in named or len(by) < 2 or is_static(e) or not _worth_a_name(e):
                 continue
             if place in roots:
                 named[place] = roots[place]
@@ -99,6 +99,28 @@ class Hoist:
             self.spans[name] = first, last
             extra.append(Step("all slices", (name,), (Zone(first, last, {name: e}),)))
         return [self._with_names(step, named) for step in [*extra, *steps]]
+
+    def _kept(self, steps: list[Step]) -> tuple[list[Step], dict[Place, Reference]]:
+        """The steps, where maps that a scan computes and other equations use too are variables of the scan."""
+        wanted = {self._place(e, zone) for _, zone, rule in _whole_rules(steps) for e in _maps([rule])}
+        named: dict[Place, Reference] = {}
+        done: list[Step] = []
+        for step in steps:
+            zones = []
+            for zone in step.zones if step.kind == "scan" else ():
+                known: dict[Expression, Reference] = {}
+                for e in _maps(zone.rules.values()):
+                    place = self._place(e, zone)
+                    if place in wanted and e not in zone.rules.values():
+                        symbol = self._fresh("mapped", e)
+                        self.spans[symbol.name] = zone.first, zone.last
+                        known[e] = reference(symbol)
+                        named[place] = reference(symbol).lag(-self._settled(e)[1])
+                rules = {name: transformed(rule, lambda leaf: leaf, known) for name, rule in zone.rules.items()}
+                zones.append(Zone(zone.first, zone.last, {r.name: e for e, r in known.items()} | rules))
+            names = dict.fromkeys([*step.names, *(name for zone in zones for name in zone.rules)])
+            done.append(Step(step.kind, tuple(names), tuple(zones), step.direction) if zones else step)
+        return done, named
 
     def _with_names(self, step: Step, named: Mapping[Place, Reference]) -> Step:
         if step.kind == "scan":
@@ -129,6 +151,10 @@ class Hoist:
             lag = next(lags, 0)
             self.settled[e] = delayed(e, -lag), lag
         return self.settled[e]
+
+
+def _maps(roots: Iterable[Expression]) -> list[Apply]:
+    return [e for e in walk(roots) if isinstance(e, Apply) and is_linear_map(e)]
 
 
 def _worth_a_name(e: Expression) -> bool:

@@ -142,7 +142,9 @@ class Program(Shown):
         if not self.cuttable:
             return None
         B = found.batch[0] if found.batch else 1
-        size = B * found.dtype.itemsize * self._gradient_program(wrt, self._exact(found.T)).numbers  # of one slice
+        size = (
+            B * found.dtype.itemsize * self._gradient_program(wrt, self._exact(found.T), (), found.absent).numbers
+        )  # of one slice
         return max(1, BLOCK // size) if found.T * size > BLOCKED_FROM else None
 
     def _segment_program(self, template: SliceTemplate) -> "Program":
@@ -164,7 +166,7 @@ class Program(Shown):
 
         `wrt` may name single inputs.
         """
-        compiled = self._gradient_program(tuple(wrt), self._exact(found.T), tuple(also))
+        compiled = self._gradient_program(tuple(wrt), self._exact(found.T), tuple(also), found.absent)
         out = compiled(*self._arguments(found))
         losses = {name: float(out[name]) for name in self.template.losses}
         if np.isnan(sum(losses.values())):
@@ -174,7 +176,7 @@ class Program(Shown):
     def series(self, found: Given, names: Sequence[str]) -> dict[str, Array]:
         """Some variables in all slices, on checked input."""
         goals: tuple[Goal, ...] = tuple((name, "slices") for name in names)
-        compiled = self._program(self.template, goals, self._exact(found.T))
+        compiled = self._program(self.template, goals, self._exact(found.T), found.absent)
         return self._series(compiled(*self._arguments(found)), compiled, found, names)
 
     def _series(
@@ -209,7 +211,7 @@ class Program(Shown):
 
     def totals_on(self, found: Given, names: Sequence[str]) -> dict[str, Array]:
         """Some totals, on checked input."""
-        out = self._program(self.template, tuple(names), self._exact(found.T))(*self._arguments(found))
+        out = self._program(self.template, tuple(names), self._exact(found.T), found.absent)(*self._arguments(found))
         return {name: np.asarray(out[name]) for name in names}
 
     def values(
@@ -284,10 +286,12 @@ class Program(Shown):
         """T where a sequence is so short that it needs a program of its own; None for the general one."""
         return T if self.least > T else None
 
-    def _program(self, template: SliceTemplate, goals: tuple[Goal, ...], T: int | None) -> Compiled:
-        key = (template is self.backward, goals, T)
+    def _program(
+        self, template: SliceTemplate, goals: tuple[Goal, ...], T: int | None, absent: frozenset[str]
+    ) -> Compiled:
+        key = (template is self.backward, goals, T, absent)
         if key not in self._made:
-            plan = schedule(template, goals, T)
+            plan = schedule(template, goals, T, absent)
             results = dict.fromkeys(goal if isinstance(goal, str) else goal[0] for goal in goals)
             source, functions, numbers = emit(plan, list(results))
             namespace: dict[str, Any] = dict(functions)
@@ -295,10 +299,12 @@ class Program(Shown):
             self._made[key] = Compiled(plan, source, namespace["run"], numbers)
         return self._made[key]
 
-    def _gradient_program(self, wrt: tuple[str, ...], T: int | None, also: tuple[str, ...] = ()) -> Compiled:
-        key = wrt, T, also
+    def _gradient_program(
+        self, wrt: tuple[str, ...], T: int | None, also: tuple[str, ...] = (), absent: frozenset[str] = frozenset()
+    ) -> Compiled:
+        key = wrt, T, also, absent
         if key not in self._made:
-            self._made[key] = self._program(self._backward(), self._gradient_goals(wrt, also), T)
+            self._made[key] = self._program(self._backward(), self._gradient_goals(wrt, also), T, absent)
         return self._made[key]
 
     def _backward(self) -> SliceTemplate:
@@ -351,8 +357,11 @@ class Program(Shown):
         for name in self.template.names("input"):
             if name in wrt or "inputs" in wrt:
                 is_there = name in self._inputs()
-                zeros = np.zeros_like(found.data[name])
-                gradients[name] = self._slices(out, plan, name, range(found.T), found) if is_there else zeros
+                gradients[name] = (
+                    self._slices(out, plan, name, range(found.T), found)
+                    if is_there
+                    else np.zeros_like(found.data[name])
+                )
         if "initial" in wrt:
             for name in found.initial:
                 if self.template.symbols[name].kind != "target":
@@ -364,8 +373,9 @@ class Program(Shown):
 
     def _slices(self, out: dict[str, Array], plan: Schedule, name: str, slices: Sequence[int], found: Given) -> Array:
         """The rows of an adjoint series for some slices."""
-        low = plan.spans[name + "_bar"][0]
-        return self._unbatched(out[name + "_bar"][[t - low for t in slices]], found)
+        low, array = plan.spans[name + "_bar"][0], out[name + "_bar"]
+        rows = [t - low for t in slices]
+        return self._unbatched(array if rows == list(range(len(array))) else array[rows], found)
 
 
 def _check_wrt(wrt: Sequence[str]) -> None:

@@ -11,8 +11,9 @@ from typing import Literal
 
 import networkx as nx
 
+from dbn_bptt.definitions import Definition, Piece
 from dbn_bptt.errors import TemplateError
-from dbn_bptt.expressions import Expression, Reference, Symbol
+from dbn_bptt.expressions import Expression, Reference, Symbol, Window, constant, window
 from dbn_bptt.program.hoist import Hoist
 from dbn_bptt.program.lower import lowered
 from dbn_bptt.program.steps import Step, Zone
@@ -70,7 +71,9 @@ def shortest_general(template: SliceTemplate) -> int:
     return 2 * (max([1, *delays, *lags]) + 2)
 
 
-def schedule(template: SliceTemplate, wanted: Iterable[Goal], T: int | None = None) -> Schedule:
+def schedule(
+    template: SliceTemplate, wanted: Iterable[Goal], T: int | None = None, absent: frozenset[str] = frozenset()
+) -> Schedule:
     """Order the work for some totals and variables.
 
     Parameters
@@ -79,7 +82,10 @@ def schedule(template: SliceTemplate, wanted: Iterable[Goal], T: int | None = No
     wanted : totals by name; ("h", "slices") for a variable in all its slices, ("h", "initial") in its initial ones
     T : int, optional
         The number of slices; without it the schedule serves all from `shortest_general` on.
+    absent : set of str
+        Inputs that are their defaults in every slice.
     """
+    template = _without(template, absent)
     slices = T or 2 * shortest_general(template)
     graph = unroll(template, slices)
     goals = [node for goal in wanted for node in _goal_nodes(graph, goal)]
@@ -94,6 +100,27 @@ def schedule(template: SliceTemplate, wanted: Iterable[Goal], T: int | None = No
     return Schedule(
         template, slices, T is not None, tuple(_ordered(tasks)), hoist.symbols, hoist.spans, template.reaches(), learned
     )
+
+
+def _without(template: SliceTemplate, absent: frozenset[str]) -> SliceTemplate:
+    """The template with inputs replaced by their defaults, but for those that have initial states."""
+    fixed = {name for name in absent if not any(template.reaches()[name])}
+    if not fixed:
+        return template
+    result = template.copy()
+    for name, d in template.definitions.items():
+        pieces = [Piece(p.domain, _with_defaults(p.expression, template, fixed)) for p in d.pieces]
+        result.definitions[name] = Definition(d.symbol, tuple(pieces), d.loss)
+    return result
+
+
+def _with_defaults(rule: Expression, template: SliceTemplate, fixed: set[str]) -> Expression:
+    def leaf(e: Expression) -> Expression:
+        if isinstance(e, Window):
+            return window(_with_defaults(e.expression, template, fixed), e.delay, e.domain)
+        return constant(template.arrays[e.name]) if isinstance(e, Reference) and e.name in fixed else e
+
+    return transformed(rule, leaf)
 
 
 def _goal_nodes(graph: nx.MultiDiGraph, goal: Goal) -> list[Node]:
