@@ -21,7 +21,7 @@ from dbn_bptt.program.spare import lent
 from dbn_bptt.ragged import is_ragged, ragged
 from dbn_bptt.template import SliceTemplate, checked_template
 
-BLOCKED_FROM, BLOCK = 768 << 20, 96 << 20  # bytes: from what size on a run goes block by block, and how large these are
+BLOCKED_FROM, BLOCK = 1 << 30, 96 << 20  # bytes: from what size on a run goes block by block, and how large these are
 WRT = ("params", "inputs", "initial")
 
 
@@ -134,10 +134,9 @@ class Program(Shown):
         return run.loss, run.gradients
 
     def _block(self, found: Given, wrt: tuple[str, ...]) -> int | None:
-        """How many slices to run at once where the arrays of all would be much larger than the cache.
+        """How many slices to run at once where the arrays of all would take more than a gigabyte.
 
-        Each block stores its first state and is run once more on the way back. That costs less than memory that the
-        system has to hand out anew in each call, where an LSTM's arrays of all slices come to more than a gigabyte.
+        Each block stores its first state and is run once more on the way back.
         """
         if not self.cuttable:
             return None

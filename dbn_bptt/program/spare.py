@@ -15,7 +15,7 @@ import numpy as np
 from dbn_bptt.kernels import Array
 from dbn_bptt.shapes import Shape
 
-LIMIT = 256 << 20  # bytes kept at most
+LIMIT = 512 << 20  # bytes kept at most
 SMALL = 1 << 17  # bytes up to which memory is quick to come by
 _kept: list[Array] = []  # of bytes; what was used last stands last
 _lock = threading.Lock()
