@@ -302,9 +302,9 @@ def test_a_map_that_a_scan_computes_serves_equations_outside_of_it():
     assert_close(program.value_and_grad(theta, data)[1]["A"], db.bptt(t, theta, data).gradients["A"])
 
 
-def test_repeated_calls_leave_nothing_behind_and_reuse_what_is_dead():
-    T, B, H = 100, 16, 16
-    rnn = cells.elman(8, H, 8)
+def test_repeated_calls_ask_for_little_memory_and_leave_nothing_behind():
+    T, B, H = 100, 64, 64
+    rnn = cells.lstm(8, H, 8)
     theta, rng = rnn.initial_parameters(0), np.random.default_rng(0)
     data = {"x": rng.normal(size=(T, B, 8)), "y": rng.integers(0, 8, (T, B))}
     program = db.compile(rnn)
@@ -312,12 +312,10 @@ def test_repeated_calls_leave_nothing_behind_and_reuse_what_is_dead():
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
-        for _ in range(20):
+        for _ in range(5):
             program.value_and_grad(theta, data)
         after, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert after - before < 20_000
-    assert peak - before < 7 * T * B * H * 8, (
-        "at most seven arrays of all slices at a time, of seventeen in the program"
-    )
+    assert peak - before < T * B * H * 8, "less than one array of all slices, of thirty in the program"
