@@ -14,9 +14,9 @@ from dbn_bptt.equations import equations
 from dbn_bptt.errors import DataError, unknown_name
 from dbn_bptt.kernels import Array
 from dbn_bptt.link import Correspondences, correspondences
-from dbn_bptt.messages import bptt
+from dbn_bptt.messages import checked
+from dbn_bptt.program import compile
 from dbn_bptt.render import html, svg
-from dbn_bptt.results import Messages
 from dbn_bptt.template import At, SliceTemplate, interface, parents
 
 TEXT = "hello world, hello back-propagation through time"
@@ -130,11 +130,8 @@ def explain(
     progress = progress and len(text) > _LONG
     report = compare(template, parameters, data, seed=seed, progress=progress)
     at_last = _network(len(alphabet), cell, hidden, activation, loss_at="last")
-    last = bptt(at_last, parameters, data, progress=progress)
-    norms, last_norms = (
-        {name: _norms(messages, name) for name in interface(template)}
-        for messages in (report.result.messages, last.messages)
-    )
+    norms = {name: _norms(report.result.messages.stack(name)) for name in interface(template)}
+    last_norms = {name: _norms(series) for name, series in _adjoints(at_last, parameters, data).items()}
     table = correspondences(cell, seed)
     return Explanation(text, alphabet, template, report, norms, last_norms, table, html(report), svg(report.result))
 
@@ -169,9 +166,16 @@ def _network(size: int, cell: str, hidden: int, activation: str | None, loss_at:
     return CELLS[cell](size, hidden, size, loss_at=loss_at, **options)
 
 
-def _norms(messages: Messages, name: str) -> Array:
-    stacked = messages.stack(name)
-    return np.asarray(np.linalg.norm(stacked.reshape(len(stacked), -1), axis=1))
+def _adjoints(template: SliceTemplate, parameters: Mapping[str, Array], data: Mapping[str, Array]) -> dict[str, Array]:
+    """The adjoints of a template's states in all slices, by its program."""
+    states = interface(template)
+    found = checked(template, parameters, data, None, None, None)
+    _, _, series = compile(template).parts_on(found, ("params",), [f"{name}_bar" for name in states])
+    return {name: series[f"{name}_bar"] for name in states}
+
+
+def _norms(series: Array) -> Array:
+    return np.asarray(np.linalg.norm(series.reshape(len(series), -1), axis=1))
 
 
 def _heading(title: str) -> str:
