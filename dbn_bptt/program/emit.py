@@ -106,7 +106,10 @@ def _allocate(source: Source, name: str) -> None:
 def _scan(source: Source, step: Step) -> None:
     """A recurrence: slice by slice, each result written into its row."""
     for name in step.names:
-        _allocate(source, name)
+        if name in step.local:
+            source.line(f"{_row(source, name, 0)} = {source.scratch(source.schedule.symbols[name].shape)}")
+        else:
+            _allocate(source, name)
     at = len(source.lines)
     for zone in step.zones:
         source.zone = zone
@@ -120,10 +123,12 @@ def _loop(source: Source, step: Step, zone: Zone) -> None:
     """The loop over the slices of one zone, over views of the rows that it reads and writes."""
     used = {(e.name, e.delay) for e in walk(zone.rules.values()) if isinstance(e, Reference) and e.symbol.timed}
     pairs = sorted(used | {(name, 0) for name in zone.rules}, key=lambda pair: (pair[0], -pair[1]))
-    source.views = {(name, lag): source.unused(f"{name}_{_when(lag)}") for name, lag in pairs}
+    source.views = {(name, lag): _row(source, name, lag) for name, lag in pairs}
+    pairs = [(name, lag) for name, lag in pairs if name not in step.local]
     turn = "[::-1]" if step.direction < 0 else ""
     rows = ", ".join(source.rows(name, zone.first - lag, zone.last - lag) + turn for name, lag in pairs)
-    source.line(f"for {', '.join(source.views.values())}{',' if len(pairs) == 1 else ''} in zip({rows}):")
+    views = ", ".join(source.views[pair] for pair in pairs)
+    source.line(f"for {views}{',' if len(pairs) == 1 else ''} in zip({rows}):")
     source.indent += "    "
     source.repeated = _repeated(zone)
     for name in _order(zone):
@@ -135,8 +140,10 @@ def _loop(source: Source, step: Step, zone: Zone) -> None:
     source.views = None
 
 
-def _when(lag: int) -> str:
-    return {0: "t", 1: "prev", -1: "next"}.get(lag, f"{'prev' if lag > 0 else 'next'}{abs(lag)}")
+def _row(source: Source, name: str, lag: int) -> str:
+    """The name of a variable's row in a scan."""
+    when = {0: "t", 1: "prev", -1: "next"}.get(lag, f"{'prev' if lag > 0 else 'next'}{abs(lag)}")
+    return source.unused(f"{name}_{when}")
 
 
 def _order(zone: Zone) -> list[str]:

@@ -37,7 +37,7 @@ class Hoist:
             ahead = self._ahead(rules, inside, zone)
             parts = {name: split(rule, inside, ahead.__getitem__) for name, rule in rules.items()}
             zones.append(Zone(zone.first, zone.last, parts))
-        return Step(step.kind, step.names, tuple(zones), step.direction)
+        return Step(step.kind, step.names, tuple(zones), step.direction, step.local)
 
     def _ahead(self, rules: Mapping[str, Expression], inside: set[str], zone: Zone) -> dict[Expression, Expression]:
         """What stands for the parts of a scan's equations that are computed before it."""
@@ -119,7 +119,7 @@ class Hoist:
                 rules = {name: transformed(rule, lambda leaf: leaf, known) for name, rule in zone.rules.items()}
                 zones.append(Zone(zone.first, zone.last, {r.name: e for e, r in known.items()} | rules))
             names = dict.fromkeys([*step.names, *(name for zone in zones for name in zone.rules)])
-            done.append(Step(step.kind, tuple(names), tuple(zones), step.direction) if zones else step)
+            done.append(Step(step.kind, tuple(names), tuple(zones), step.direction, step.local) if zones else step)
         return done, named
 
     def _with_names(self, step: Step, named: Mapping[Place, Reference]) -> Step:
@@ -129,7 +129,7 @@ class Hoist:
         for zone in step.zones:
             rules = {name: self._named(rule, zone, named, own=name) for name, rule in zone.rules.items()}
             zones.append(Zone(zone.first, zone.last, rules))
-        return Step(step.kind, step.names, tuple(zones), step.direction)
+        return Step(step.kind, step.names, tuple(zones), step.direction, step.local)
 
     def _named(self, rule: Expression, zone: Zone, named: Mapping[Place, Reference], own: str) -> Expression:
         """The rule in terms of named expressions, its own name left out."""

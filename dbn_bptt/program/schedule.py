@@ -173,7 +173,8 @@ def _step(work: nx.MultiDiGraph, names: list[str], lags: set[int], goals: set[No
         is_state = work.graph["template"].symbols[names[0]].kind == "variable"
         return Step("all slices", tuple(names), ()) if is_state else None
     zones = [Zone(z.first, z.last, {n: lowered(r) for n, r in z.rules.items()}) for z in zones]
-    passing = [n for n in names if lags and _passes(work, n, names, goals)]
+    local = {n: most for n in names if lags and (most := _uses_in_slice(work, n, names, goals))}
+    passing = [n for n, most in local.items() if most == 1]
     if any(work.nodes[v]["kind"] == "term" for v in work if isinstance(v, tuple) and v[0] == names[0]):
         return Step("total", tuple(names), tuple(zones))
     if not lags:
@@ -186,15 +187,15 @@ def _step(work: nx.MultiDiGraph, names: list[str], lags: set[int], goals: set[No
     direction = 1 if max(lags) > 0 else -1
     kept = tuple(name for name in names if name not in passing)
     zones = [Zone(z.first, z.last, _inlined(z.rules, passing)) for z in zones]
-    return Step("scan", kept, tuple(zones[::direction]), direction)
+    return Step("scan", kept, tuple(zones[::direction]), direction, frozenset(local) & frozenset(kept))
 
 
-def _passes(work: nx.MultiDiGraph, name: str, names: list[str], goals: set[Node]) -> bool:
-    """Whether a variable of a scan is used just once, in its own slice of the scan: then it needs no array."""
+def _uses_in_slice(work: nx.MultiDiGraph, name: str, names: list[str], goals: set[Node]) -> int:
+    """How often a variable of a scan is used at most in its own slice of the scan; 0 if others use it too."""
     nodes = [v for v in work if isinstance(v, tuple) and v[0] == name]
-    return not goals & set(nodes) and all(
-        work.out_degree(v) == 1 and all(w[0] in names and w[1] == v[1] for w in work.successors(v)) for v in nodes
-    )
+    if goals & set(nodes) or any(w[0] not in names or w[1] != v[1] for v in nodes for w in work.successors(v)):
+        return 0
+    return max(work.out_degree(v) for v in nodes)
 
 
 def _inlined(rules: Mapping[str, Expression], passing: list[str]) -> dict[str, Expression]:

@@ -243,9 +243,12 @@ class Source:
         name = f"part_{self.made}"
         if self.views is None:
             return Target(name, False)
-        sizes = ", ".join(["B", *map(str, shape)]) + ("" if shape else ",")
-        self.buffers.append(f"    {name} = np.empty(({sizes}), dtype)")
+        self.buffers.append(f"    {name} = {self.scratch(shape)}")
         return Target(name, True)
+
+    def scratch(self, shape: Shape) -> str:
+        """A new array for one slice, as text."""
+        return f"np.empty(({', '.join(['B', *map(str, shape)])}{'' if shape else ','}), dtype)"
 
     # ------------------------------------------------------------------------------------------------- operations
     def call(self, e: Apply, arguments: list[str], out: str | None) -> str:

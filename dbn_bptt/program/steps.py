@@ -28,9 +28,11 @@ class Step:
     names : what it defines; in a scan all variables of the recurrence
     zones : its slices, in the order in which they are computed
     direction : 1 or -1 for a scan forwards or backwards in time
+    local : variables of a scan that nothing uses but their own slice, so that one array serves all slices
     """
 
     kind: Kind
     names: tuple[str, ...]
     zones: tuple[Zone, ...]
     direction: int = 1
+    local: frozenset[str] = frozenset()
