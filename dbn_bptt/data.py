@@ -159,7 +159,9 @@ def _extent(template: SliceTemplate, data: Mapping[str, Array], T: int | None) -
         if array.shape[array.ndim - len(shape) :] != shape or len(lead) not in (1, 2):
             sizes = "".join(f", {n}" for n in shape)
             classes = (
-                f", or class indices (T,) or (T, B) below {shape[-1]}" if template.symbols[name].probabilities else ""
+                f", or integer class indices (T,) or (T, B) below {shape[-1]}"
+                if template.symbols[name].probabilities
+                else ""
             )
             raise DataError(f"{name!r} has shape {array.shape}; it must be (T{sizes}) or (T, B{sizes}){classes}")
         extents[name] = lead

@@ -153,7 +153,7 @@ def test_what_reaches_further_back_at_the_start_is_refused():
     w, h = t.parameter("w", ()), t.variable("h", ())
     t.define(h, db.tanh(w * h.prev), first=db.tanh(w * h.lag(2)))
     t.loss("L", h * h)
-    with pytest.raises(db.TemplateError, match="h is read 2 slices back at the start and 1 later"):
+    with pytest.raises(db.TemplateError, match="h is read 2 slices back at the start and 1 elsewhere"):
         db.compile(t).value_and_grad({"w": 0.3}, T=6, checkpoints=2)
 
 

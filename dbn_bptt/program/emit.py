@@ -63,7 +63,8 @@ def emit(schedule: Schedule, results: Sequence[str]) -> tuple[str, dict[str, Cal
     places = {"parameter": "parameters", "constant": "parameters", "input": "data", "target": "data"}
     unpack = [f"    {label(n)} = {places[k]}[{n!r}]" for n in given if (k := schedule.symbols[n].kind) in places]
     nothing = {n: f"np.zeros({schedule.symbols[n].shape}, dtype)" for n in results if n not in made}
-    back = "    return {" + ", ".join(f"{n!r}: {nothing.get(n, label(n))}" for n in results) + "}"
+    own = {n: f"{label(n)}.copy()" if label(n) in source.shown else label(n) for n in results}
+    back = "    return {" + ", ".join(f"{n!r}: {nothing.get(n, own[n])}" for n in results) + "}"
     shown, functions = _kernels(source.kernels)
     guard = ['@np.errstate(over="ignore")'] if "logistic" in shown else []  # exp(-a) of a sigmoid near 0
     head = "def run(parameters, data, initial, T, B, dtype, empty=np.empty):"

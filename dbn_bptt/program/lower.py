@@ -124,7 +124,7 @@ def split(root: Expression, inside: set[str], hoist: Callable[[Expression], Expr
 
 
 def outside(root: Expression, inside: set[str]) -> list[Expression]:
-    """The parts that do not depend on the variables `inside`, and are worth to be computed ahead."""
+    """The parts that `split` takes out: those that do not depend on the variables `inside`."""
     found: dict[Expression, Expression] = {}
     split(root, inside, lambda e: found.setdefault(e, e))
     return list(found)
@@ -182,9 +182,10 @@ class Affine:
         maps: dict[Expression, Expression] = {}
         offset, rest = None, []
         for sign, term in terms(e):
-            if sign > 0 and isinstance(term, Apply) and is_linear_map(term) and term.arguments[1] not in maps:
+            whole = sign > 0 and term.shape == e.shape  # others are broadcast, and stay as they are
+            if whole and isinstance(term, Apply) and is_linear_map(term) and term.arguments[1] not in maps:
                 maps[term.arguments[1]] = term.arguments[0]
-            elif sign > 0 and is_static(term) and term.ndim == 1 and offset is None:
+            elif whole and is_static(term) and offset is None:
                 offset = term
             else:
                 rest.append((sign, term))

@@ -8,14 +8,15 @@ import math
 import re
 from dataclasses import dataclass, field
 
-from dbn_bptt.program.source import Source
+from dbn_bptt.program.source import MARK, Source
 from dbn_bptt.shapes import Shape
 
-ELEMENTWISE = re.compile(r"    \w+ = (?:np\.\w+|logistic)\((.*), out=<\w+>\)$")
+MARKED = re.compile(MARK.format(r"(\w+)"))
+ELEMENTWISE = re.compile(r"    \w+ = (?:np\.\w+|logistic)\((.*), out=" + MARKED.pattern + r"\)$")
 
 
 def placed(source: Source, keep: set[str]) -> tuple[list[str], int]:
-    """The lines with a place for each array that they mark as ``<name>``, and the memory in front of them.
+    """The lines with a place for each array that they mark, and the memory in front of them.
 
     Results, and what they are views of, are arrays of their own.
 
@@ -32,11 +33,11 @@ def placed(source: Source, keep: set[str]) -> tuple[list[str], int]:
         dying = [name for name, last in life.items() if last == k]
         name = _marked(block[0])
         if name and name not in life:  # a result
-            block[0] = block[0].replace(f"<{name}>", source.empty(name))
+            block[0] = MARKED.sub(source.empty(name), block[0])
         elif name:
             if _writes_over(source, block[0], dying):
                 slots.release(dying)
-            block[0] = block[0].replace(f"<{name}>", slots.take(name))
+            block[0] = MARKED.sub(slots.take(name), block[0])
         slots.release(dying)
         block += [f"    del {name}" for name in dying if name not in source.arrays]
     return [*slots.made(), *(line for block in blocks for line in block)], slots.numbers()
@@ -54,7 +55,7 @@ def _blocks(lines: list[str]) -> list[list[str]]:
 
 
 def _marked(line: str) -> str | None:
-    found = re.search(r"<(\w+)>", line)
+    found = MARKED.search(line)
     return found[1] if found else None
 
 
@@ -63,7 +64,7 @@ def _life(source: Source, blocks: list[list[str]], keep: set[str]) -> dict[str, 
     bases: dict[str, set[str]] = {}
     life: dict[str, int] = {}
     for k, block in enumerate(blocks):
-        words = [] if "#" in block[0] else re.findall(r"\w+", "\n".join(block))
+        words = [] if block[0].lstrip().startswith("#") else re.findall(r"\w+", "\n".join(block))
         used = set().union(*(bases[word] for word in words if word in bases))
         made = re.match(r"    (\w+) = ", block[0])
         if made and made[1] in source.whole:
@@ -117,11 +118,11 @@ class _Slots:
 
     def made(self) -> list[str]:
         """The lines that ask for the memory."""
-        lines = []
+        lines = ["    # each row of the memory is used again, by another array, once what it holds is no longer needed"]
         for shape, n in self.sizes.items():
             sizes = ", ".join([str(n), _slices(self.rows[shape]), "B", *map(str, shape)])
             lines.append(f"    {self._label(shape)} = empty(({sizes}), dtype)")
-        return lines
+        return lines if self.sizes else []
 
     def numbers(self) -> int:
         """How many numbers there are for each slice of a sequence."""

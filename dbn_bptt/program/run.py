@@ -168,7 +168,7 @@ class Program(Shown):
         compiled = self._gradient_program(tuple(wrt), self._exact(found.T), tuple(also), found.absent)
         out = compiled(*self._arguments(found))
         losses = {name: float(out[name]) for name in self.template.losses}
-        if np.isnan(sum(losses.values())):
+        if math.isnan(sum(losses.values())):
             raise NotANumberError("the loss is NaN; bptt(template, ...) on the same input names the first node that is")
         return losses, self._gradients(out, compiled.schedule, found, wrt), self._series(out, compiled, found, also)
 
@@ -227,12 +227,10 @@ class Program(Shown):
         >>> values["h"].shape, sorted(values)
         ((5, 4), ['L', 'a', 'h', 'o', 'yhat'])
         """
-        if lengths is not None and not is_ragged(self.template):
-            found = self.for_lengths().values(parameters, data, initial=initial, lengths=lengths, T=T)
-            return {name: found[name] for name in self.template.definitions}
-        given = checked(self.template, parameters, data, initial, lengths, T)
-        totals = self.totals_on(given, self.template.names("total"))
-        return self.series(given, self.template.names("variable")) | totals
+        by = self.for_lengths() if lengths is not None and not is_ragged(self.template) else self
+        given = checked(by.template, parameters, data, initial, lengths, T)
+        totals = by.totals_on(given, self.template.names("total"))
+        return by.series(given, self.template.names("variable")) | totals
 
     def flat(
         self, data: Arrays | None = None, *, initial: Arrays | None = None, lengths: Any = None, T: int | None = None,
@@ -378,7 +376,8 @@ class Program(Shown):
 
 
 def _check_wrt(wrt: Sequence[str]) -> None:
-    if isinstance(wrt, str) or not set(wrt) <= set(WRT) or not wrt:
+    is_some = isinstance(wrt, list | tuple | set | frozenset) and len(wrt) and all(isinstance(w, str) for w in wrt)
+    if not is_some or not set(wrt) <= set(WRT):
         raise DataError(f"wrt={wrt!r}; give a tuple of any of {', '.join(map(repr, WRT))}")
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import networkx as nx
+import numpy as np
 
 from dbn_bptt.definitions import Definition, Piece
 from dbn_bptt.errors import TemplateError
@@ -89,7 +90,7 @@ def schedule(
     slices = T or 2 * shortest_general(template)
     graph = unroll(template, slices)
     goals = [node for goal in wanted for node in _goal_nodes(graph, goal)]
-    live = set(goals).union(*(nx.ancestors(graph, goal) for goal in goals))
+    live = _live(graph, goals) if T is None else _needed(graph, goals)
     work = graph.copy()  # a view of a set of nodes would run through them in the order of their hashes
     work.remove_nodes_from([v for v in graph if v not in live])
     spans = _spans(graph)
@@ -102,16 +103,37 @@ def schedule(
     )
 
 
+def _needed(graph: nx.MultiDiGraph, goals: Iterable[Node]) -> set[Node]:
+    """The goals, and what they are computed from."""
+    return set(goals).union(*(nx.ancestors(graph, goal) for goal in goals))
+
+
+def _live(graph: nx.MultiDiGraph, goals: Iterable[Node]) -> set[Node]:
+    """What sequences of any length need; where that is every other slice, or so, all of them."""
+    live = _needed(graph, goals)
+    while True:
+        slices: dict[str, set[int]] = {}
+        for node in live:
+            if isinstance(node, tuple):
+                slices.setdefault(node[0], set()).add(node[1])
+        gaps = {name for name, at in slices.items() if len(at) <= max(at) - min(at)}
+        every = {v for v in graph if isinstance(v, tuple) and v[0] in gaps and 0 <= v[1] < graph.graph["T"]}
+        if every <= live:
+            return live
+        live |= _needed(graph, every)
+
+
 def _without(template: SliceTemplate, absent: frozenset[str]) -> SliceTemplate:
-    """The template with inputs replaced by their defaults, but for those that have initial states."""
-    fixed = {name for name in absent if not any(template.reaches()[name])}
+    """The template with inputs replaced by their defaults where these are one number, and no state goes with it."""
+    defaults = {name: np.unique(template.arrays[name]) for name in absent if not any(template.reaches()[name])}
+    fixed = {name for name, values in defaults.items() if len(values) == 1 and values[0] != 0}
     if not fixed:
         return template
     result = template.copy()
     for name, d in template.definitions.items():
         pieces = [Piece(p.domain, _with_defaults(p.expression, template, fixed)) for p in d.pieces]
         result.definitions[name] = Definition(d.symbol, tuple(pieces), d.loss)
-    return result
+    return result if result.reaches() == template.reaches() else template
 
 
 def _with_defaults(rule: Expression, template: SliceTemplate, fixed: set[str]) -> Expression:

@@ -29,6 +29,17 @@ def segment(template: SliceTemplate, is_first: bool, is_last: bool) -> SliceTemp
     Unless it is the last, ``said_later_of_h`` is what is said of h in its last slices, as an initial state after the
     end.
     """
+    result = _cut(template, is_first, is_last)
+    if not is_last:
+        for name, rows in carried(template).items():
+            later = result.input(LATER + name, template.symbols[name].shape, default=0.0)
+            ends = Domain(LAST.shifted(1 - rows).lows, LAST.highs)
+            _add_terminal_loss(result, name, Piece(ends, ops.sum(template[name] * later.lag(-rows))))
+    return result
+
+
+def _cut(template: SliceTemplate, is_first: bool, is_last: bool) -> SliceTemplate:
+    """The equations that hold in a segment."""
     result = template.copy()
     result.definitions.clear()
     if not is_first:
@@ -41,11 +52,6 @@ def segment(template: SliceTemplate, is_first: bool, is_last: bool) -> SliceTemp
             result.definitions[name] = Definition(d.symbol, tuple(kept), d.loss)
         else:
             del result.symbols[name]
-    if not is_last:
-        for name, rows in carried(template).items():
-            later = result.input(LATER + name, template.symbols[name].shape, default=0.0)
-            ends = Domain(LAST.shifted(1 - rows).lows, LAST.highs)
-            _add_terminal_loss(result, name, Piece(ends, ops.sum(template[name] * later.lag(-rows))))
     return result
 
 
@@ -68,17 +74,23 @@ def _domain(domain: Domain, name: str, is_first: bool, is_last: bool) -> Domain 
 
 def carried(template: SliceTemplate) -> dict[str, int]:
     """How many slices of each variable a segment needs of those before it."""
-    inner = segment(template, is_first=False, is_last=True)  # in the middle, without what is said of it later
-    for name, (_, after) in inner.reaches().items():
-        if after:
-            raise TemplateError(f"{name} is used in slices to come; only forward chains can be cut into segments")
-    for name, (before, _) in template.reaches().items():
-        middle = inner.reaches().get(name, (0, 0))[0]
-        if before != middle and not ((before, middle) == (0, 1) and _is_variable(template, name)):
-            raise TemplateError(
-                f"{name} is read {before} slices back at the start and {middle} later; segments need one"
-            )
-    return {name: before for name, (before, _) in inner.reaches().items() if before and _is_variable(template, name)}
+    reaches = _cut(template, is_first=False, is_last=False).reaches()
+    others = {
+        "at the start": _cut(template, is_first=True, is_last=False).reaches(),
+        "at the end": _cut(template, is_first=False, is_last=True).reaches(),
+        "in one piece": template.reaches(),
+    }
+    for where, found in others.items():
+        for name, (before, after) in found.items():
+            middle = reaches.get(name, (0, 0))[0]
+            if after or any(reaches.get(name, (0, 0))[1:]):
+                raise TemplateError(f"{name} is used in slices to come; only forward chains can be cut into segments")
+            is_given_first = where != "at the end" and (before, middle) == (0, 1) and _is_variable(template, name)
+            if before != middle and not is_given_first:
+                raise TemplateError(
+                    f"{name} is read {before} slices back {where} and {middle} elsewhere; segments need one"
+                )
+    return {name: before for name, (before, _) in reaches.items() if before and _is_variable(template, name)}
 
 
 def _is_variable(template: SliceTemplate, name: str) -> bool:

@@ -7,9 +7,12 @@ every array is there before, and each operation writes into it.
 
 import keyword
 import re
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from dbn_bptt import kernels
 from dbn_bptt.expressions import Apply, Constant, Expression, Reference
@@ -24,10 +27,15 @@ UFUNCS = {
     "tanh": "np.tanh", "sigmoid": "logistic",
 }  # fmt: skip
 INFIX = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
-RESERVED = {"T", "B", "np", "math", "dtype", "parameters", "data", "initial", "run", "times", "flat", "empty"} | {
-    name for name, value in vars(kernels).items() if callable(value)
-}
-VIEWS = {"reshape", "broadcast", "transpose", "index"}  # their results lie in the arrays of others
+RESERVED = {
+    "T", "B", "np", "math", "dtype", "parameters", "data", "initial", "run", "times", "flat", "empty", "zip",
+    *(name for name, value in vars(kernels).items() if callable(value)),
+}  # fmt: skip
+NEW = {  # kernels that return new arrays; others, and what users add, may return views
+    "sum", "power", "concatenate", "scatter", "select", "relu", "softplus", "step", "peak", "max", "is_max",
+    "logsumexp", "inner", "outer", "logdet",
+}  # fmt: skip
+MARK = "\ue000{}\ue001"  # stands for the place of an array; no text in the source has such characters
 
 
 @dataclass
@@ -54,6 +62,8 @@ class Source:
     written: dict[Expression, str] = field(default_factory=dict)  # and where it is once it is computed
     free: dict[Shape, list[str]] = field(default_factory=dict)  # in a scan: temporary arrays not in use
     static: dict[Expression, str] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)  # of symbols
+    others: dict[str, str] = field(default_factory=dict)  # of what else has a name, by the name wished for
     arrays: dict[str, tuple[int, Shape]] = field(default_factory=dict)  # of T + so many slices, and of which shape
     whole: set[str] = field(default_factory=set)  # the names of these and of all others that hold all slices
     shown: set[str] = field(default_factory=set)  # those that may be views of others
@@ -61,14 +71,27 @@ class Source:
 
     def label(self, name: str) -> str:
         """A symbol's name in the source: its own, unless that means something else there."""
-        taken = name in RESERVED or keyword.iskeyword(name) or re.fullmatch(r"(part|fixed|ones|memory)(_\d+)*", name)
-        return self.unused(f"{name}_") if taken else name
+        if name not in self.labels:
+            label = re.sub(r"\W", "_", unicodedata.normalize("NFKC", name))
+            taken = {*self.labels.values(), *self.others.values(), *RESERVED}
+            while (
+                label in taken
+                or (label != name and label in self.schedule.symbols)
+                or keyword.iskeyword(label)
+                or re.fullmatch(r"(part|fixed|ones|memory)(_\d+)*", label)
+            ):
+                label += "_"
+            self.labels[name] = label
+        return self.labels[name]
 
-    def unused(self, name: str) -> str:
-        """The name, longer by underscores if a symbol has it."""
-        while name in self.schedule.symbols:
-            name += "_"
-        return name
+    def unused(self, wish: str) -> str:
+        """The name wished for, longer by underscores if a symbol has it; the same for the same wish."""
+        if wish not in self.others:
+            name = wish
+            while name in self.schedule.symbols or name in self.labels.values():
+                name += "_"
+            self.others[wish] = name
+        return self.others[wish]
 
     def line(self, text: str) -> None:
         """Add a line at the present indentation."""
@@ -104,7 +127,7 @@ class Source:
         if self.schedule.exact or self._late(first) == self._late(last + 1):
             return None
         self.arrays[name] = last + 1 - first - self.schedule.slices, shape
-        return f"<{name}>"
+        return MARK.format(name)
 
     def empty(self, name: str) -> str:
         """A new array by itself, as text."""
@@ -129,18 +152,14 @@ class Source:
         if isinstance(e, Reference):
             return self.label(e.name)
         if isinstance(e, Constant) and not e.shape:
-            return repr(float(e.array))
+            return _numbers(float(e.array))
         if e not in self.static:
             if isinstance(e, Apply) and e.operation.name == "transpose" and e.ndim == 2:
                 self.static[e] = f"{self.fixed(e.arguments[0])}.T"
                 return self.static[e]
             self.static[e] = f"fixed_{len(self.static) + 1}"
             name = self.static[e]
-            made = (
-                self.call(e, [self.fixed(a) for a in e.arguments], None)
-                if isinstance(e, Apply)
-                else f"np.array({e.array.tolist() if isinstance(e, Constant) else e!r}, dtype)"
-            )
+            made = self.call(e, [self.fixed(a) for a in e.arguments], None) if isinstance(e, Apply) else _array(e)
             self.setup.append(f"    {name} = {made}")
         return self.static[e]
 
@@ -221,7 +240,7 @@ class Source:
         self.whole.add(target.name)
         fills = self._writes_in_place(e)
         out = self.memory(target.name, e.shape, self.zone.first, self.zone.last) if fills else None
-        if not fills and e.operation.name not in ("sum", "power"):
+        if not is_new(e):
             self.shown.add(target.name)
         self.line(f"{target.name} = {self.call(e, arguments, out)}")
         target.there = True
@@ -229,8 +248,8 @@ class Source:
     def _spine(self, e: Apply) -> Expression | None:
         """The argument to be computed straight into the array of the result."""
         for argument in e.arguments if e.operation.name in UFUNCS else ():
-            is_view = isinstance(argument, Apply) and argument.operation.name in VIEWS
-            fits = argument.shape == e.shape and not is_view and sum(a is argument for a in e.arguments) == 1
+            once = sum(a is argument for a in e.arguments) == 1
+            fits = isinstance(argument, Apply) and argument.shape == e.shape and is_new(argument) and once
             if fits and self.simple(argument) is None:
                 return argument
         return None
@@ -270,11 +289,12 @@ class Source:
         if name == "power":
             return f"{arguments[0]} ** {attributes['exponent']!r}"
         kernel = e.operation.forward
-        if getattr(kernel, "__module__", "") == "numpy.linalg":
+        if getattr(kernel, "__module__", "") == "numpy.linalg" and not attributes:
             return f"np.linalg.{kernel.__name__}({', '.join(arguments)})"
         ours = getattr(kernel, "__module__", "") == kernels.__name__
         title = kernel.__name__ if ours else self.unused(f"operation_{re.sub(r'[^A-Za-z0-9_]', '_', name)}")
-        self.kernels[title] = kernel
+        while self.kernels.setdefault(title, kernel) is not kernel:
+            title += "_"
         return f"{title}({', '.join([*arguments, *(f'{key}={value!r}' for key, value in attributes.items())])})"
 
     def _turned(self, matrix: str) -> str:
@@ -310,3 +330,22 @@ class Source:
         if e.operation.name == "sum" and self.views is None:
             return dict(e.attributes)["axis"] != (-1,) or dict(e.attributes)["keepdims"]
         return e.operation.name in {*UFUNCS, "sum"} or is_linear_map(e)
+
+
+def is_new(e: Apply) -> bool:
+    """Whether an operation surely makes a new array."""
+    ours = getattr(e.operation.forward, "__module__", "") == kernels.__name__
+    return e.operation.name in UFUNCS or is_linear_map(e) or (ours and e.operation.name in NEW)
+
+
+def _array(e: Expression) -> str:
+    """A constant as text."""
+    assert isinstance(e, Constant), "windows are resolved, and references have names"
+    values = np.unique(e.array)
+    if len(values) == 1:
+        return f"np.full({e.shape}, {_numbers(float(values[0]))}, dtype)"
+    return f"np.array({_numbers(e.array.tolist())}, dtype)"
+
+
+def _numbers(of: object) -> str:
+    return re.sub(r"\binf\b", "np.inf", repr(of))

@@ -58,6 +58,6 @@ def _take(size: int) -> Array:
 def _leave(chunks: list[Array]) -> None:
     """Keep these bytes, and let go of the oldest beyond the limit."""
     with _lock:
-        _kept.extend(chunks)
+        _kept.extend(chunk for chunk in chunks if chunk.size <= LIMIT)
         while sum(chunk.size for chunk in _kept) > LIMIT:
             del _kept[0]
