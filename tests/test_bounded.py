@@ -174,3 +174,16 @@ def test_what_cannot_be_cut_is_refused(name, options, message):
     drawn = _case(name)
     with pytest.raises(db.DbnBpttError, match=message):
         db.compile(drawn.template).value_and_grad(**drawn.arguments(), **options)
+
+
+@pytest.mark.parametrize("at", ["first", "last"])
+def test_losses_that_reach_further_than_equations_are_refused(at):
+    t = db.SliceTemplate("far")
+    x, h, g = t.input("x", ()), t.variable("h", ()), t.variable("g", ())
+    t.define(h, db.tanh(0.5 * h.prev + x))
+    t.define(g, h * x)
+    t.loss("L", h)
+    t.loss("K", (g.lag(2) if at == "last" else g.next) * h, at=at)
+    with pytest.raises(db.TemplateError, match=r"segments|slices to come"):
+        db.compile(t).value_and_grad({}, {"x": np.ones(20)}, checkpoints=2, segment=5)
+    assert db.compare(t, {}, {"x": np.ones(20)}).ok

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import dbn_bptt as db
-from dbn_bptt import cells
+from dbn_bptt import cells, ops
 from dbn_bptt.program import spare
 from dbn_bptt.program.schedule import shortest_general
 from tests.cases import CASES, Case, draw
@@ -267,6 +267,93 @@ def test_memory_is_kept_up_to_a_limit(monkeypatch):
         first = empty((1 << 17,), float)
     with spare.lent() as empty:
         assert np.shares_memory(first, empty((1 << 17,), float))
+
+
+def _equals_bptt(t: db.SliceTemplate, T: int) -> None:
+    """Loss, gradients and values, of data, parameters and states drawn for a template."""
+    _assert_equals_sweep(draw(Case("a template", lambda: t, T=T, B=2)))
+
+
+def _broadcast_offset(t, x, h, r):
+    W, b, v = t.parameter("W", (3, 3)), t.parameter("b", ()), t.parameter("v", (1, 3))
+    t.define(r, db.sigmoid(W @ h.prev + b))
+    t.define(h, db.tanh(v @ h.prev + x + b) * r)
+
+
+def _views_of_data(t, x, h, r):
+    t.define(r, 2.0 * x[::-1])
+    t.define(h, db.tanh(db.sum(db.einsum("ij->ji", ops.outer(x, r)) * 0.5, -1) + h.prev))
+
+
+def _every_other_slice(t, x, h, r):
+    t.define(h, db.tanh(0.5 * h.lag(2) + x))
+    t.define(r, h)
+
+
+def _two_that_take_turns(t, x, h, r):
+    t.define(h, db.tanh(r.prev + x))
+    t.define(r, db.sigmoid(h.prev))
+
+
+def _vanishing_default(t, x, h, r):
+    g = t.input("g", (), default=0.0)
+    t.define(r, g * x.prev)
+    t.define(h, db.tanh(0.9 * h.prev + g * h.lag(2) + x + r))
+
+
+HARD = [_broadcast_offset, _views_of_data, _every_other_slice, _two_that_take_turns, _vanishing_default]
+
+
+@pytest.mark.parametrize("at", ["every", "first", "last"])
+@pytest.mark.parametrize("define", HARD)
+def test_templates_that_were_wrong_once(define, at):
+    for T in (10, 11, 21):
+        t = db.SliceTemplate("hard")
+        x, h, r = t.input("x", 3), t.variable("h", 3), t.variable("r", 3)
+        define(t, x, h, r)
+        t.loss("L", db.sum(h * h), at=at)
+        _equals_bptt(t, T)
+
+
+@pytest.mark.parametrize(
+    "name", ["h\u0303", "memory_3", "memory_3_", "ones_3", "zip", "empty", "part_1", "W_T", "x_t", "logistic"]
+)
+def test_any_name_will_do(name):
+    t = db.SliceTemplate("names")
+    W, x, h = t.parameter("W", (3, 3)), t.input("x", 3), t.variable(name, 3)
+    t.define(h, db.sigmoid(W @ h.prev + x))
+    t.loss("L", db.log(db.sum(db.exp(h))))
+    _equals_bptt(t, 20)
+
+
+def test_operations_that_return_views_harm_nothing():
+    flip = db.operation(
+        "flipped", lambda a: a[..., ::-1], [lambda g, y, a: flip(g)], shape=lambda a: a, latex="{0}", text="{0}"
+    )
+    t = db.SliceTemplate("views")
+    x, h = t.input("x", 3), t.variable("h", 3)
+    t.define(h, db.tanh(flip(x)) + 0.5 * h.prev)
+    t.loss("L", db.sum(db.exp(flip(h))))
+    data = {"x": np.random.default_rng(0).normal(size=(20, 2, 3))}
+    before = data["x"].copy()
+    expected = db.bptt(t, {}, data)
+    loss, found = db.compile(t).value_and_grad({}, data, wrt=("inputs",))
+    assert np.array_equal(data["x"], before)
+    assert_close(loss, expected.loss)
+    assert_close(found["x"], gradients(expected)["x"])
+
+
+def test_results_are_arrays_of_their_own():
+    t = db.SliceTemplate("sum")
+    a, b, h, c = t.input("a", 3), t.input("b", 3), t.variable("h", 3), t.variable("c", 3)
+    t.define(h, a + b)
+    t.define(c, a)
+    t.loss("L", db.sum(h * h))
+    data = {"a": np.ones((20, 3)), "b": np.ones((20, 3))}
+    program = db.compile(t)
+    _, found = program.value_and_grad({}, data, wrt=("inputs",))
+    assert not np.shares_memory(found["a"], found["b"])
+    assert not np.shares_memory(program.values({}, data)["c"], data["a"])
 
 
 def test_an_input_left_at_its_default_is_a_constant():
