@@ -166,6 +166,7 @@ def test_calls_repeat_and_change_nothing():
 
 
 BAD = [
+    ("wrt, no names", lambda p, d: p.value_and_grad(**d, wrt=None), "give a tuple of any of"),
     ("wrt", lambda p, d: p.value_and_grad(**d, wrt="params"), "give a tuple of any of 'params', 'inputs', 'initial'"),
     ("missing", lambda p, d: p.value_and_grad({}, {}), "parameter 'W' is missing"),
     ("shape", lambda p, d: p.loss(d["parameters"] | {"W": np.ones(3)}, d["data"]), "parameter 'W' has shape"),
@@ -354,6 +355,25 @@ def test_results_are_arrays_of_their_own():
     _, found = program.value_and_grad({}, data, wrt=("inputs",))
     assert not np.shares_memory(found["a"], found["b"])
     assert not np.shares_memory(program.values({}, data)["c"], data["a"])
+
+
+def test_what_overflows_becomes_infinite_without_a_warning():
+    t = db.SliceTemplate("growth")
+    w, h = t.parameter("w", ()), t.variable("h", ())
+    t.define(h, db.exp(w + h.prev))
+    t.loss("L", h)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert db.compile(t).loss({"w": 1.0}, T=20) == db.bptt(t, {"w": 1.0}, T=20).loss == np.inf
+
+
+def test_a_template_without_parameters_cannot_be_fitted():
+    t = db.SliceTemplate("none")
+    h = t.variable("h", ())
+    t.define(h, 0.5 * h.prev)
+    t.loss("L", h)
+    with pytest.raises(db.TemplateError, match="no parameters to fit"):
+        db.compile(t).flat(T=3)
 
 
 def test_an_input_left_at_its_default_is_a_constant():

@@ -35,10 +35,8 @@ class Compiled:
     numbers: int  # how many it keeps for each slice of a sequence
 
     def __call__(self, *arguments: Any) -> dict[str, Array]:
-        """The results of a run."""
-        if not self.numbers:
-            return self.run(*arguments)
-        with lent() as empty:
+        """The results of a run; what overflows becomes infinite without a warning, as in `bptt`."""
+        with np.errstate(all="ignore"), lent() as empty:
             return self.run(*arguments, empty)
 
 
@@ -255,6 +253,8 @@ class Program(Shown):
         if lengths is not None and not is_ragged(self.template):
             return self.for_lengths().flat(data, initial=initial, lengths=lengths, T=T, parameters=parameters)
         start = self.template.initial_parameters(0) if parameters is None else parameters
+        if not start:
+            raise TemplateError(f"template {self.template.name!r} has no parameters to fit")
         found = checked(self.template, start, data, initial, lengths, T)
         shapes = {name: found.parameters[name].shape for name in start}
         ends = np.cumsum([math.prod(shape) for shape in shapes.values()])
