@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import dbn_bptt as db
 from dbn_bptt import cells, ops
 from dbn_bptt.program import spare
+from dbn_bptt.program.compiled import arguments
 from dbn_bptt.program.schedule import shortest_general
 from tests.cases import CASES, Case, draw
 from tests.helpers import assert_close, gradients
@@ -113,7 +114,7 @@ def test_the_source_stands_alone(case: Case, tmp_path):
     from dbn_bptt.messages import checked
 
     found = checked(drawn.template, drawn.parameters, drawn.data, drawn.initial, None, 12)
-    parameters, data, initial, T, B, _ = program._arguments(found)
+    parameters, data, initial, T, B, _ = arguments(drawn.template, found)
     arrays = {f"p_{n}": a for n, a in parameters.items()} | {f"d_{n}": a for n, a in data.items()}
     np.savez(tmp_path / "in.npz", **arrays, **{f"i_{n}": a for n, a in initial.items()})
     main = f"""

@@ -54,11 +54,11 @@ def emit(schedule: Schedule, results: Sequence[str]) -> tuple[str, dict[str, Cal
     for step in schedule.steps:
         source.lines.append(f"    # {schedule.describe(step)}")
         _WRITERS[step.kind](source, step)
-    keep = {source.label(name) for name in results}
+    keep = {source.names.label(name) for name in results}
     lines, numbers = placed(source, keep)
     body = "\n".join([*source.setup, *lines])
     made = {name for step in schedule.steps for name in step.names}
-    label = source.label
+    label = source.names.label
     given = [n for n, s in schedule.symbols.items() if n not in made and re.search(rf"\b{label(n)}\b", body)]
     places = {"parameter": "parameters", "constant": "parameters", "input": "data", "target": "data"}
     unpack = [f"    {label(n)} = {places[k]}[{n!r}]" for n in given if (k := schedule.symbols[n].kind) in places]
@@ -82,9 +82,9 @@ def _all_slices(source: Source, step: Step) -> None:
         source.zone, rule = zone, zone.rules[name]
         whole = (zone.first, zone.last) == source.schedule.spans[name]
         if whole and isinstance(rule, Reference) and rule.symbol.timed:
-            source.show(source.label(name), source.view(rule))
+            source.show(source.names.label(name), source.view(rule))
         elif whole and not is_static(rule):
-            source.into(Target(source.label(name), False), rule)
+            source.into(Target(source.names.label(name), False), rule)
         else:
             if zone is step.zones[0]:
                 _allocate(source, name)
@@ -93,7 +93,7 @@ def _all_slices(source: Source, step: Step) -> None:
 
 def _allocate(source: Source, name: str) -> None:
     """An array for a series, with given initial states in their rows."""
-    schedule, label = source.schedule, source.label(name)
+    schedule, label = source.schedule, source.names.label(name)
     sizes = "".join(f", {n}" for n in schedule.symbols[name].shape)
     place = source.memory(label, schedule.symbols[name].shape, *schedule.spans[name])
     source.line(f"{label} = {place or f'np.empty(({source.count(*schedule.spans[name])}, B{sizes}), dtype)'}")
@@ -144,7 +144,7 @@ def _loop(source: Source, step: Step, zone: Zone) -> None:
 def _row(source: Source, name: str, lag: int) -> str:
     """The name of a variable's row in a scan."""
     when = {0: "t", 1: "prev", -1: "next"}.get(lag, f"{'prev' if lag > 0 else 'next'}{abs(lag)}")
-    return source.unused(f"{name}_{when}")
+    return source.names.unused(f"{name}_{when}")
 
 
 def _order(zone: Zone) -> list[str]:
@@ -176,8 +176,8 @@ def _total(source: Source, step: Step) -> None:
         source.zone, rule = zone, zone.rules[name]
         for sign, term in terms(rule.arguments[0] if isinstance(rule, Apply) else rule):
             text = _summed(source, term if term.shape == rule.shape else ops.broadcast_to(term, rule.shape))
-            first = f"{source.label(name)} = {'' if sign > 0 else '-'}{text}"
-            source.line(f"{source.label(name)} {'+' if sign > 0 else '-'}= {text}" if found else first)
+            first = f"{source.names.label(name)} = {'' if sign > 0 else '-'}{text}"
+            source.line(f"{source.names.label(name)} {'+' if sign > 0 else '-'}= {text}" if found else first)
             found = True
 
 

@@ -74,7 +74,7 @@ class Hoist:
 
         They may use them from different places: what one reads from its own slice, another reads from the next.
         """
-        steps, named = self._kept(steps)
+        steps, named = self._mapped(steps)
         users: dict[Place, set[object]] = {}
         for step, zone, rule in _whole_rules(steps):
             users.setdefault(self._place(rule, zone), set()).add(step.names)
@@ -100,7 +100,7 @@ class Hoist:
             extra.append(Step("all slices", (name,), (Zone(first, last, {name: e}),)))
         return [self._with_names(step, named) for step in [*extra, *steps]]
 
-    def _kept(self, steps: list[Step]) -> tuple[list[Step], dict[Place, Reference]]:
+    def _mapped(self, steps: list[Step]) -> tuple[list[Step], dict[Place, Reference]]:
         """The steps, where maps that a scan computes and other equations use too are variables of the scan."""
         wanted = {self._place(e, zone) for _, zone, rule in _whole_rules(steps) for e in _maps([rule])}
         named: dict[Place, Reference] = {}

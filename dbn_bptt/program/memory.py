@@ -129,7 +129,7 @@ class _Slots:
         return sum(n * math.prod(shape) for shape, n in self.sizes.items())
 
     def _label(self, shape: Shape) -> str:
-        return self.source.unused("_".join(["memory", *map(str, shape)]))
+        return self.source.names.unused("_".join(["memory", *map(str, shape)]))
 
 
 def _slices(extra: int) -> str:

@@ -14,30 +14,14 @@ from dbn_bptt.kernels import Array
 from dbn_bptt.messages import checked, gathered
 from dbn_bptt.notebook import Shown
 from dbn_bptt.program.bounded import Run
-from dbn_bptt.program.emit import emit
-from dbn_bptt.program.schedule import Goal, Schedule, schedule, shortest_general
+from dbn_bptt.program.compiled import Compiled, arguments, compiled
+from dbn_bptt.program.schedule import Goal, Schedule, shortest_general
 from dbn_bptt.program.segments import carried
-from dbn_bptt.program.spare import lent
 from dbn_bptt.ragged import is_ragged, ragged
 from dbn_bptt.template import SliceTemplate, checked_template
 
 BLOCKED_FROM, BLOCK = 1 << 30, 96 << 20  # bytes: from what size on a run goes block by block, and how large these are
 WRT = ("params", "inputs", "initial")
-
-
-@dataclass(frozen=True)
-class Compiled:
-    """One emitted function, with the schedule that it was read off and its source."""
-
-    schedule: Schedule
-    source: str
-    run: Callable[..., dict[str, Array]] = field(repr=False)
-    numbers: int  # how many it keeps for each slice of a sequence
-
-    def __call__(self, *arguments: Any) -> dict[str, Array]:
-        """The results of a run; what overflows becomes infinite without a warning, as in `bptt`."""
-        with np.errstate(all="ignore"), lent() as empty:
-            return self.run(*arguments, empty)
 
 
 @dataclass(frozen=True)
@@ -163,23 +147,21 @@ class Program(Shown):
 
         `wrt` may name single inputs.
         """
-        compiled = self._gradient_program(tuple(wrt), self._exact(found.T), tuple(also), found.absent)
-        out = compiled(*self._arguments(found))
+        made = self._gradient_program(tuple(wrt), self._exact(found.T), tuple(also), found.absent)
+        out = made(*arguments(self.template, found))
         losses = {name: float(out[name]) for name in self.template.losses}
         if math.isnan(sum(losses.values())):
             raise NotANumberError("the loss is NaN; bptt(template, ...) on the same input names the first node that is")
-        return losses, self._gradients(out, compiled.schedule, found, wrt), self._series(out, compiled, found, also)
+        return losses, self._gradients(out, made.schedule, found, wrt), self._series(out, made, found, also)
 
     def series(self, found: Given, names: Sequence[str]) -> dict[str, Array]:
         """Some variables in all slices, on checked input."""
         goals: tuple[Goal, ...] = tuple((name, "slices") for name in names)
-        compiled = self._program(self.template, goals, self._exact(found.T), found.absent)
-        return self._series(compiled(*self._arguments(found)), compiled, found, names)
+        made = self._program(self.template, goals, self._exact(found.T), found.absent)
+        return self._series(made(*arguments(self.template, found)), made, found, names)
 
-    def _series(
-        self, out: dict[str, Array], compiled: Compiled, found: Given, names: Sequence[str]
-    ) -> dict[str, Array]:
-        lows = {name: compiled.schedule.spans[name][0] for name in names}
+    def _series(self, out: dict[str, Array], made: Compiled, found: Given, names: Sequence[str]) -> dict[str, Array]:
+        lows = {name: made.schedule.spans[name][0] for name in names}
         return {name: self._unbatched(out[name][-lows[name] :][: found.T], found) for name in names}
 
     def loss(
@@ -208,7 +190,9 @@ class Program(Shown):
 
     def totals_on(self, found: Given, names: Sequence[str]) -> dict[str, Array]:
         """Some totals, on checked input."""
-        out = self._program(self.template, tuple(names), self._exact(found.T), found.absent)(*self._arguments(found))
+        out = self._program(self.template, tuple(names), self._exact(found.T), found.absent)(
+            *arguments(self.template, found)
+        )
         return {name: np.asarray(out[name]) for name in names}
 
     def values(
@@ -288,12 +272,7 @@ class Program(Shown):
     ) -> Compiled:
         key = (template is self.backward, goals, T, absent)
         if key not in self._made:
-            plan = schedule(template, goals, T, absent)
-            results = dict.fromkeys(goal if isinstance(goal, str) else goal[0] for goal in goals)
-            source, functions, numbers = emit(plan, list(results))
-            namespace: dict[str, Any] = dict(functions)
-            exec(source, namespace)
-            self._made[key] = Compiled(plan, source, namespace["run"], numbers)
+            self._made[key] = compiled(template, goals, T, absent)
         return self._made[key]
 
     def _gradient_program(
@@ -327,22 +306,6 @@ class Program(Shown):
         return [name for name in self.template.initial_shapes() if name + "_bar" in symbols]
 
     # ------------------------------------------------------------------------------------------------------ arrays
-    def _arguments(self, found: Given) -> tuple[Any, ...]:
-        """What an emitted function takes: arrays with a batch axis, initial slices beside the others."""
-        B = found.batch[0] if found.batch else 1
-        data = {name: a if found.batch else a[:, None] for name, a in found.data.items()}
-        initial = {}
-        for name, a in found.initial.items():
-            core = self.template.symbols[name].shape
-            rows = a if found.batch and a.ndim == 2 + len(core) else a[:, None]
-            whole = (len(a), B, *core)
-            initial[name] = rows if rows.shape == whole else np.broadcast_to(rows, whole)
-        for name, (before, _) in self.template.reaches().items():
-            if name in data and name in initial:
-                rows = initial[name]
-                data[name] = np.concatenate([rows[:before], data[name], rows[before:]])
-        return found.parameters, data, initial, found.T, B, found.dtype
-
     def _unbatched(self, array: Array, found: Given) -> Array:
         return array if found.batch else array[:, 0]
 

@@ -5,9 +5,7 @@ are put into temporary arrays first. For all slices at once the first operation 
 every array is there before, and each operation writes into it.
 """
 
-import keyword
 import re
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +15,7 @@ import numpy as np
 from dbn_bptt import kernels
 from dbn_bptt.expressions import Apply, Constant, Expression, Reference
 from dbn_bptt.program.lower import is_linear_map, is_static
+from dbn_bptt.program.names import Names
 from dbn_bptt.program.schedule import Schedule
 from dbn_bptt.program.steps import Zone
 from dbn_bptt.shapes import Shape, part_text
@@ -27,10 +26,6 @@ UFUNCS = {
     "tanh": "np.tanh", "sigmoid": "logistic",
 }  # fmt: skip
 INFIX = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
-RESERVED = {
-    "T", "B", "np", "math", "dtype", "parameters", "data", "initial", "run", "times", "flat", "empty", "zip",
-    *(name for name, value in vars(kernels).items() if callable(value)),
-}  # fmt: skip
 NEW = {  # kernels that return new arrays; others, and what users add, may return views
     "sum", "power", "concatenate", "scatter", "select", "relu", "softplus", "step", "peak", "max", "is_max",
     "logsumexp", "inner", "outer", "logdet",
@@ -62,36 +57,13 @@ class Source:
     written: dict[Expression, str] = field(default_factory=dict)  # and where it is once it is computed
     free: dict[Shape, list[str]] = field(default_factory=dict)  # in a scan: temporary arrays not in use
     static: dict[Expression, str] = field(default_factory=dict)
-    labels: dict[str, str] = field(default_factory=dict)  # of symbols
-    others: dict[str, str] = field(default_factory=dict)  # of what else has a name, by the name wished for
     arrays: dict[str, tuple[int, Shape]] = field(default_factory=dict)  # of T + so many slices, and of which shape
     whole: set[str] = field(default_factory=set)  # the names of these and of all others that hold all slices
     shown: set[str] = field(default_factory=set)  # those that may be views of others
     made: int = 0
 
-    def label(self, name: str) -> str:
-        """A symbol's name in the source: its own, unless that means something else there."""
-        if name not in self.labels:
-            label = re.sub(r"\W", "_", unicodedata.normalize("NFKC", name))
-            taken = {*self.labels.values(), *self.others.values(), *RESERVED}
-            while (
-                label in taken
-                or (label != name and label in self.schedule.symbols)
-                or keyword.iskeyword(label)
-                or re.fullmatch(r"(part|fixed|ones|memory)(_\d+)*", label)
-            ):
-                label += "_"
-            self.labels[name] = label
-        return self.labels[name]
-
-    def unused(self, wish: str) -> str:
-        """The name wished for, longer by underscores if a symbol has it; the same for the same wish."""
-        if wish not in self.others:
-            name = wish
-            while name in self.schedule.symbols or name in self.labels.values():
-                name += "_"
-            self.others[wish] = name
-        return self.others[wish]
+    def __post_init__(self) -> None:
+        self.names = Names(self.schedule.symbols)
 
     def line(self, text: str) -> None:
         """Add a line at the present indentation."""
@@ -111,7 +83,7 @@ class Source:
         low, high = self.schedule.spans[name]
         start = "" if first == low else self.row(name, first)
         stop = "" if last == high else self.row(name, last + 1)
-        return f"{self.label(name)}[{start}:{stop}]" if start or stop else self.label(name)
+        return f"{self.names.label(name)}[{start}:{stop}]" if start or stop else self.names.label(name)
 
     def count(self, first: int, last: int) -> str:
         """How many slices there are from the first to the last."""
@@ -141,7 +113,7 @@ class Source:
     def view(self, leaf: Reference) -> str:
         """The array that a reference stands for in the present slices."""
         if not leaf.symbol.timed:
-            return self.label(leaf.name)
+            return self.names.label(leaf.name)
         if self.views is not None:
             return self.views[leaf.name, leaf.delay]
         return self.rows(leaf.name, self.zone.first - leaf.delay, self.zone.last - leaf.delay)
@@ -150,7 +122,7 @@ class Source:
     def fixed(self, e: Expression) -> str:
         """An expression of parameters and numbers alone, computed once at the top."""
         if isinstance(e, Reference):
-            return self.label(e.name)
+            return self.names.label(e.name)
         if isinstance(e, Constant) and not e.shape:
             return _numbers(float(e.array))
         if e not in self.static:
@@ -292,7 +264,7 @@ class Source:
         if getattr(kernel, "__module__", "") == "numpy.linalg" and not attributes:
             return f"np.linalg.{kernel.__name__}({', '.join(arguments)})"
         ours = getattr(kernel, "__module__", "") == kernels.__name__
-        title = kernel.__name__ if ours else self.unused(f"operation_{re.sub(r'[^A-Za-z0-9_]', '_', name)}")
+        title = kernel.__name__ if ours else self.names.unused(f"operation_{re.sub(r'[^A-Za-z0-9_]', '_', name)}")
         while self.kernels.setdefault(title, kernel) is not kernel:
             title += "_"
         return f"{title}({', '.join([*arguments, *(f'{key}={value!r}' for key, value in attributes.items())])})"
@@ -301,7 +273,7 @@ class Source:
         """A matrix transposed; for a long scan a copy in the order of memory that products are quickest with."""
         if self.views is None or self.schedule.exact:
             return f"{matrix}.T"
-        name = self.unused(f"{matrix}_T")
+        name = self.names.unused(f"{matrix}_T")
         made = f"    {name} = np.ascontiguousarray({matrix}.T)"
         if made not in self.setup:
             self.setup.append(made)
@@ -319,7 +291,7 @@ class Source:
 
     def _ones(self, n: int) -> str:
         """A column of ones."""
-        name = self.unused(f"ones_{n}")
+        name = self.names.unused(f"ones_{n}")
         made = f"    {name} = np.ones(({n}, 1), dtype)"
         if made not in self.setup:
             self.setup.append(made)

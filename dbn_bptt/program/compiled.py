@@ -1,0 +1,59 @@
+"""An emitted function: how it is made, what it is given, and how it runs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from dbn_bptt.data import Given
+from dbn_bptt.kernels import Array
+from dbn_bptt.program.emit import emit
+from dbn_bptt.program.schedule import Goal, Schedule, schedule
+from dbn_bptt.program.spare import lent
+from dbn_bptt.template import SliceTemplate
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """One emitted function, with the schedule that it was read off and its source.
+
+    `numbers` tells how many numbers its own arrays hold for each slice of a sequence, results left out.
+    """
+
+    schedule: Schedule
+    source: str
+    run: Callable[..., dict[str, Array]] = field(repr=False)
+    numbers: int
+
+    def __call__(self, *arguments: Any) -> dict[str, Array]:
+        """The results of a run; what overflows becomes infinite without a warning, as in `bptt`."""
+        with np.errstate(all="ignore"), lent() as empty:
+            return self.run(*arguments, empty)
+
+
+def compiled(template: SliceTemplate, goals: tuple[Goal, ...], T: int | None, absent: frozenset[str]) -> Compiled:
+    """The function that computes some goals, for sequences of T slices or for all long ones."""
+    plan = schedule(template, goals, T, absent)
+    results = dict.fromkeys(goal if isinstance(goal, str) else goal[0] for goal in goals)
+    source, functions, numbers = emit(plan, list(results))
+    namespace: dict[str, Any] = dict(functions)
+    exec(source, namespace)
+    return Compiled(plan, source, namespace["run"], numbers)
+
+
+def arguments(template: SliceTemplate, found: Given) -> tuple[Any, ...]:
+    """What an emitted function takes: arrays with a batch axis, initial slices beside the others."""
+    B = found.batch[0] if found.batch else 1
+    data = {name: a if found.batch else a[:, None] for name, a in found.data.items()}
+    initial = {}
+    for name, a in found.initial.items():
+        core = template.symbols[name].shape
+        rows = a if found.batch and a.ndim == 2 + len(core) else a[:, None]
+        whole = (len(a), B, *core)
+        initial[name] = rows if rows.shape == whole else np.broadcast_to(rows, whole)
+    for name, (before, _) in template.reaches().items():
+        if name in data and name in initial:
+            rows = initial[name]
+            data[name] = np.concatenate([rows[:before], data[name], rows[before:]])
+    return found.parameters, data, initial, found.T, B, found.dtype
