@@ -186,7 +186,7 @@ def _said(task: Task, gradients: Mapping[str, Array], reduction: Reduction) -> d
     for name in task.network.names:
         title = task.structure.evidence(name)
         if name in task.evidence.seen:
-            found[name] = task.data[title].copy()
+            found[name] = task.data[title]  # indicators made from the states, and nobody else's
             continue
         said = np.negative(gradients[title])
         if name in task.evidence.likelihoods and not reduction.logs:
@@ -201,8 +201,9 @@ def marginals(task: Task, gradients: Mapping[str, Array], reduction: Reduction =
     """Probabilities, which what reached the indicators is but for rounding."""
     marginals = {}
     for name, said in _said(task, gradients, reduction).items():
-        total = said @ np.ones((said.shape[-1], 1))  # several times faster than a sum of short rows
-        np.divide(said, np.where(total > 0, total, 1.0), out=said)
+        if name not in task.evidence.seen:
+            total = said @ np.ones((said.shape[-1], 1))  # several times faster than a sum of short rows
+            np.divide(said, np.where(total > 0, total, 1.0), out=said)
         marginals[name] = np.moveaxis(said, 0, -2)
     return marginals
 
