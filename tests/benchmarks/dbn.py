@@ -1,25 +1,37 @@
 """Exact inference against a plain NumPy forward-backward, pyAgrum's KTBN, and pgmpy.
 
-`python -m tests.benchmarks.dbn` times them in turn in one process, prints ratios of medians, and writes
-docs/benchmarks_dbn.md. pyAgrum is left out where it is not installed.
+pyAgrum is left out where it is not installed.
 """
 
 import importlib.util
-import sys
 import tracemalloc
 import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from dbn_bptt import dbn
 from dbn_bptt.dbn.convert import to_pgmpy
 from dbn_bptt.dbn.network import read
-from tests.benchmarks.program import Work, medians
+from tests.benchmarks.conftest import InTurn, Work, title
 from tests.dbn_models import build
 
 SHAPES = [(4, 5, 100), (4, 5, 2000), (64, 64, 100), (64, 64, 2000)]
+PAGE, ROWS = "benchmarks_dbn.md", len(SHAPES) + 1
+HEAD = """
+# Benchmarks of inference
+
+All marginals of a hidden Markov model of K states and M symbols over T slices: the time of `dbn.smooth`, and its
+ratio to others (below 1: `smooth` is faster). pgmpy computes one marginal. The last columns are the time for a batch of
+64 sequences, in times of one, and the same for NumPy by hand. With 64 states a batch of 64 takes 64 times the
+multiplications, and little else is left to share. Medians of runs in turn in one process; `{command}`
+makes this page.
+
+| (K, M, T) | smooth | NumPy forward-backward | pyAgrum | pgmpy | 64 sequences | 64 by hand |
+|---|---|---|---|---|---|---|
+"""
+pytestmark = pytest.mark.filterwarnings("default")  # the others' are not ours to mend
 
 
 def forward_backward(pi: Any, A: Any, B: Any, y: Any) -> tuple[Any, float]:
@@ -87,8 +99,10 @@ def with_pgmpy(model: Any, y: Any) -> Work:
     return lambda: engine.backward_inference([("Z", len(y) // 2)], evidence)
 
 
-def row(K: int, M: int, T: int) -> dict[str, float]:
-    """The medians for a hidden Markov model of K states and M symbols over T slices."""
+@pytest.mark.parametrize("shape", SHAPES, ids=title)
+def test_smooth(in_turn: InTurn, page: list[str], shape: tuple[int, int, int]) -> None:
+    """A hidden Markov model of K states and M symbols over T slices."""
+    K, M, T = shape
     model = build({"Z": K, "Y": M}, [("Z", "Y", 0), ("Z", "Z", 1)])
     cpds = {tuple(c.variables[0]): c.values for c in model.cpds}
     pi, A, B = cpds["Z", 0], cpds["Z", 1], cpds["Y", 0]
@@ -104,11 +118,14 @@ def row(K: int, M: int, T: int) -> dict[str, float]:
         works["pyAgrum"] = with_pyagrum(pi, A, B, y)
     if T <= 100 and K <= 4:
         works["pgmpy"] = with_pgmpy(model, y)
-    return medians(works, rounds=7)
+    found = in_turn(works, rounds=7)
+    ratios = [f"{found['smooth'] / found[o]:.3g}" if o in found else "" for o in ("NumPy", "pyAgrum", "pgmpy")]
+    batch, by_hand = found["64 sequences"] / found["smooth"], found["64 by hand"] / found["NumPy"]
+    page.append(f"| {shape} | {found['smooth'] * 1e3:.2f} ms | {' | '.join(ratios)} | {batch:.1f} | {by_hand:.1f} |")
 
 
-def memory() -> float:
-    """The most memory, in MB, that eight independent binary chains take at T = 3."""
+def test_memory_of_eight_chains(page: list[str]) -> None:
+    """Eight independent binary chains must not become one variable of 2**8 states."""
     sizes = {f"{kind}{k}": 2 for k in range(8) for kind in "ZY"}
     model = build(sizes, [e for k in range(8) for e in ((f"Z{k}", f"Y{k}", 0), (f"Z{k}", f"Z{k}", 1))])
     evidence = {f"Y{k}": [0, 1, 1] for k in range(8)}
@@ -116,33 +133,4 @@ def memory() -> float:
     dbn.smooth(model, evidence)
     peak = tracemalloc.get_traced_memory()[1] / 1e6
     tracemalloc.stop()
-    return peak
-
-
-def main() -> None:
-    """Print the table, and write it into docs/benchmarks_dbn.md."""
-    lines = [
-        "# Benchmarks of inference", "",
-        "All marginals of a hidden Markov model of K states and M symbols over T slices: the time of `dbn.smooth`, and its",
-        "ratio to others (below 1: `smooth` is faster). pgmpy computes one marginal. The last columns are the time for a batch of",
-        "64 sequences, in times of one, and the same for NumPy by hand. With 64 states a batch of 64 takes 64 times the",
-        "multiplications, and little else is left to share. Medians of runs in turn in one process; `python -m tests.benchmarks.dbn` makes this",
-        "page.", "",
-        "| (K, M, T) | smooth | NumPy forward-backward | pyAgrum | pgmpy | 64 sequences | 64 by hand |",
-        "|---|---|---|---|---|---|---|",
-    ]  # fmt: skip
-    for shape in SHAPES:
-        found = row(*shape)
-        ratios = [f"{found['smooth'] / found[o]:.3g}" if o in found else "" for o in ("NumPy", "pyAgrum", "pgmpy")]
-        batch = f"{found['64 sequences'] / found['smooth']:.1f}"
-        by_hand = f"{found['64 by hand'] / found['NumPy']:.1f}"
-        lines.append(f"| {shape} | {found['smooth'] * 1e3:.2f} ms | {' | '.join(ratios)} | {batch} | {by_hand} |")
-        print(lines[-1], file=sys.stderr, flush=True)
-    lines += ["", f"Eight independent binary chains, 16 variables a slice, take {memory():.1f} MB at T = 3."]
-    Path(__file__).parents[2].joinpath("docs", "benchmarks_dbn.md").write_text(
-        "\n".join(lines) + "\n", encoding="utf-8"
-    )
-
-
-if __name__ == "__main__":
-    main()
+    page.append(f"\nEight independent binary chains, 16 variables a slice, take {peak:.1f} MB at T = 3.")

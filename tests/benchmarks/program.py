@@ -1,26 +1,40 @@
 """The compiled program against hand-written NumPy, its matrix products alone, torch, jax and autograd.
 
-`python -m tests.benchmarks.program` times all of them in turn in one process, prints ratios of medians, and writes
-docs/benchmarks.md. torch, jax and autograd are left out where they are not installed.
+torch, jax and autograd are left out where they are not installed.
 """
 
 import importlib.util
 import platform
-import statistics
-import sys
-import time
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 import dbn_bptt as db
 from dbn_bptt.reference import elman_bptt
+from tests.benchmarks.conftest import InTurn, Work, title
 
-Work = Callable[[], object]
 LARGE = [(100, 32, 64, 128, 64), (1000, 32, 64, 128, 64), (200, 64, 256, 512, 256)]
 SMALL = [(100, 1, 8, 16, 8), (5, 1, 3, 4, 2)]
+PLAN = [
+    *(("elman", shape, dtype) for shape in LARGE for dtype in ("float64", "float32")),
+    *(("elman", shape, "float64") for shape in SMALL),
+    *((kind, shape, dtype) for kind in ("lstm", "gru") for shape in LARGE for dtype in ("float64", "float32")),
+]
+OTHERS = ["products alone", "fused by hand", "reference", "torch", "jax", "autograd"]
+PAGE, ROWS = "benchmarks.md", len(PLAN)
+HEAD = f"""
+# Benchmarks
+
+Time of the compiled program, loss and all gradients, and its ratio to others (below 1: the program is faster).
+Medians of runs in turn in one process; `{{command}}` makes this page.
+
+{platform.machine()}, Python {platform.python_version()}, NumPy {np.__version__}.
+
+| network | (T, B, n, H, K) | type | program | {" | ".join(OTHERS)} |
+|{"---|" * (4 + len(OTHERS))}
+"""
+pytestmark = pytest.mark.filterwarnings("default")  # the others' are not ours to mend
 
 
 def fused(theta: dict[str, Any], x: Any, y: Any) -> tuple[float, dict[str, Any]]:
@@ -140,21 +154,8 @@ def with_autograd(theta: dict[str, Any], x: Any, y: Any) -> Work:
     return lambda: run(theta)
 
 
-def medians(works: dict[str, Work], rounds: int) -> dict[str, float]:
-    """Each work timed in turn: after a pause, in which the others' threads go to sleep, and a run that does not count."""
-    times: dict[str, list[float]] = {name: [] for name in works}
-    for _ in range(rounds):
-        for name, work in works.items():
-            time.sleep(0.1)
-            work()
-            start = time.perf_counter()
-            work()
-            times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(seconds) for name, seconds in times.items()}
-
-
-def row(kind: str, shape: tuple[int, ...], dtype: Any) -> dict[str, float]:
-    """The medians for one network, shape and type."""
+def works(kind: str, shape: tuple[int, ...], dtype: Any) -> dict[str, Work]:
+    """The program, and what it is set against, for one network, shape and type."""
     T, B, n, H, K = shape
     rng = np.random.default_rng(0)
     template = getattr(db.cells, kind)(n, H, K)
@@ -162,49 +163,29 @@ def row(kind: str, shape: tuple[int, ...], dtype: Any) -> dict[str, float]:
     x, y = rng.normal(size=(T, B, n)).astype(dtype), rng.integers(0, K, (T, B))
     one_hot = np.eye(K, dtype=dtype)[y]
     program = db.compile(template)
-    works: dict[str, Work] = {"program": lambda: program.value_and_grad(theta, {"x": x, "y": y})}
+    found: dict[str, Work] = {"program": lambda: program.value_and_grad(theta, {"x": x, "y": y})}
     if kind == "elman":
-        works |= {
+        found |= {
             "products alone": products_alone(theta, shape, dtype),
             "fused by hand": lambda: fused(theta, x, one_hot),
             "reference": lambda: elman_bptt(theta, x, one_hot),
         }
     if _there("torch"):
-        works["torch"] = with_torch(kind, x, y, H, K)
+        found["torch"] = with_torch(kind, x, y, H, K)
     if kind == "elman" and _there("jax"):
-        works["jax"] = with_jax(theta, x, one_hot)
+        found["jax"] = with_jax(theta, x, one_hot)
     if kind == "elman" and _there("autograd") and T * B * H < 10**6:
-        works["autograd"] = with_autograd(theta, x, one_hot)
-    return medians(works, rounds=21 if T * B * H < 10**5 else 5)
+        found["autograd"] = with_autograd(theta, x, one_hot)
+    return found
 
 
 def _there(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
 
 
-def main() -> None:
-    """Print the table, and write it into docs/benchmarks.md."""
-    others = ["products alone", "fused by hand", "reference", "torch", "jax", "autograd"]
-    lines = [
-        "# Benchmarks", "",
-        "Time of the compiled program, loss and all gradients, and its ratio to others (below 1: the program is faster).",
-        "Medians of runs in turn in one process; `python -m tests.benchmarks.program` makes this page.", "",
-        f"{platform.machine()}, Python {platform.python_version()}, NumPy {np.__version__}.", "",
-        "| network | (T, B, n, H, K) | type | program | " + " | ".join(others) + " |",
-        "|---" * (4 + len(others)) + "|",
-    ]  # fmt: skip
-    plan = [("elman", s, d) for s in LARGE for d in (np.float64, np.float32)] + [
-        ("elman", s, np.float64) for s in SMALL
-    ]
-    plan += [(kind, s, d) for kind in ("lstm", "gru") for s in LARGE for d in (np.float64, np.float32)]
-    for kind, shape, dtype in plan:
-        found = row(kind, shape, dtype)
-        ratios = " | ".join(f"{found['program'] / found[o]:.2f}" if o in found else "" for o in others)
-        title = f"| {kind} | {shape} | {np.dtype(dtype).name} | {found['program'] * 1e3:.2f} ms | {ratios} |"
-        print(title, file=sys.stderr, flush=True)
-        lines.append(title)
-    Path(__file__).parents[2].joinpath("docs", "benchmarks.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()
+@pytest.mark.parametrize(("kind", "shape", "dtype"), PLAN, ids=title)
+def test_value_and_grad(in_turn: InTurn, page: list[str], kind: str, shape: tuple[int, ...], dtype: str) -> None:
+    T, B, _, H, _ = shape
+    found = in_turn(works(kind, shape, np.dtype(dtype)), rounds=21 if T * B * H < 10**5 else 5)
+    ratios = " | ".join(f"{found['program'] / found[o]:.2f}" if o in found else "" for o in OTHERS)
+    page.append(f"| {kind} | {shape} | {dtype} | {found['program'] * 1e3:.2f} ms | {ratios} |")
