@@ -16,6 +16,8 @@ from dbn_bptt.errors import (
     DbnBpttError,
     ImpossibleEvidenceError,
     ModelError,
+    NotANumberError,
+    NotCompiledError,
     TemplateError,
     UnknownNameError,
 )
@@ -65,5 +67,6 @@ __all__ = [
     "operation", "concatenate", "cross_entropy", "einsum", "exp", "inverse", "log", "log_softmax", "logdet",
     "logsumexp", "matmul", "outer", "relu", "reshape", "select", "sigmoid", "softmax", "softplus", "sqrt",
     "square", "squared_error", "step", "stop_gradient", "tanh", "transpose",
-    "DbnBpttError", "DataError", "ImpossibleEvidenceError", "ModelError", "TemplateError", "UnknownNameError",
+    "DbnBpttError", "DataError", "ImpossibleEvidenceError", "ModelError", "NotANumberError", "NotCompiledError",
+    "TemplateError", "UnknownNameError",
 ]  # fmt: skip

@@ -18,7 +18,7 @@ from dbn_bptt.errors import TemplateError
 from dbn_bptt.expressions import Apply, Expression, Reference, Symbol, constant, reference, window
 from dbn_bptt.pullback import pullback
 from dbn_bptt.slices import EVERY, Domain, enough, spanning
-from dbn_bptt.template import SliceTemplate, checked_template
+from dbn_bptt.template import SliceTemplate, checked_template, ending
 from dbn_bptt.traversal import delayed, dependencies, transformed, uses, walk
 
 
@@ -39,7 +39,7 @@ def adjoint(template: SliceTemplate) -> SliceTemplate:
     gradient of the initial state. The adjoint of a pre-activation, as of the argument of sigmoid in a gate i, is called
     ``delta_i``. For every parameter there is the total ``W_bar``. The adjoint of a loss is 1; the adjoint of another
     total is a parameter, zero unless given, so that the adjoint of an adjoint gives products with second derivatives.
-    There the names end in ``_bar2``.
+    There, and wherever else a template has an ``h_bar`` of its own, the names end in ``_bar2``.
 
     Examples
     --------
@@ -51,7 +51,7 @@ def adjoint(template: SliceTemplate) -> SliceTemplate:
     o_bar_t = yhat_t - y_t
     """
     template = checked_template(template, "adjoint")
-    result, mark = without_losses(template), _mark(template)
+    result, mark = without_losses(template), bar(template)
     result.name, result.origin = f"adjoint of {template.name}", template
     seeds = _seeds(template, result, mark)
     bars = _declared_adjoints(template, result, mark, set(seeds))
@@ -82,11 +82,9 @@ def without_losses(template: SliceTemplate) -> SliceTemplate:
     return result
 
 
-def _mark(template: SliceTemplate) -> str:
-    order, origin = 1, template.origin
-    while origin is not None:
-        order, origin = order + 1, origin.origin
-    return "_bar" if order == 1 else f"_bar{order}"
+def bar(template: SliceTemplate) -> str:
+    """The ending of names in a template's adjoint: h_bar is the adjoint of h, or h_bar2 where there is an h_bar."""
+    return ending(template, "_bar")
 
 
 def _seeds(template: SliceTemplate, result: SliceTemplate, mark: str) -> dict[str, Expression]:

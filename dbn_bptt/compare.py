@@ -8,9 +8,9 @@ import numpy as np
 from tqdm import tqdm
 
 from dbn_bptt import cells
-from dbn_bptt.adjoint import adjoint
+from dbn_bptt.adjoint import adjoint, bar
 from dbn_bptt.data import Arrays, initial_slices
-from dbn_bptt.errors import DbnBpttError, TemplateError
+from dbn_bptt.errors import DbnBpttError, NotCompiledError
 from dbn_bptt.expressions import Apply
 from dbn_bptt.kernels import Array
 from dbn_bptt.messages import bptt, checked, evaluate, gathered
@@ -72,7 +72,7 @@ class Report(Shown):
     @property
     def ok(self) -> bool:
         """Whether all engines agree on all gradients."""
-        return all(row.ok for row in self.rows)
+        return bool(self.rows) and all(row.ok for row in self.rows)
 
     def to_dict(self) -> dict[str, Any]:
         """The report in plain numbers and strings, for JSON."""
@@ -233,17 +233,17 @@ def _adjoint_network(_: SliceTemplate, result: Result, __: Any) -> tuple[str, di
     template, given = result.graph.graph["template"], result.values.given
     if given.T > _FEW_SLICES:
         return None
-    backward = adjoint(template)
+    backward, mark = adjoint(template), bar(template)
     values = evaluate(unroll(backward, given.T), given)
-    found = {name: values[name + "_bar"] for name in template.names("parameter")}
+    found = {name: values[name + mark] for name in template.names("parameter")}
     found["loss"] = np.asarray(sum(values[name] for name in template.losses))
     for name in template.names("input"):
-        if name + "_bar" in backward.symbols:
-            found[name] = values.stack(name + "_bar")
+        if name + mark in backward.symbols:
+            found[name] = values.stack(name + mark)
     for name in given.initial:
-        if name + "_bar" in backward.symbols:
+        if name + mark in backward.symbols:
             slices = initial_slices(template, name, template.reaches()[name], given.T)
-            found[f"initial {name}"] = gathered([values[name + "_bar", t] for t in slices], template, name, given)
+            found[f"initial {name}"] = gathered([values[name + mark, t] for t in slices], template, name, given)
     return "adjoint network", found
 
 
@@ -251,7 +251,7 @@ def _program(_: SliceTemplate, result: Result, __: Any) -> tuple[str, dict[str, 
     """The gradients by the compiled program, where there is one."""
     try:
         loss, found = compile(result.graph.graph["template"]).on(result.values.given, WRT)
-    except TemplateError:  # variables that read each other from slices before and after
+    except NotCompiledError:
         return None
     return "program", {"loss": np.asarray(loss), **found}
 

@@ -69,6 +69,8 @@ def given(
     dtype = np.dtype(np.float32 if floats and all(d.itemsize <= 4 for d in floats) else np.float64)
     encoded = {name: _encoded(template, name, arrays[name], dtype) for name in data}
     slices, batch = _extent(template, encoded, T)
+    if not data:
+        batch = _batch_of_states(template, states, starts)
     rows = {name: _initial_rows(template, name, shape, starts.get(name), batch) for name, shape in states.items()}
     return Given(
         T=slices,
@@ -181,6 +183,16 @@ def _extent(template: SliceTemplate, data: Mapping[str, Array], T: int | None) -
             f"there are {slices} slices (T) of batch {tuple(batch)}; give at least one slice of one sequence"
         )
     return slices, tuple(batch)
+
+
+def _batch_of_states(template: SliceTemplate, states: Mapping[str, Shape], starts: Mapping[str, Array]) -> Shape:
+    """The batch axis of initial states, where there are no data to tell it."""
+    for name, start in starts.items():
+        shape = states[name]
+        at = len(shape) - len(template.symbols[name].shape)
+        if start.size and start.ndim > len(shape) and start.shape == (*shape[:at], start.shape[at], *shape[at:]):
+            return (start.shape[at],)
+    return ()
 
 
 def _series(template: SliceTemplate, name: str, data: Mapping[str, Array], lead: Shape) -> Array:

@@ -20,6 +20,10 @@ class ModelError(DbnBpttError, ValueError):
     """A dynamic Bayesian network is not complete or not consistent: a missing or a wrong CPD, a cycle of lags."""
 
 
+class NotCompiledError(TemplateError):
+    """A template that the messages serve, but no compiled program."""
+
+
 class ImpossibleEvidenceError(DataError):
     """Evidence has probability 0 under a model."""
 

@@ -14,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from dbn_bptt.data import Arrays, Given, check_mapping, given, initial_slices, roots
-from dbn_bptt.errors import DataError, TemplateError
+from dbn_bptt.errors import DataError, NotANumberError, TemplateError
 from dbn_bptt.kernels import Array
 from dbn_bptt.local import LocalSteps, added
 from dbn_bptt.ragged import is_ragged, ragged, with_lengths
@@ -167,9 +167,9 @@ def _template(graph: nx.MultiDiGraph) -> SliceTemplate:
     return template
 
 
-def _not_a_number(v: Node, what: str) -> DataError:
+def _not_a_number(v: Node, what: str) -> NotANumberError:
     mend = "its equation or its derivative is not defined there (a logarithm, a division, infinities?)"
-    return DataError(f"the {what} of {v!r} is NaN; {mend}; look at the values of its parents")
+    return NotANumberError(f"the {what} of {v!r} is NaN; {mend}; look at the values of its parents")
 
 
 def checked(

@@ -1,5 +1,6 @@
 """What the sweeps return: values and messages, with the names of nodes as keys."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,7 +9,7 @@ import networkx as nx
 import numpy as np
 
 from dbn_bptt.data import Given
-from dbn_bptt.errors import DataError, unknown_name
+from dbn_bptt.errors import DataError, NotANumberError, unknown_name
 from dbn_bptt.kernels import Array
 from dbn_bptt.notebook import Shown
 from dbn_bptt.unroll import Node
@@ -140,3 +141,16 @@ class Result(Shown):
         size = f"T={found.T}" + (f", B={found.batch[0]}" if found.batch else "")
         norms = ", ".join(f"|d{name}| = {np.linalg.norm(g):.4g}" for name, g in self.gradients.items())
         return f"BPTT of {self.graph.graph['template'].name!r}, {size}: loss = {self.loss:.6g}; {norms}"
+
+
+def refuse_nan(results: Mapping[str, Array]) -> None:
+    """Refuse results that are NaN; an engine that keeps no nodes sends the user to the one that names the culprit.
+
+    Raises
+    ------
+    NotANumberError
+        With the name of the result.
+    """
+    for name, array in results.items():
+        if math.isnan(np.vdot(array, array)):  # a sum of squares is NaN only where a number is
+            raise NotANumberError(f"{name} is NaN; bptt(template, ...) on the same input names the first node that is")

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from dbn_bptt.adjoint import adjoint
+from dbn_bptt.adjoint import adjoint, bar
 from dbn_bptt.data import Arrays, Given
 from dbn_bptt.errors import TemplateError
 from dbn_bptt.expressions import Reference
@@ -13,7 +13,8 @@ from dbn_bptt.kernels import Array
 from dbn_bptt.messages import checked
 from dbn_bptt.program import compile
 from dbn_bptt.ragged import is_ragged, ragged
-from dbn_bptt.tangent import MARK, tangent
+from dbn_bptt.results import refuse_nan
+from dbn_bptt.tangent import dot, tangent
 from dbn_bptt.template import SliceTemplate
 
 
@@ -42,14 +43,15 @@ def rtrl_on(of: SliceTemplate, found: Given) -> dict[str, Array]:
     """`rtrl` on checked input."""
     _check_loss(of)
     program = compile(tangent(of))
-    names = [name + MARK for name in of.losses]
+    names = [name + dot(of) for name in of.losses]
     gradients = {}
     for name in of.names("parameter"):
-        along = _along(of, found, {name: np.eye(found.parameters[name].size)})
+        along = _along(of, found, {name: np.eye(found.parameters[name].size)}, dot(of))
         slices = program.series(along, names)
         total = np.sum([series.sum(0) for series in slices.values()], 0)  # one number a direction and sequence
         shape = found.parameters[name].shape
         gradients[name] = total.reshape(-1, *(found.batch or (1,))).sum(1).reshape(shape)
+    refuse_nan({f"the gradient of {name}": g for name, g in gradients.items()})
     return gradients
 
 
@@ -78,11 +80,13 @@ def hessian_vector_product(
     found = checked(of, parameters, data, initial, lengths, T)
     given = direction or {}
     checked(of, {**parameters, **given}, data, initial, lengths, T)  # the direction fits the parameters
-    program = compile(tangent(adjoint(of)))
+    backward = adjoint(of)
+    program = compile(tangent(backward))
     rows = {name: np.asarray(value, found.dtype)[None] for name, value in given.items()}
-    names = of.names("parameter")
-    out = program.totals_on(_along(of, found, rows), [name + "_bar" + MARK for name in names])
-    return {name: out[name + "_bar" + MARK] for name in names}
+    ends = bar(of) + dot(backward)
+    out = program.totals_on(_along(of, found, rows, dot(backward)), [name + ends for name in of.names("parameter")])
+    refuse_nan({f"the product in {name.removesuffix(ends)}": product for name, product in out.items()})
+    return {name.removesuffix(ends): product for name, product in out.items()}
 
 
 def _check_loss(template: SliceTemplate) -> None:
@@ -97,29 +101,24 @@ def slice_tangents(
 
     Total ones; or immediate ones, in which slice t counts its own copy of the parameter alone.
     """
-    program = compile(tangent(template))
-    P = found.parameters[parameter].size
-    wanted = [name + MARK for name in names]
+    program, mark = compile(tangent(template)), dot(template)
+    along = _along(template, found, {parameter: np.eye(found.parameters[parameter].size)}, mark)
+    wanted = [name + mark for name in names]
     if not immediate:
-        series = program.series(_along(template, found, {parameter: np.eye(P)}), wanted)
-        return {name: series[name + MARK] for name in names}
+        series = program.series(along, wanted)
+        return {name: series[name + mark] for name in names}
     rows: dict[str, list[Array]] = {name: [] for name in names}
+    copies = along.data[parameter + mark]
     for t in range(found.T):
-        along = _along(template, found, {parameter: np.eye(P)})
-        mask = np.arange(found.T) == t
-        data = {**along.data, parameter + MARK: along.data[parameter + MARK] * _column(mask, along, parameter)}
-        series = program.series(replace(along, data=data), wanted)
+        one = np.zeros_like(copies)
+        one[t] = copies[t]
+        series = program.series(replace(along, data={**along.data, parameter + mark: one}), wanted)
         for name in names:
-            rows[name].append(series[name + MARK][t])
+            rows[name].append(series[name + mark][t])
     return {name: np.stack(found_rows) for name, found_rows in rows.items()}
 
 
-def _column(mask: Array, along: Given, parameter: str) -> Array:
-    """A mask over slices with the axes of a parameter's directions."""
-    return mask.reshape(-1, *(1 for _ in along.data[parameter + MARK].shape[1:]))
-
-
-def _along(of: SliceTemplate, found: Given, directions: dict[str, Array]) -> Given:
+def _along(of: SliceTemplate, found: Given, directions: dict[str, Array], mark: str) -> Given:
     """The input of a tangent template: everything repeated for each direction of some parameters."""
     P = len(next(iter(directions.values()))) if directions else 1
     B = found.batch[0] if found.batch else 1
@@ -136,7 +135,7 @@ def _along(of: SliceTemplate, found: Given, directions: dict[str, Array]) -> Giv
         core = of.symbols[name].shape
         spread = directions[name].reshape(P, *core) if name in directions else np.zeros((P, *core))
         rows = np.repeat(spread, B, 0).astype(found.dtype) if name in directions else np.zeros((), found.dtype)
-        data[name + MARK] = np.broadcast_to(rows, (found.T, P * B, *core))
+        data[name + mark] = np.broadcast_to(rows, (found.T, P * B, *core))
     for name, (before, after) in of.reaches().items():
         if before + after and of.symbols[name].kind in ("variable", "input"):
             core, learned = of.symbols[name].shape, of.initial.get(name)
@@ -144,6 +143,6 @@ def _along(of: SliceTemplate, found: Given, directions: dict[str, Array]) -> Giv
             if isinstance(learned, Reference) and learned.name in directions:
                 start = directions[learned.name].reshape(P, before + after, *core)
                 rows[:] = np.repeat(np.moveaxis(start, 0, 1), B, 1)
-            initial[name + MARK] = rows
+            initial[name + mark] = rows
     shapes = {name: rows.shape if len(rows) > 1 else rows.shape[1:] for name, rows in initial.items()}
     return Given(found.T, (P * B,), found.dtype, found.parameters, data, initial, shapes)

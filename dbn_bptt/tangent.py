@@ -11,20 +11,18 @@ from dbn_bptt.definitions import Piece
 from dbn_bptt.expressions import Expression, Reference, Symbol, Window, constant, reference, window
 from dbn_bptt.pullback import pullback
 from dbn_bptt.slices import AFTER_FIRST, FIRST, LAST, between
-from dbn_bptt.template import SliceTemplate, checked_template
+from dbn_bptt.template import SliceTemplate, checked_template, ending
 from dbn_bptt.traversal import delayed, transformed, uses
-
-MARK = "_dot"
 
 
 def tangent(template: SliceTemplate) -> SliceTemplate:
     """The template that carries the derivative along a direction forwards, beside the values.
 
-    For every parameter, input and variable it holds one with ``_dot`` after its name. Those of parameters and inputs
-    are inputs, zero unless given: a direction, the same in every slice, or one for each slice's copy. The initial
-    state of ``h_dot`` is the direction of h's. For a loss L, the variable ``L_dot`` is what each slice adds to the
-    derivative; for another total, as in an adjoint template, there is a total. The tangent of the adjoint gives
-    products with the Hessian.
+    For every parameter, input and variable it holds one with ``_dot`` after its name, or ``_dot2`` where there is an
+    ``x_dot`` of an x already. Those of parameters and inputs are inputs, zero unless given: a direction, the same in
+    every slice, or one for each slice's copy. The initial state of ``h_dot`` is the direction of h's. For a loss L, the
+    variable ``L_dot`` is what each slice adds to the derivative; for another total, as in an adjoint template, there is
+    a total. The tangent of the adjoint gives products with the Hessian.
 
     Examples
     --------
@@ -33,13 +31,13 @@ def tangent(template: SliceTemplate) -> SliceTemplate:
     a_dot_t = b_dot_t + W_dot_t h_{t-1} + W h_dot_{t-1} + U_dot_t x_t + U x_dot_t
     """
     template = checked_template(template, "tangent")
-    result = without_losses(template)
+    result, mark = without_losses(template), dot(template)
     result.name = f"tangent of {template.name}"
     dots: dict[str, Reference] = {}
     for name in template.names("parameter", "input"):
-        dots[name] = result.input(name + MARK, template.symbols[name].shape, default=0.0)
+        dots[name] = result.input(name + mark, template.symbols[name].shape, default=0.0)
     for name in template.names("variable"):
-        dots[name] = result.variable(name + MARK, template.symbols[name].shape)
+        dots[name] = result.variable(name + mark, template.symbols[name].shape)
     known = known_parts(template)
     for name, definition in template.definitions.items():
         own = {p: reference(definition.symbol) if name in dots else p.expression for p in definition.pieces}
@@ -48,12 +46,17 @@ def tangent(template: SliceTemplate) -> SliceTemplate:
         if name in dots:
             result.add(dots[name].symbol, pieces)
         elif definition.loss:
-            result.add(result.variable(name + MARK, definition.symbol.shape).symbol, _everywhere(pieces))
+            result.add(result.variable(name + mark, definition.symbol.shape).symbol, _everywhere(pieces))
         else:
-            result.symbols[name + MARK] = Symbol(name + MARK, definition.symbol.shape, "total")
-            result.add(result.symbols[name + MARK], pieces)
+            result.symbols[name + mark] = Symbol(name + mark, definition.symbol.shape, "total")
+            result.add(result.symbols[name + mark], pieces)
     result.check()
     return result
+
+
+def dot(template: SliceTemplate) -> str:
+    """The ending of names in a template's tangent: x_dot is the derivative of x, or x_dot2 where there is an x_dot."""
+    return ending(template, "_dot")
 
 
 def _everywhere(pieces: list[Piece]) -> list[Piece]:
@@ -70,8 +73,8 @@ def _derivative(root: Expression, value: Expression, dots: dict[str, Reference])
     total: Expression = constant(0.0)
     for user, position, leaf in uses(root):
         if (user, position) in messages and leaf.name in dots:
-            dot = delayed(dots[leaf.name], leaf.delay)
-            total = total + _transposed(unsummed(messages[user, position]), g, dot)
+            along = delayed(dots[leaf.name], leaf.delay)
+            total = total + _transposed(unsummed(messages[user, position]), g, along)
     for seen, message in windows:
         total = total + _transposed(message, g, _shown(seen, dots))
     spread: Expression = ops.broadcast_to(total, root.shape)
@@ -82,9 +85,9 @@ def _shown(seen: Window, dots: dict[str, Reference]) -> Expression:
     return window(_derivative(seen.expression, seen.expression, dots), seen.delay, seen.domain)
 
 
-def _transposed(message: Expression, g: Reference, dot: Expression) -> Expression:
+def _transposed(message: Expression, g: Reference, along: Expression) -> Expression:
     """The transpose of a map that is linear in g, applied to a tangent."""
-    back, _ = pullback(message, message, ops.broadcast_to(dot, message.shape))
+    back, _ = pullback(message, message, ops.broadcast_to(along, message.shape))
     total: Expression = constant(0.0)
     for user, position, leaf in uses(message):
         if leaf is g and (user, position) in back:

@@ -6,6 +6,7 @@ is the pair (B0, B->). A *total* sums an expression over all slices and the batc
 is wanted.
 """
 
+from itertools import count
 from typing import Any, Literal
 
 import numpy as np
@@ -286,6 +287,20 @@ def checked_template(template: object, who: str) -> SliceTemplate:
         )
     template.check()
     return template
+
+
+def ending(template: SliceTemplate, wish: str) -> str:
+    """What makes new names of all names of a template: `wish`, or it with 2, 3, ... where the template has such names.
+
+    Examples
+    --------
+    >>> import dbn_bptt as db
+    >>> rnn = db.cells.elman(n_inputs=3, n_hidden=4, n_outputs=2)
+    >>> ending(rnn, "_bar"), ending(db.adjoint(rnn), "_bar")
+    ('_bar', '_bar2')
+    """
+    free = (wish + (str(k) if k > 1 else "") for k in count(1))
+    return next(e for e in free if not any(name + e in template.symbols for name in template.symbols))
 
 
 def parents(template: SliceTemplate) -> dict[str, list[tuple[str, int]]]:

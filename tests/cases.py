@@ -249,6 +249,26 @@ def far_back() -> db.SliceTemplate:
     return t
 
 
+def oscillator() -> db.SliceTemplate:
+    """Names that the adjoint and the tangent would give: of x there is an x_dot, of h an h_bar."""
+    t = db.SliceTemplate("oscillator")
+    k, x, h, g = t.parameter("k", ()), t.variable("x", ()), t.variable("h", 2), t.variable("h_bar", 2)
+    v = t.variable("x_dot", ())
+    t.define(v, v.prev - k * x.prev)
+    t.define(x, x.prev + 0.1 * v.prev)
+    t.define(g, 0.5 * g.prev + h.prev)
+    t.define(h, db.tanh(k * g.prev + x))
+    t.loss("L", x * x + db.sum(h * g))
+    return t
+
+
+def adjoint_with_a_loss() -> db.SliceTemplate:
+    """A loss of the gradients themselves, so that their names end in _bar and those of its own adjoint in _bar2."""
+    t = db.adjoint(cells.elman(**SIZES))
+    t.loss("penalty", db.sum(t["h_bar"] * t["h_bar"]))
+    return t
+
+
 SIZES = {"n_inputs": 3, "n_hidden": 4, "n_outputs": 2}
 
 
@@ -312,6 +332,9 @@ CASES = [
     Case("looking back, ragged", looking_back, **RAGGED),
     Case("far back", far_back, T=75),
     Case("far back over few slices", far_back, T=5),
+    Case("oscillator", oscillator),
+    Case("oscillator in a batch", oscillator, B=3),
+    Case("adjoint with a loss", adjoint_with_a_loss),
     Case("neighbours", two_directions_of_sight, B=2),
     Case("neighbours, ragged", two_directions_of_sight, **RAGGED),
 ]

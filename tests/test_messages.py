@@ -68,6 +68,12 @@ def test_gradients_equal_finite_differences(case: Case):
     drawn = draw(case)
     report = db.compare(drawn.template, **drawn.arguments())
     assert report.ok, str(report)
+    engines = {"adjoint network", "finite differences"}
+    assert {row.engine for row in report.rows} - {"NumPy reference"} == engines | _compiled(case), str(report)
+
+
+def _compiled(case: Case) -> set[str]:
+    return set() if "both ways" in case.name else {"program"}
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.B is not None], ids=repr)

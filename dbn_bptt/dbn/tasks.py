@@ -10,7 +10,7 @@ from dbn_bptt.dbn.evidence import Evidence, Soft, evidence
 from dbn_bptt.dbn.network import Name, Network, read
 from dbn_bptt.dbn.polynomial import Structure, messages, program, scales, structure
 from dbn_bptt.dbn.reductions import LOG_SUM, POSSIBLE, SUM, Reduction
-from dbn_bptt.errors import ImpossibleEvidenceError, NotANumberError
+from dbn_bptt.errors import ImpossibleEvidenceError
 from dbn_bptt.kernels import Array
 from dbn_bptt.messages import checked
 from dbn_bptt.ragged import masks
@@ -105,13 +105,10 @@ def _run(
     found = checked(made.template, tables, given_data, None, None, task.evidence.T)
     names = [*scales(task.structure), *messages(task.structure)]
     with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
-        try:
-            if wrt:
-                _, gradients, series = made.parts_on(found, wrt, names)
-                return gradients, series
-        except NotANumberError:  # what comes after an impossible slice
-            pass
-        return {}, made.series(found, names)
+        if not wrt:
+            return {}, made.series(found, names)
+        _, gradients, series = made.parts_on(found, wrt, names)  # NaN after an impossible slice
+        return gradients, series
 
 
 def alone(task: Task, forward: Swept) -> dict[str, Array]:

@@ -11,7 +11,7 @@ import networkx as nx
 import numpy as np
 
 from dbn_bptt import ops
-from dbn_bptt.adjoint import adjoint
+from dbn_bptt.adjoint import adjoint, bar
 from dbn_bptt.data import Arrays, Given
 from dbn_bptt.definitions import Definition, Piece
 from dbn_bptt.errors import DataError, TemplateError
@@ -19,7 +19,7 @@ from dbn_bptt.kernels import Array
 from dbn_bptt.messages import checked
 from dbn_bptt.program import compile
 from dbn_bptt.slices import AFTER_FIRST, EVERY, FIRST
-from dbn_bptt.tangent import MARK, tangent
+from dbn_bptt.tangent import dot, tangent
 from dbn_bptt.template import SliceTemplate, checked_template, interface, parents
 
 PINNED = "_given"
@@ -56,18 +56,19 @@ class ValueFunction:
         """The second derivatives at each state, (..., H, H)."""
         rows, lead = self._rows(h)
         H = rows.shape[-1]
-        program = compile(tangent(adjoint(self.template)))
+        backward = adjoint(self.template)
+        program, mark = compile(tangent(backward)), dot(backward)
         batch = self._batch(np.repeat(rows, H, 0))
         shape = batch.data[self.state + PINNED].shape
         data = dict(batch.data)
         for name in self.template.names("parameter", "input"):
             core = self.template.symbols[name].shape
-            data[name + MARK] = np.zeros((*shape[:2], *core))
-        data[self.state + PINNED + MARK] = np.broadcast_to(np.tile(np.eye(H), (len(rows), 1)), shape)
-        initial = {**batch.initial, **{n + MARK: np.zeros_like(a) for n, a in batch.initial.items()}}
+            data[name + mark] = np.zeros((*shape[:2], *core))
+        data[self.state + PINNED + mark] = np.broadcast_to(np.tile(np.eye(H), (len(rows), 1)), shape)
+        initial = {**batch.initial, **{n + mark: np.zeros_like(a) for n, a in batch.initial.items()}}
         shapes = {n: a.shape[1:] if len(a) == 1 else a.shape for n, a in initial.items()}
         along = replace(batch, data=data, initial=initial, initial_shapes=shapes)
-        name = self.state + PINNED + "_bar" + MARK
+        name = self.state + PINNED + bar(self.template) + mark
         return program.series(along, [name])[name][0].reshape(*lead, H, H)
 
     def _terms(self) -> list[str]:

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from dbn_bptt.adjoint import adjoint
+from dbn_bptt.adjoint import adjoint, bar
 from dbn_bptt.data import Arrays, Given, initial_slices
-from dbn_bptt.errors import DataError, NotANumberError, TemplateError
+from dbn_bptt.errors import DataError, TemplateError
 from dbn_bptt.kernels import Array
 from dbn_bptt.messages import checked, gathered
 from dbn_bptt.notebook import Shown
@@ -18,6 +18,7 @@ from dbn_bptt.program.compiled import Compiled, arguments, compiled
 from dbn_bptt.program.schedule import Goal, Schedule, shortest_general
 from dbn_bptt.program.segments import carried
 from dbn_bptt.ragged import is_ragged, ragged
+from dbn_bptt.results import refuse_nan
 from dbn_bptt.template import SliceTemplate, checked_template
 
 BLOCKED_FROM, BLOCK = 1 << 30, 96 << 20  # bytes: from what size on a run goes block by block, and how large these are
@@ -32,12 +33,14 @@ class Program(Shown):
     ----------
     template : the template
     backward : its adjoint; None if it has no loss
+    bar : the ending of names in the adjoint
     least : the number of slices from which one program serves all sequences; shorter ones have programs of their own
     cuttable : whether a sequence can be run in segments
     """
 
     template: SliceTemplate
     backward: SliceTemplate | None = field(repr=False)
+    bar: str = field(repr=False)
     least: int
     cuttable: bool
     _made: dict[Any, Compiled] = field(default_factory=dict, repr=False, compare=False)
@@ -113,6 +116,7 @@ class Program(Shown):
             run.truncated()
         else:
             run.checkpointed(int(checkpoints or 1))
+        _refuse_nan(run.loss, run.gradients)
         return run.loss, run.gradients
 
     def _block(self, found: Given, wrt: tuple[str, ...]) -> int | None:
@@ -138,7 +142,9 @@ class Program(Shown):
     def on(self, found: Given, wrt: Sequence[str] = ("params",)) -> tuple[float, dict[str, Array]]:
         """`value_and_grad` on checked input."""
         losses, gradients, _ = self.parts_on(found, wrt)
-        return sum(losses.values()), gradients
+        loss = sum(losses.values())
+        _refuse_nan(loss, gradients)
+        return loss, gradients
 
     def parts_on(
         self, found: Given, wrt: Sequence[str], also: Sequence[str] = ()
@@ -150,8 +156,6 @@ class Program(Shown):
         made = self._gradient_program(tuple(wrt), self._exact(found.T), tuple(also), found.absent)
         out = made(*arguments(self.template, found))
         losses = {name: float(out[name]) for name in self.template.losses}
-        if math.isnan(sum(losses.values())):
-            raise NotANumberError("the loss is NaN; bptt(template, ...) on the same input names the first node that is")
         return losses, self._gradients(out, made.schedule, found, wrt), self._series(out, made, found, also)
 
     def series(self, found: Given, names: Sequence[str]) -> dict[str, Array]:
@@ -186,7 +190,9 @@ class Program(Shown):
 
     def loss_on(self, found: Given) -> float:
         """`loss` on checked input."""
-        return float(sum(self.totals_on(found, self.template.losses).values()))
+        loss = float(sum(self.totals_on(found, self.template.losses).values()))
+        _refuse_nan(loss, {})
+        return loss
 
     def totals_on(self, found: Given, names: Sequence[str]) -> dict[str, Array]:
         """Some totals, on checked input."""
@@ -212,6 +218,7 @@ class Program(Shown):
         by = self.for_lengths() if lengths is not None and not is_ragged(self.template) else self
         given = checked(by.template, parameters, data, initial, lengths, T)
         totals = by.totals_on(given, self.template.names("total"))
+        _refuse_nan(sum(float(totals[name]) for name in self.template.losses), {})
         return by.series(given, self.template.names("variable")) | totals
 
     def flat(
@@ -291,19 +298,19 @@ class Program(Shown):
     def _gradient_goals(self, wrt: tuple[str, ...], also: tuple[str, ...]) -> tuple[Goal, ...]:
         goals: list[Goal] = [*self.template.losses, *((name, "slices") for name in also)]
         if "params" in wrt:
-            goals += [name + "_bar" for name in self.template.names("parameter")]
-        goals += [(name + "_bar", "slices") for name in self._inputs() if name in wrt or "inputs" in wrt]
+            goals += [name + self.bar for name in self.template.names("parameter")]
+        goals += [(name + self.bar, "slices") for name in self._inputs() if name in wrt or "inputs" in wrt]
         if "initial" in wrt:
-            goals += [(name + "_bar", "initial") for name in self._states()]
+            goals += [(name + self.bar, "initial") for name in self._states()]
         return tuple(goals)
 
     def _inputs(self) -> list[str]:
         symbols = self.backward.symbols if self.backward else {}
-        return [name for name in self.template.names("input") if name + "_bar" in symbols]
+        return [name for name in self.template.names("input") if name + self.bar in symbols]
 
     def _states(self) -> list[str]:
         symbols = self.backward.symbols if self.backward else {}
-        return [name for name in self.template.initial_shapes() if name + "_bar" in symbols]
+        return [name for name in self.template.initial_shapes() if name + self.bar in symbols]
 
     # ------------------------------------------------------------------------------------------------------ arrays
     def _unbatched(self, array: Array, found: Given) -> Array:
@@ -313,7 +320,7 @@ class Program(Shown):
         """The results under the names of what they are the gradients of."""
         gradients: dict[str, Array] = {}
         if "params" in wrt:
-            gradients |= {name: np.asarray(out[name + "_bar"]) for name in self.template.names("parameter")}
+            gradients |= {name: np.asarray(out[name + self.bar]) for name in self.template.names("parameter")}
         for name in self.template.names("input"):
             if name in wrt or "inputs" in wrt:
                 is_there = name in self._inputs()
@@ -333,9 +340,13 @@ class Program(Shown):
 
     def _slices(self, out: dict[str, Array], plan: Schedule, name: str, slices: Sequence[int], found: Given) -> Array:
         """The rows of an adjoint series for some slices."""
-        low, array = plan.spans[name + "_bar"][0], out[name + "_bar"]
+        low, array = plan.spans[name + self.bar][0], out[name + self.bar]
         rows = [t - low for t in slices]
         return self._unbatched(array if rows == list(range(len(array))) else array[rows], found)
+
+
+def _refuse_nan(loss: float, gradients: dict[str, Array]) -> None:
+    refuse_nan({"the loss": np.asarray(loss), **{f"the gradient of {name}": g for name, g in gradients.items()}})
 
 
 def _check_wrt(wrt: Sequence[str]) -> None:
@@ -356,7 +367,7 @@ def compile(template: SliceTemplate) -> Program:
     """
     kept = checked_template(template, "compile").copy()
     backward = adjoint(kept) if kept.losses else None
-    return Program(kept, backward, shortest_general(backward or kept), _is_cuttable(kept))
+    return Program(kept, backward, bar(kept), shortest_general(backward or kept), _is_cuttable(kept))
 
 
 def _is_cuttable(template: SliceTemplate) -> bool:

@@ -13,7 +13,7 @@ import networkx as nx
 import numpy as np
 
 from dbn_bptt.definitions import Definition, Piece
-from dbn_bptt.errors import TemplateError
+from dbn_bptt.errors import NotCompiledError
 from dbn_bptt.expressions import Expression, Reference, Symbol, Window, constant, window
 from dbn_bptt.program.hoist import Hoist
 from dbn_bptt.program.lower import lowered
@@ -203,7 +203,7 @@ def _step(work: nx.MultiDiGraph, names: list[str], lags: set[int], goals: set[No
         return Step("all slices", tuple(names), tuple(zones))
     if min(lags) < 0 < max(lags):
         loop = ", ".join(names)
-        raise TemplateError(
+        raise NotCompiledError(
             f"{loop} read each other from slices before and after; such a scan is not compiled: use bptt"
         )
     direction = 1 if max(lags) > 0 else -1

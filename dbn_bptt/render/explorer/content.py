@@ -8,7 +8,7 @@ import networkx as nx
 import numpy as np
 
 from dbn_bptt.compare import Report, compare
-from dbn_bptt.errors import DbnBpttError
+from dbn_bptt.errors import NotANumberError
 from dbn_bptt.kernels import Array
 from dbn_bptt.local import LocalSteps
 from dbn_bptt.messages import bptt
@@ -168,10 +168,7 @@ def _credit(result: Result) -> dict[str, Any]:
     if given.T > MOST_CREDIT or not result.gradients:
         return {}
     initial = {n: a if len(a) > 1 else a[0] for n, a in given.initial.items() if n not in template.initial}
-    try:
-        items = credit(template, own_parameters(result), given.data, initial=initial, T=given.T)
-    except DbnBpttError:
-        return {}
+    items = credit(template, own_parameters(result), given.data, initial=initial, T=given.T)
     return {name: numbers(items.norms(name)) for name in items.items}
 
 
@@ -194,6 +191,6 @@ def compared(result: Result) -> Report | None:
     try:
         with np.errstate(all="ignore"):
             report = compare(template, own_parameters(result), given.data, initial=initial, T=given.T)
-    except DbnBpttError:
+    except NotANumberError:
         return None
     return replace(report, result=result)
