@@ -342,3 +342,59 @@ def test_states_keep_their_names(names):
     assert posterior.states["Y"] == tuple(names)
     assert [type(s) for s in posterior.states["Y"]] == [type(s) for s in names]
     assert posterior.most_probable("Y").tolist() == [names[0]]
+
+
+def test_frames_keep_the_names_of_sequences():
+    frame = pd.DataFrame({"sequence": ["b", "b", "a"], "Y": [2, 1, 0]})
+    assert dbn.smooth(HMM, frame).to_frame().index.tolist() == [("b", 0), ("b", 1), ("a", 0)]
+    assert dbn.viterbi(HMM, frame).to_frame().index.tolist() == [("b", 0), ("b", 1), ("a", 0)]
+    assert dbn.predict(HMM, 1, frame).to_frame().index.tolist() == [("b", 2), ("a", 1)]
+    alone = dbn.smooth(HMM, frame[["sequence"]])  # rows tell lengths even where nothing was observed
+    assert alone.to_frame().index.tolist() == [("b", 0), ("b", 1), ("a", 0)]
+
+
+@pytest.mark.parametrize("t", [[2, 0, 1], [0, 1, 5], [1, 2, 3], [0, 0, 1]])
+@pytest.mark.parametrize("as_index", [False, True])
+def test_frames_whose_rows_are_not_the_slices_are_refused(t, as_index):
+    frame = pd.DataFrame({"t": t, "Y": [2, 1, 0]})
+    with pytest.raises(db.DataError, match=f"the column 't' of the DataFrame is {t[0]}, .*sort the rows"):
+        dbn.smooth(HMM, frame.set_index("t") if as_index else frame)
+
+
+def test_variables_may_be_called_like_the_index_of_a_frame():
+    model = build({"Z": 2, "t": 4}, [("Z", "t", 0), ("Z", "Z", 1)], seed=1)
+    frame = pd.DataFrame({"Z": [0, 1, 1]}, index=pd.RangeIndex(3, name="t"))
+    assert dbn.log_likelihood(model, frame) == dbn.log_likelihood(model, {"Z": [0, 1, 1]})
+    assert dbn.log_likelihood(model, pd.DataFrame({"t": [3, 2]})) == dbn.log_likelihood(model, {"t": [3, 2]})
+    paths = dbn.sample(model, 1, T=3)
+    (found,) = dbn.log_likelihood(model, paths.to_frame())
+    assert found == pytest.approx(dbn.log_likelihood(model, {name: paths[name][0] for name in paths}))
+
+
+def test_a_number_is_a_name_if_any_name_reads_as_one():
+    model = build({"Z": 2, "Y": 3}, [("Z", "Y", 0), ("Z", "Z", 1)], seed=3)
+    for cpd in model.cpds:
+        if cpd.variables[0][0] == "Y":
+            cpd.state_names[cpd.variables[0]] = ["1", "2", "3+"]
+    assert dbn.log_likelihood(model, {"Y": [1]}) == dbn.log_likelihood(model, {"Y": ["1"]})
+    with pytest.raises(db.DataError, match="evidence of 'Y' is 0"):
+        dbn.log_likelihood(model, {"Y": [0]})
+
+
+def test_pgmpys_copies_of_cpds_are_understood():
+    model = DynamicBayesianNetwork([(("A", 0), ("B", 0)), (("B", 0), ("C", 0)), (("A", 0), ("A", 1))])
+    model.add_cpds(
+        TabularCPD(("C", 0), 2, [[0.9, 0.3], [0.1, 0.7]], [("B", 0)], [2]),
+        TabularCPD(("B", 0), 2, [[0.8, 0.4], [0.2, 0.6]], [("A", 0)], [2]),
+        TabularCPD(("A", 0), 2, [[0.5], [0.5]]),
+        TabularCPD(("A", 1), 2, [[0.7, 0.2], [0.3, 0.8]], [("A", 0)], [2]),
+    )
+    before = dbn.log_likelihood(model, {"C": [0, 1, 1]})
+    model.initialize_initial_state()
+    assert dbn.log_likelihood(model, {"C": [0, 1, 1]}) == before
+
+
+def test_learning_stops_where_nothing_is_left_to_learn():
+    found = dbn.fit(build({"Y": 2}, [("Y", "Y", 1)]), {"Y": [0] * 10})
+    assert found.converged
+    assert len(found.log_likelihoods) < 5

@@ -1,5 +1,7 @@
 """Exact inference against enumeration of the joint distribution."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -194,3 +196,46 @@ def test_what_is_seen_in_every_slice_needs_no_gradient_and_has_its_own_states():
 def test_prediction_keeps_the_likelihood_of_soft_evidence():
     model, soft = dbn.umbrella(), {"Umbrella": [[0.1, 0.4], [0.2, 0.3]]}
     assert dbn.predict(model, 1, soft=soft).log_likelihood == pytest.approx(dbn.log_likelihood(model, soft=soft))
+
+
+def _with_tables(model, **values):
+    """The model with some of its tables replaced, Z1 by that of Z in slice 1."""
+    for cpd in model.cpds:
+        name, t = cpd.variables[0]
+        if f"{name}{t}" in values:
+            cpd.values[...] = values[f"{name}{t}"]
+    return model
+
+
+def test_the_message_back_to_an_impossible_state_may_exceed_all_numbers():
+    model = _with_tables(
+        build({"Z": 2, "Y": 2}, [("Z", "Y", 0), ("Z", "Z", 1)]),
+        Z0=[1, 0], Z1=np.eye(2), Y0=[[0.9, 0.1], [0.1, 0.9]],
+    )  # fmt: skip
+    np.testing.assert_array_equal(dbn.smooth(model, {"Y": [1] * 400})["Z"], [[1, 0]] * 400)
+    counts = dbn.expected_counts(model, {"Y": [1] * 400})
+    np.testing.assert_allclose(counts["Z", 1], [[399, 0], [0, 0]])
+    found = dbn.fit(model, {"Y": [1] * 800 + [0] * 200})
+    assert found.log_likelihoods[-1] == pytest.approx(800 * np.log(0.8) + 200 * np.log(0.2))  # Y is 1 in 800 of 1000
+
+
+@pytest.mark.parametrize("edges", [[], [("Z", "Z", 1)]], ids=["alone", "chain"])
+@pytest.mark.parametrize("p", [1e-150, 1e-155, 1e-160, 1e-170])
+def test_one_slice_may_be_as_improbable_as_it_likes(edges, p: float):
+    model = _with_tables(
+        build({"Z": 2, "A": 2, "B": 2}, [("Z", "A", 0), ("Z", "B", 0), *edges]),
+        Z0=0.5, Z1=0.5, A0=[[1 - p, 1 - p], [p, p]], B0=[[1 - p, 1 - 2 * p], [p, 2 * p]],
+    )  # fmt: skip
+    evidence = {"A": [1], "B": [1]}
+    for verb in (dbn.smooth, dbn.filter):
+        found = verb(model, evidence)
+        np.testing.assert_allclose(found["Z"], [[1 / 3, 2 / 3]], rtol=1e-12)
+        assert found.log_likelihood == pytest.approx(2 * np.log(p) + np.log(1.5), rel=1e-14)
+    assert dbn.viterbi(model, evidence)["Z"].tolist() == [1]
+
+
+def test_many_coupled_chains_are_refused_with_a_reason():
+    names = [f"Z{k}" for k in range(30)]
+    edges = [(name, name, 1) for name in names] + [(a, b, 1) for a, b in itertools.pairwise(names)]
+    with pytest.raises(dbn_bptt.ModelError, match=r"a table over 30 variables \(Z0, Z1, Z2, ...\) in every slice"):
+        dbn.log_likelihood(build(dict.fromkeys(names, 2), edges), {"Z0": [0, 1]})

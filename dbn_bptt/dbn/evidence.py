@@ -4,7 +4,7 @@ Sequences are rows of time: (T,) for one, (B, T) for a batch. What comes out is 
 first: (T, K) or (T, B, K), one number a state, 1 where a state is possible and 0 where it is not.
 """
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,7 @@ class Evidence:
     lengths : (B,), or None
     offset : [B], the logarithm of what the likelihoods were divided by, summed over slices and variables
     seen : the variables whose state is known in every slice of every sequence
+    sequences : the names of the sequences of a batch, if they have some
     """
 
     T: int
@@ -39,6 +40,7 @@ class Evidence:
     lengths: Array | None
     offset: Any = 0.0
     seen: frozenset[Name] = frozenset()
+    sequences: tuple[Hashable, ...] | None = None
 
 
 def evidence(
@@ -51,7 +53,8 @@ def evidence(
     given : a mapping from variables to states (T,) or (B, T), from (variable, slice) to a state, or a DataFrame
         States by name, or by index where no name is a number; -1, NaN and None are missing. The columns of a
         DataFrame are variables, its rows slices, a column or index level ``sequence`` tells sequences apart; or its
-        columns are pairs (variable, slice) and its rows sequences.
+        columns are pairs (variable, slice) and its rows sequences. A column or level ``t`` must count the rows of each
+        sequence from 0.
     soft : a mapping from variables to likelihoods (T, K) or (B, T, K)
     T : the number of slices, where nothing else tells it
     lengths : (B,), the lengths of the sequences of a batch
@@ -79,7 +82,8 @@ def evidence(
         largest = np.where(largest > 0, largest, 1.0)
         whole[name], offset = whole[name] / largest, offset + np.log(largest).sum((0, -1))
     seen = {name for name, states in arrays.items() if name not in likely and (states != MISSING).all()}
-    return Evidence(slices, batch, whole, ends, offset, frozenset(seen) if ends is None else frozenset())
+    known = frozenset(seen) if ends is None else frozenset()
+    return Evidence(slices, batch, whole, ends, offset, known, forms.sequences)
 
 
 def _soft(given: Any) -> Soft:

@@ -1,6 +1,6 @@
 """The forms of evidence: series by variable, single states by variable and slice, and DataFrames of either."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,19 +20,23 @@ class Forms:
     ----------
     series : by variable, states (T,) or (B, T)
     single : by (variable, slice), one state
-    lengths : of the sequences of a DataFrame that tells them apart
+    lengths, sequences : of the sequences of a DataFrame that tells them apart, and what it calls them
     """
 
     series: Mapping[Name, Any]
     single: Mapping[tuple[Name, int], Any]
     lengths: Any = None
+    sequences: tuple[Hashable, ...] | None = None
 
 
 def sorted_forms(network: Network, given: Any) -> Forms:
     """Sort evidence by its form, and refuse names that are not in the network."""
-    lengths = None
     if hasattr(given, "columns") and hasattr(given, "iloc"):
-        given, lengths = _columns(network, given)
+        return _columns(network, given)
+    return _sorted(network, given)
+
+
+def _sorted(network: Network, given: Any, lengths: Any = None, sequences: tuple[Hashable, ...] | None = None) -> Forms:
     if given is not None and not isinstance(given, Mapping):
         forms = "a dict from variables to states, from (variable, slice) to a state, or a DataFrame"
         raise DataError(f"evidence must be {forms}, not {type(given).__name__}")
@@ -47,7 +51,7 @@ def sorted_forms(network: Network, given: Any) -> Forms:
             single[pair] = value
         else:
             series[name] = value
-    return Forms(series, single, lengths)
+    return Forms(series, single, lengths, sequences)
 
 
 def is_pair(key: Any) -> bool:
@@ -59,8 +63,8 @@ def is_pair(key: Any) -> bool:
         return False
 
 
-def _columns(network: Network, frame: Any) -> tuple[dict[Any, Any], Any]:
-    """The columns of a DataFrame as series, and the lengths of its sequences."""
+def _columns(network: Network, frame: Any) -> Forms:
+    """The columns of a DataFrame as series."""
     doubled = frame.columns[frame.columns.duplicated()]
     if len(doubled):
         raise DataError(f"the DataFrame has two columns {doubled[0]!r}; keep one")
@@ -68,21 +72,45 @@ def _columns(network: Network, frame: Any) -> tuple[dict[Any, Any], Any]:
         raise DataError("the evidence has no rows; give one for each slice, empty where nothing was observed")
     names = list(frame.columns)
     if names and all(map(is_pair, names)) and not any(name in network.states for name in names):
-        return _pairs(frame), None
-    levels = [name for name in frame.index.names if name in (SEQUENCE, SLICE)]
-    frame = frame.reset_index() if levels else frame
-    if frame.index.nlevels > 1:
+        return _sorted(network, _pairs(frame), sequences=tuple(frame.index))
+    index = [level for level in frame.index.names if level not in (SEQUENCE, SLICE)]
+    if len(index) > 1:
         raise DataError("the DataFrame's index has several levels; call that of the sequences 'sequence'")
-    others = [n for n in (SEQUENCE, SLICE) if n in frame.columns and n not in network.states]
-    series = [n for n in frame.columns if n not in others]
-    if SEQUENCE not in others:
-        return {name: frame[name].to_numpy() for name in series}, None
-    if frame[SEQUENCE].isna().any():
-        raise DataError(f"the column {SEQUENCE!r} has empty cells; name the sequence of each row")
-    groups = [group for _, group in frame.groupby(SEQUENCE, sort=False)]
-    lengths = [len(group) for group in groups]
-    padded = {name: _padded([group[name].tolist() for group in groups], max(lengths)) for name in series}
-    return padded, np.array(lengths)
+    sequence, slices = (_label(network, frame, title) for title in (SEQUENCE, SLICE))
+    series = {n: frame[n].to_numpy() for n in frame.columns if n in network.states or n not in (SEQUENCE, SLICE)}
+    if not series:  # rows that say nothing still tell how many slices there are
+        series = {network.names[0]: np.full(len(frame), None)}
+    if sequence is None:
+        _check_slices(slices, "the DataFrame")
+        return _sorted(network, series)
+    titles = tuple(dict.fromkeys(sequence))
+    places = [np.flatnonzero([name == title for name in sequence]) for title in titles]
+    for title, rows in zip(titles, places, strict=True):
+        _check_slices(None if slices is None else [slices[k] for k in rows], f"sequence {title!r}")
+    lengths = np.array([len(rows) for rows in places])
+    padded = {n: _padded([values[rows].tolist() for rows in places], max(lengths)) for n, values in series.items()}
+    return _sorted(network, padded, lengths, titles)
+
+
+def _label(network: Network, frame: Any, title: str) -> list[Any] | None:
+    """What a level of the index says of each row, or a column that is no variable."""
+    if title in frame.index.names:
+        found = frame.index.get_level_values(title)
+    elif title in frame.columns and title not in network.states:
+        found = frame[title]
+    else:
+        return None
+    if found.isna().any():
+        raise DataError(f"the column {title!r} has empty cells; fill it in for each row")
+    return list(found)
+
+
+def _check_slices(found: list[Any] | None, of: str) -> None:
+    """Refuse rows that are not those of the slices 0, 1, 2, ..., where there are numbers of slices."""
+    if found is not None and [str(t) for t in found] != [str(t) for t in range(len(found))]:
+        shown = ", ".join(map(str, found[:6])) + (", ..." if len(found) > 6 else "")
+        mend = "sort the rows, count slices from 0, and leave cells empty where nothing was observed"
+        raise DataError(f"the column {SLICE!r} of {of} is {shown}, but rows stand for slices 0, 1, 2, ...; {mend}")
 
 
 def _pairs(frame: Any) -> dict[Any, Any]:

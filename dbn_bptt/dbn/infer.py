@@ -14,6 +14,7 @@ from dbn_bptt.dbn.polynomial import polynomial, program, structure
 from dbn_bptt.dbn.posterior import Paths, Posterior
 from dbn_bptt.dbn.reductions import DRAW, MAX, SUM
 from dbn_bptt.dbn.tasks import (
+    Task,
     alone,
     counted,
     extended,
@@ -96,10 +97,17 @@ def smooth(
            [0.117, 0.883]])
     """
     if is_kalman(model):
+        refused = {"soft": soft, "T": T, "lengths": lengths}
+        for name in [name for name, value in refused.items() if value is not None]:
+            raise DataError(f"smooth of a linear-Gaussian network takes no {name}; give NaN for what is missing")
         return cast(Any, smooth_gaussian(model, evidence))
     task = given_task(model, evidence, soft, T, lengths)
     out = swept(task, SUM, unknown(task))
-    return Posterior(marginals(task, out.gradients, out.reduction), out.log_likelihood, task.network.states)
+    return _posterior(task, marginals(task, out.gradients, out.reduction), out.log_likelihood)
+
+
+def _posterior(task: Task, found: dict[Name, Array], log_likelihood: Any, start: Any = 0) -> Posterior:
+    return Posterior(found, log_likelihood, task.network.states, start, task.evidence.sequences)
 
 
 def filter(
@@ -119,7 +127,7 @@ def filter(
     task = given_task(model, evidence, soft, T, lengths)
     forward = swept(task, SUM, ())
     gradients = alone(task, forward)
-    return Posterior(marginals(task, gradients, forward.reduction), forward.log_likelihood, task.network.states)
+    return _posterior(task, marginals(task, gradients, forward.reduction), forward.log_likelihood)
 
 
 def predict(
@@ -158,10 +166,10 @@ def predict(
     ends = task.evidence.lengths
     if ends is None:
         after = {name: a[..., end:, :] for name, a in found.items()}
-        return Posterior(after, out.log_likelihood, task.network.states, end)
+        return _posterior(task, after, out.log_likelihood, end)
     rows = ends[:, None] + np.arange(ahead)  # after each sequence's own end
     after = {name: np.take_along_axis(a, rows[..., None], 1) for name, a in found.items()}
-    return Posterior(after, out.log_likelihood, task.network.states, ends)
+    return _posterior(task, after, out.log_likelihood, ends)
 
 
 def viterbi(
@@ -181,7 +189,8 @@ def viterbi(
     """
     task = given_task(model, evidence, soft, T, lengths)
     out = swept(task, MAX, unknown(task))
-    return Paths(paths(task, out.gradients, MAX), out.log_likelihood, task.network.states)
+    found = paths(task, out.gradients, MAX)
+    return Paths(found, out.log_likelihood, task.network.states, task.evidence.sequences)
 
 
 def sample(
@@ -224,7 +233,8 @@ def sample(
     numbers = {name: rng.random((given.T, B * size)) for name in drawing.template.names("input") if name[0] == "u"}
     out = swept(task, DRAW, ("inputs",), numbers)
     shape = (*given.batch, int(size), given.T)
-    return Paths({n: a.reshape(shape) for n, a in paths(task, out.gradients, DRAW).items()}, None, task.network.states)
+    drawn = {n: a.reshape(shape) for n, a in paths(task, out.gradients, DRAW).items()}
+    return Paths(drawn, None, task.network.states, given.sequences)
 
 
 def log_likelihood(

@@ -85,12 +85,12 @@ def fit(
         counts, log_likelihood = counted(on_network(network, task.evidence))
         found.append(float(np.sum(log_likelihood)))
         rises.append(found[-1] + _log_prior(network, prior))
-        if len(rises) > 1 and rises[-1] - rises[-2] < tolerance * abs(rises[-1]):
+        if len(rises) > 1 and rises[-1] - rises[-2] <= tolerance * abs(rises[-1]):
             return Fit(to_pgmpy(network), tuple(found), converged=True)
         network = _maximised(network, counts, prior)
     found.append(float(np.sum(counted(on_network(network, task.evidence))[1])))
     reached = found[-1] + _log_prior(network, prior)
-    converged = reached - rises[-1] < tolerance * abs(reached)
+    converged = reached - rises[-1] <= tolerance * abs(reached)
     return Fit(to_pgmpy(network), tuple(found), converged)
 
 

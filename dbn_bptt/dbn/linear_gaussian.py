@@ -154,10 +154,18 @@ def smooth_gaussian(kalman: SliceTemplate, evidence: Any) -> GaussianPosterior:
     if found.batch:
         mean, covariance = np.swapaxes(mean, 0, 1), np.swapaxes(covariance, 0, 1)
     variances = np.diagonal(covariance, axis1=-2, axis2=-1)
-    if (variances < -1e-12 * np.abs(series[COVARIANCE]).max()).any():
+    before = np.diagonal(P, axis1=-2, axis2=-1)
+    if _is_lost(np.swapaxes(before, 0, 1) if found.batch else before, variances):
         mend = "give a smaller initial covariance (up to about 1e6 times the noise)"
         raise DataError(f"smoothed variances are lost in rounding; {mend}")
     return GaussianPosterior(mean, covariance, log_likelihood)
+
+
+def _is_lost(before: Array, after: Array) -> bool:
+    """Whether rounding, which grows with the square of the variances before smoothing, takes a part of those after."""
+    least = np.where(after > 0, after, np.inf).min(-2, keepdims=True)  # of all slices: what the noise leaves at best
+    rounding = 1e-16 * before**2 / least
+    return bool((rounding > 1e-3 * np.where(after > 0, after, least)).any() or (after < -1e-12 * before.max()).any())
 
 
 def kalman_data(kalman: SliceTemplate, evidence: Any) -> dict[str, Array]:

@@ -6,7 +6,7 @@ same has one, *tied* over all slices; where only one is given and the other foll
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +15,6 @@ from dbn_bptt.kernels import Array
 
 Name = Hashable
 Parent = tuple[Name, int]  # a variable, and its lag: 1 for the slice before
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -145,7 +144,7 @@ def _table(node: tuple[Name, int], cpd: Any, states: Mapping[Name, tuple[Hashabl
             raise ModelError(
                 f"the CPD of {node!r} has {values.shape[axis]} states of {name!r}, which has {len(states[name])}"
             )
-        order = _order(node, name, cpd.state_names[variable], states[name])
+        order = _order(node, name, cpd.state_names.get(variable), states[name])
         if order is not None:
             values = np.take(values, order, axis)
         parents.append((name, lag))
@@ -156,6 +155,8 @@ def _table(node: tuple[Name, int], cpd: Any, states: Mapping[Name, tuple[Hashabl
 
 def _order(node: Any, name: Name, given: Any, states: tuple[Hashable, ...]) -> list[int] | None:
     """Where each state of a variable stands along an axis; None if they stand in their order, or by number."""
+    if given is None:  # a CPD that pgmpy copied to another slice before that of its parent
+        return None
     given = [_plain(state) for state in given]
     by_default = is_numbered(tuple(given)) and (is_numbered(states) or set(given) != set(states))
     if given == list(states) or by_default:  # by default: numbers, where another CPD gives names

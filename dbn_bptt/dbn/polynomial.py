@@ -11,10 +11,12 @@ scaled alike.
 Parts of the network that no edge joins have messages of their own.
 """
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from string import ascii_letters
 from typing import Any
 
 import networkx as nx
@@ -22,6 +24,7 @@ import networkx as nx
 from dbn_bptt import ops
 from dbn_bptt.dbn.network import Name, Network, Table
 from dbn_bptt.dbn.reductions import DRAW, SUM, Reduction
+from dbn_bptt.errors import ModelError
 from dbn_bptt.expressions import Expression
 from dbn_bptt.program import Program, compile
 from dbn_bptt.template import SliceTemplate
@@ -202,6 +205,9 @@ def path(factors: list[Labels], kept: Labels, sizes: Mapping[Name, int]) -> tupl
     return list(found), info
 
 
+LARGEST = 1 << 26  # numbers in one table of a slice: half a gigabyte
+
+
 @dataclass
 class Contraction:
     """Products of factors with variables eliminated from them, two factors at a time."""
@@ -229,12 +235,26 @@ class Contraction:
         union = tuple(dict.fromkeys(label for _, labels in factors for label in labels))
         left = tuple(label for label in union if label in needed)
         gone = tuple(label for label in union if label not in needed)
+        self._check_size(left if self.reduction is SUM and len(factors) == 2 else union)
         if not gone:
             return self._product(factors, union), union
         if self.reduction is SUM and len(factors) == 2:
             return self._matrix_product(factors, left, gone)
         whole = self._product(factors, (*left, *gone))
         return self.reduced(whole, tuple(range(len(left), len(union)))), left
+
+    def _check_size(self, labels: Labels) -> None:
+        """Refuse tables that no memory holds."""
+        size = self._size(labels)
+        if size > LARGEST:
+            some = ", ".join(str(name) for name, _ in labels[:3])
+            raise ModelError(
+                f"exact inference needs a table over {len(labels)} variables ({some}, ...) in every slice, which is"
+                f" {size:.2g} numbers; leave out edges between the variables of a slice and of the next, or states"
+            )
+
+    def _size(self, labels: Labels) -> int:
+        return math.prod(self.sizes[name] for name, _ in labels)
 
     def _product(self, factors: list[tuple[Expression, Labels]], union: Labels) -> Expression:
         """The product of factors over the axes of all of them."""
@@ -256,7 +276,7 @@ class Contraction:
         (a, of_a), (b, of_b) = factors
         shared = {*of_a} & {*of_b}
         if shared != {*gone} or len(of_a) == len(of_b) == len(gone):
-            letters = {label: chr(97 + k) for k, label in enumerate(dict.fromkeys((*of_a, *of_b)))}
+            letters = {label: ascii_letters[k] for k, label in enumerate(dict.fromkeys((*of_a, *of_b)))}
             inputs = ",".join("".join(letters[label] for label in labels) for labels in (of_a, of_b))
             return ops.einsum(f"{inputs}->{''.join(letters[label] for label in left)}", a, b), left
         if len(of_a) == len(gone):  # the vector on the right
@@ -271,7 +291,7 @@ class Contraction:
     def _as_matrix(self, e: Expression, labels: Labels, rows: Labels, columns: Labels) -> Expression:
         """A factor as a matrix, or as a vector where it has no columns."""
         turned = ops.transpose(e, [labels.index(label) for label in (*rows, *columns)])
-        sizes = [_size(self.sizes, part) for part in (rows, columns)]
+        sizes = [self._size(part) for part in (rows, columns)]
         return ops.reshape(turned, tuple(sizes if columns else sizes[:1]))
 
     def total(self, e: Expression, keepdims: bool = False) -> Expression:
@@ -285,10 +305,3 @@ class Contraction:
         self.draws += 1
         number = self.template.input(f"u{self.suffix}_{self.draws}", ())
         return self.reduction.reduce(e, axes, keepdims, number)
-
-
-def _size(sizes: Mapping[Name, int], labels: Labels) -> int:
-    size = 1
-    for name, _ in labels:
-        size *= sizes[name]
-    return size

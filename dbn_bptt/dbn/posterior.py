@@ -25,12 +25,14 @@ class Posterior:
     log_likelihood : log p(evidence) in nats; (B,) for a batch
     states : by variable, the names of its states
     start : the slice of the first row; (B,) where sequences of different lengths are predicted
+    sequences : the names of the sequences of a batch, if the evidence had some
     """
 
     marginals: Mapping[Name, Array] = field(repr=False)
     log_likelihood: Any
     states: Mapping[Name, tuple[Hashable, ...]]
     start: Any = 0
+    sequences: tuple[Hashable, ...] | None = field(default=None, repr=False)
 
     def __getitem__(self, key: Any) -> Array:
         return _picked(self.marginals, key, self.start, axis=-2)
@@ -56,7 +58,7 @@ class Posterior:
 
         columns = [(name, state) for name in self.marginals for state in self.states[name]]
         values = np.concatenate(list(self.marginals.values()), -1)
-        index = _index(values.shape[:-1], self.start)
+        index = _index(values.shape[:-1], self.start, self.sequences)
         names = ["variable", "state"]
         table = pd.DataFrame(values.reshape(-1, len(columns)), index, pd.MultiIndex.from_tuples(columns, names=names))
         return table[table.to_numpy().any(1)]  # without what comes after a sequence's end
@@ -91,11 +93,13 @@ class Paths:
     indices : by variable; -1 after the end of a sequence
     log_probability : log p(path, evidence) of the most probable path; None for drawn ones
     states : by variable, the names of its states
+    sequences : the names of the sequences of a batch, if the evidence had some
     """
 
     indices: Mapping[Name, Array] = field(repr=False)
     log_probability: Any
     states: Mapping[Name, tuple[Hashable, ...]]
+    sequences: tuple[Hashable, ...] | None = field(default=None, repr=False)
 
     def __getitem__(self, key: Any) -> Array:
         return _picked(self.indices, key, 0, axis=-1)
@@ -121,7 +125,7 @@ class Paths:
         lead = next(iter(self.indices.values())).shape
         inside = np.ravel(next(iter(self.indices.values()))) >= 0  # without what comes after a sequence's end
         columns = {name: np.ravel(self.named(name))[inside] for name in self.indices}
-        return pd.DataFrame(columns, _index(lead, 0)[inside])
+        return pd.DataFrame(columns, _index(lead, 0, self.sequences)[inside])
 
     def __str__(self) -> str:
         lead = next(iter(self.indices.values())).shape
@@ -183,14 +187,16 @@ def _extent(lead: tuple[int, ...], what: str) -> str:
     return f"{many} {what}{'' if many == '1' else 's'} of {slices}"
 
 
-def _index(lead: tuple[int, ...], start: Any) -> Any:
+def _index(lead: tuple[int, ...], start: Any, sequences: tuple[Hashable, ...] | None) -> Any:
     """The row labels of a table: slices, with sequences and draws before them."""
     import pandas as pd
 
     if len(lead) == 1:
         return pd.RangeIndex(start, start + lead[-1], name="t")
     titles = {2: ["sequence", "t"], 3: ["sequence", "draw", "t"]}[len(lead)]
+    batch = range(lead[0]) if sequences is None else sequences
     if isinstance(start, int):
-        return pd.MultiIndex.from_product([*map(range, lead[:-1]), range(start, start + lead[-1])], names=titles)
-    rows = [(b, first + k) for b, first in enumerate(start) for k in range(lead[-1])]
+        slices = range(start, start + lead[-1])
+        return pd.MultiIndex.from_product([batch, *map(range, lead[1:-1]), slices], names=titles)
+    rows = [(b, first + k) for b, first in zip(batch, start, strict=True) for k in range(lead[-1])]
     return pd.MultiIndex.from_tuples(rows, names=titles)

@@ -77,8 +77,8 @@ def _places(states: tuple[Hashable, ...]) -> dict[Hashable, int]:
     if any(isinstance(state, Real) for state in states):
         return place
     read = [_number(state) for state in states]
-    if None not in read and len(set(read)) == len(read):
-        return place | {number: k for k, number in enumerate(read)}
+    if any(number is not None for number in read):
+        return place | {number: k for k, number in enumerate(read) if number is not None and read.count(number) == 1}
     return place | {k: k for k in range(len(states))}
 
 

@@ -20,14 +20,11 @@ def smoothed(model: Path, evidence: Path) -> str:
     A row for each slice, a column ``Z=state`` for each variable and state. log p(evidence) goes to standard error.
     """
     network = read(read_bif(model))
-    frame, observed = evidence_table(network, evidence)
-    posterior = smooth(network, frame) if observed else smooth(network, T=len(frame))
+    frame, _ = evidence_table(network, evidence)
+    posterior = smooth(network, frame)
     print(f"log-likelihood {float(np.sum(posterior.log_likelihood)):.10g}", file=sys.stderr)
     table = posterior.to_frame()
     table.columns = [f"{name}={state}" for name, state in table.columns]
-    if SEQUENCE in frame.columns:
-        titles = list(dict.fromkeys(frame[SEQUENCE]))
-        table.index = table.index.set_levels(titles, level=SEQUENCE)
     return str(table.to_csv())
 
 

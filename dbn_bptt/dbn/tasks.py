@@ -1,5 +1,6 @@
 """One question to a network: what the program of its polynomial is given, and what its sweep says."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -76,10 +77,11 @@ def unknown(task: Task) -> tuple[str, ...]:
 def swept(task: Task, reduction: Reduction, wrt: tuple[str, ...], numbers: Mapping[str, Array] | None = None) -> Swept:
     """The program of a task, run.
 
-    A sum runs on probabilities, and again on logarithms if any of a message became too small for a number.
+    A sum runs on probabilities, and again on logarithms if any of a message became too small for a number, or what
+    comes back too large for one.
     """
     gradients, series = _run(task, reduction, wrt, numbers)
-    if reduction is SUM and _is_too_small(task, series):
+    if reduction is SUM and (not all(map(_is_finite, gradients.values())) or _is_too_small(task, series)):
         reduction = LOG_SUM
         gradients, series = _run(task, reduction, wrt, numbers)
     return Swept(_log_likelihood(task, series, reduction), gradients, series, reduction)
@@ -136,17 +138,17 @@ def logarithms(a: Array) -> Array:
 
 
 def _is_too_small(task: Task, series: Mapping[str, Array]) -> bool:
-    """Whether a message has numbers that are too small to be right, though what they stand for is possible."""
-    if all(series[name].min() > TOO_SMALL for name in messages(task.structure)):
+    """Whether a message or a scale has numbers too small to be right, though what they stand for is possible."""
+    if all(a.min() > TOO_SMALL for a in series.values()):
         return False
     inside = _inside(task.evidence)
-
-    def small(of: Mapping[str, Array]) -> dict[str, Array]:
-        return {name: ~(of[name] > TOO_SMALL) & _spread(inside, of[name]) for name in messages(task.structure)}
-
-    found = small(series)
+    found = {name: ~(a > TOO_SMALL) & _spread(inside, a) for name, a in series.items()}
     _, possible = _run(task, POSSIBLE, ())
     return any((found[name] & (possible[name] > 0)).any() for name in found)
+
+
+def _is_finite(a: Array) -> bool:
+    return math.isfinite(np.vdot(a, a))  # a sum of squares, which may exceed the numbers a little before they do
 
 
 def _spread(inside: Array, like: Array) -> Array:
