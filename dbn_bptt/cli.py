@@ -11,9 +11,10 @@ from typing import Any
 
 from dbn_bptt.cells import ACTIVATIONS, CELLS
 from dbn_bptt.dbn.tables import smoothed
-from dbn_bptt.draw import FORMATS, drawing, write_whole
+from dbn_bptt.draw import ENDINGS, FORMATS, drawing
 from dbn_bptt.errors import DataError, DbnBpttError
 from dbn_bptt.explain import Explanation, explain
+from dbn_bptt.files import write_whole
 from dbn_bptt.render.parameters import PARAMETERS
 from dbn_bptt.render.views import VIEWS
 
@@ -46,8 +47,7 @@ def _explain(options: argparse.Namespace) -> tuple[str, int]:
 
 
 def _draw(options: argparse.Namespace) -> tuple[str, int]:
-    suffix = "" if options.out is None else options.out.suffix.lstrip(".")
-    format = options.format or (suffix if suffix in FORMATS else "svg")
+    format = options.format or ("svg" if options.out is None else _format(options.out))
     content = drawing(
         options.what, format, view=options.view, T=options.T, parameters=options.parameters, show=options.show,
         theme=options.theme, evidence=options.evidence, adjoint_of=options.adjoint, seed=options.seed,
@@ -61,6 +61,16 @@ def _draw(options: argparse.Namespace) -> tuple[str, int]:
     except OSError as error:
         raise DataError(f"cannot write {options.out}: {error.strerror}; choose another --out") from None
     return f"wrote {options.out}", 0
+
+
+def _format(out: Path) -> str:
+    """The format that a file's ending tells; svg without one."""
+    ending = out.suffix.lstrip(".").lower()
+    format = ENDINGS.get(ending, ending or "svg")
+    if format not in FORMATS:
+        endings = ", ".join(sorted({*ENDINGS, *FORMATS}))
+        raise DataError(f"the ending of {out} tells no format; use one of {endings}, or add --format")
+    return format
 
 
 def _smooth(options: argparse.Namespace) -> tuple[str, int]:
@@ -115,7 +125,7 @@ def _add_draw(commands: Any) -> None:
     p.add_argument("--parameters", choices=PARAMETERS, help="how parameters are drawn (default: labels on edges)")
     p.add_argument("--show", choices=("values", "adjoints", "messages"), help="numbers as heat maps")
     p.add_argument("--adjoint", action="store_true", help="draw the adjoint of a cell")
-    p.add_argument("--theme", choices=("light", "dark", "auto"), default="light", help="of svg (default: light)")
+    p.add_argument("--theme", choices=("light", "dark", "auto"), help="of svg (default: light)")
     p.add_argument("--evidence", type=Path, metavar="EVIDENCE.csv", help="of a model: its posteriors are drawn")
     p.add_argument("--seed", type=int, default=0, metavar="N", help="of the random numbers (default: 0)")
     p.add_argument("--out", type=Path, metavar="FILE", help="where the drawing goes; png and pdf need one")

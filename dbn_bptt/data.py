@@ -102,10 +102,12 @@ def _check_names(what: str, found: Arrays, known: list[str], template: SliceTemp
 
 def _numbers(name: str, value: Any) -> Array:
     """An array of finite real numbers."""
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise DataError(f"{name} has masked elements; fill them, or give lengths= where sequences end early")
     try:
         array = np.asarray(value)
-    except (ValueError, RuntimeError) as error:
-        if isinstance(error, RuntimeError):  # torch's, of tensors that require a gradient
+    except (ValueError, RuntimeError, TypeError) as error:
+        if not isinstance(error, ValueError):  # torch's, of tensors that require a gradient, or on another device
             raise DataError(f"{name}: {error}") from None
         raise DataError(f"{name} is not a rectangular array; pad sequences to one length and give lengths=") from None
     if array.dtype == bool:

@@ -62,6 +62,9 @@ def check_order(definitions: Mapping[str, Definition]) -> None:
         if all(cycles):
             names = list(dict.fromkeys(name for name, _ in min((c for c in cycles if c), key=len)))
             loop = " -> ".join([*names, names[0]])
+            if any(lag < 0 for _, _, lag in part.edges(data="lag")):
+                mend = "no order of the slices serves both; let one of them look the other way"
+                raise TemplateError(f"the equations of {loop} look at slices before and after in one cycle; {mend}")
             raise TemplateError(f"the equations of {loop} need each other in one slice; use .prev for one of them")
 
 

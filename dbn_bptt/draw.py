@@ -1,6 +1,5 @@
 """Drawings for the command line: a cell by its name or a network by its file, in a format by its name."""
 
-from errno import EISDIR
 from io import BytesIO
 from pathlib import Path
 from typing import Any, cast
@@ -20,11 +19,12 @@ from dbn_bptt.results import Result
 from dbn_bptt.template import SliceTemplate
 
 FORMATS = ("svg", "html", "dot", "mermaid", "tikz", "graphml", "png", "pdf")
+ENDINGS = {"tex": "tikz", "mmd": "mermaid", "gv": "dot", "htm": "html"}  # of files, where they are not the format
 _SIZES = {"n_inputs": 3, "n_hidden": 4, "n_outputs": 2}
 
 
 def drawing(
-    what: str, format: str, *, theme: Any = "light", evidence: Path | None = None, adjoint_of: bool = False,
+    what: str, format: str, *, theme: Any = None, evidence: Path | None = None, adjoint_of: bool = False,
     seed: int = 0, T: int | None = None, **options: Any,
 ) -> bytes:  # fmt: skip
     """The content of a file that shows a cell or a network.
@@ -33,7 +33,7 @@ def drawing(
     ----------
     what : the name of a cell, or the path of a BIF file
     format : one of `FORMATS`
-    theme : of SVG
+    theme : of SVG; light, unless given
     evidence : a CSV file for a network
     adjoint_of : draw the adjoint of a cell
     seed : of the random numbers that a cell runs on, where numbers are asked for
@@ -46,6 +46,8 @@ def drawing(
     """
     if seed < 0:
         raise DataError(f"seed is {seed}; give a number from 0 on")
+    if theme is not None and format != "svg":
+        raise DataError(f"{format} has no themes; leave --theme out, or draw svg")
     if format == "html" and options.get("show") is not None:
         raise DataError("the explorer shows all numbers; leave --show out")
     chosen = cast(Options, {"T": T, **options})
@@ -95,17 +97,5 @@ def _written(obj: Any, format: str, theme: Any, options: Options) -> bytes:
         render.figure(obj, **options).savefig(file, format=format, dpi=150)
         return file.getvalue()
     if format == "svg":
-        return render.svg(obj, theme=theme, **options).encode()
+        return render.svg(obj, theme=theme or "light", **options).encode()
     return str(getattr(render, format)(obj, **options)).encode()
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    if not path.name or path.is_dir():
-        raise IsADirectoryError(EISDIR, "is a folder", str(path))
-    unfinished = path.with_name(f".{path.name}.part")
-    try:
-        unfinished.write_bytes(content)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from dbn_bptt.errors import TemplateError
 from dbn_bptt.expressions import Apply, Constant, Expression, Reference, Window, is_zero
 from dbn_bptt.operation import ATOM, JUXTAPOSED, SUM
 from dbn_bptt.slices import EVERY, Bound, Domain, enough
-from dbn_bptt.template import SliceTemplate
+from dbn_bptt.template import SliceTemplate, checked_template
 from dbn_bptt.traversal import frames, resolved, terms, transformed, walk
 
 Format = Literal["latex", "text"]
@@ -65,7 +65,7 @@ def equations(template: SliceTemplate, format: Format = "latex") -> str:
     """
     if format not in ("latex", "text"):
         raise TemplateError(f"format={format!r} is not 'latex' or 'text'")
-    template.check()
+    template = checked_template(template, "equations")
     writer = Writer(format)
     old = template.origin.definitions if template.origin else {}
     lines = [

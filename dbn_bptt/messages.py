@@ -93,6 +93,8 @@ def backward(graph: nx.MultiDiGraph, values: Values, *, progress: bool = False) 
     >>> round(float(messages.gradients["w"]), 6), messages.per_slice("w").round(6).tolist()
     (0.108, [0.036, 0.036, 0.036])
     """
+    if not isinstance(values, Values):
+        raise DataError(f"backward takes the values of forward, not {type(values).__name__}")
     if values.graph is not graph:
         raise DataError("these values belong to another graph; give backward the graph that forward was given")
     adjoint, edge = swept(graph, values, {v: np.ones_like(values.node[v]) for v in _losses(graph)}, progress)
@@ -207,11 +209,11 @@ def _messages(graph: nx.MultiDiGraph, values: Values, adjoint: Table, edge: Tabl
         del adjoint[v]
     if any(np.isnan(adjoint[name]).any() for name in template.names("parameter")):
         raise _not_a_number(next(v for v, g in adjoint.items() if np.isnan(g).any()), "adjoint")
-    inputs = {name: np.stack([adjoint[name, t] for t in range(found.T)]) for name in template.names("input")}
+    inputs = Table({name: np.stack([adjoint[name, t] for t in range(found.T)]) for name in template.names("input")})
     return Messages(
         adjoint=adjoint,
         edge=edge,
-        gradients={name: adjoint[name].copy() for name in template.names("parameter")},
+        gradients=Table({name: adjoint[name].copy() for name in template.names("parameter")}),
         input_gradients=inputs,
         initial_gradients=_initial_gradients(template, found, adjoint),
         slices=found.T,
@@ -220,7 +222,7 @@ def _messages(graph: nx.MultiDiGraph, values: Values, adjoint: Table, edge: Tabl
 
 def _initial_gradients(template: SliceTemplate, found: Given, adjoint: Mapping[Node, Array]) -> dict[str, Array]:
     """The adjoints of the initial slices, in the shape in which the states were given."""
-    gradients: dict[str, Array] = {}
+    gradients = Table()
     for name, reach in template.reaches().items():
         if name in found.initial and template.symbols[name].kind != "target":
             slices = initial_slices(template, name, reach, found.T)

@@ -226,8 +226,8 @@ def broadcast_to(a: Any, shape: Shape) -> Any:
 
 def concatenate(parts: Sequence[Any], axis: int = -1) -> Any:
     """Join along an axis that exists."""
-    if len(parts) == 0:
-        raise TemplateError("concatenate needs at least one part")
+    if not isinstance(parts, list | tuple) or len(parts) == 0:
+        raise TemplateError("concatenate takes a list of parts, at least one: concatenate([a, b])")
     if any(ndim(p) == 0 for p in parts):
         raise TemplateError("concatenate joins along an axis, which a scalar lacks; reshape it to (1,)")
     (axis,) = axes_from_end(parts[0], axis)
@@ -378,13 +378,25 @@ def cross_entropy(logits: Any, target: Any) -> Any:
     >>> round(float(cross_entropy(np.array([0.0, 0.0, 0.0]), 2)), 6) == round(math.log(3), 6)
     True
     """
+    if getattr(getattr(logits, "symbol", None), "probabilities", False):
+        raise TemplateError("cross_entropy takes the logits first: cross_entropy(o, y) for a target y")
     if not isinstance(target, Symbolic) and ndim(target) == ndim(logits) - 1:
         target = kernels.one_hot(np.asarray(target), shape_of(logits)[-1])
     return _cross_entropy(logits, target)
 
 
 def squared_error(a: Any, b: Any) -> Any:
-    """Half the squared distance, sum((a - b)^2) / 2 over all axes, so that its derivative in a is a - b."""
+    """Half the squared distance, sum((a - b)^2) / 2 over all axes, so that its derivative in a is a - b.
+
+    Both have one shape, or one of them is a scalar.
+
+    Examples
+    --------
+    >>> squared_error(np.array([1.0, 2.0]), np.array([1.0, 5.0]))
+    4.5
+    """
+    if shape_of(a) != shape_of(b) and () not in (shape_of(a), shape_of(b)):
+        raise TemplateError(f"squared_error of shapes {shape_of(a)} and {shape_of(b)}; give both one shape")
     return _squared_error(a - b, rank=builtins.max(ndim(a), ndim(b)))
 
 

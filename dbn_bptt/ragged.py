@@ -20,7 +20,7 @@ from dbn_bptt.errors import DataError, TemplateError
 from dbn_bptt.expressions import Expression, Reference, Symbol, reference
 from dbn_bptt.kernels import Array
 from dbn_bptt.slices import EVERY, FIRST, LAST, between
-from dbn_bptt.template import SliceTemplate
+from dbn_bptt.template import SliceTemplate, checked_template
 from dbn_bptt.traversal import dependencies, frames, transformed
 
 VALID, ENDS = "valid", "ends"
@@ -47,7 +47,7 @@ def ragged(template: SliceTemplate) -> SliceTemplate:
     yhat_t = softmax(o_t)
     L = sum_t (-y_t' log(yhat_t) if valid_t else 0)
     """
-    template.check()
+    template = checked_template(template, "ragged")
     if template.origin is not None:
         raise TemplateError("take the adjoint of the ragged template: db.adjoint(db.ragged(template))")
     result = template.copy()

@@ -21,15 +21,23 @@ class Table(dict[Any, Array]):
     """Arrays by node or edge; a key that is not there gets an error with what there is."""
 
     def __missing__(self, key: Any) -> Array:
-        nodes = [k[0] if isinstance(k, tuple) and len(k) == 3 else k for k in self]
-        names = list(dict.fromkeys(n if isinstance(n, str) else n[0] for n in nodes))
-        name = key[0] if isinstance(key, tuple) else key
-        if name not in names or (isinstance(key, tuple) and len(key) == 3):
-            raise unknown_name(key if isinstance(key, tuple) and len(key) == 3 else name, names, "name")
-        slices = [n[1] for n in nodes if isinstance(n, tuple) and n[0] == name]
+        if any(isinstance(k, tuple) and len(k) == 3 for k in self):
+            raise self._unknown_edge(key)
+        names = list(dict.fromkeys(n if isinstance(n, str) else n[0] for n in self))
+        name = key[0] if isinstance(key, tuple) and key else key
+        if name not in names:
+            raise unknown_name(name, names, "name")
+        slices = [n[1] for n in self if isinstance(n, tuple) and n[0] == name]
         if not slices:
             raise DataError(f"{name!r} has no slices; use [{name!r}]")
         raise DataError(f"{key!r}: t runs from {min(slices)} to {max(slices)}; write [{name!r}, t]")
+
+    def _unknown_edge(self, key: Any) -> DataError:
+        """The error for an edge that no message went along, with the ones that are near."""
+        ends = set(key[:2]) if isinstance(key, tuple) else {key}
+        near = [edge for edge in self if ends <= set(edge[:2])] or [edge for edge in self if ends & set(edge[:2])]
+        hint = f"; there is {', '.join(map(repr, near[:3]))}" if near else ""
+        return DataError(f"no message went along {key!r}; an edge is (parent, child, position of the argument){hint}")
 
 
 @dataclass(frozen=True)

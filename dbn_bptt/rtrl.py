@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from dbn_bptt.adjoint import adjoint, bar
-from dbn_bptt.data import Arrays, Given
+from dbn_bptt.data import Arrays, Given, check_mapping
 from dbn_bptt.errors import TemplateError
 from dbn_bptt.expressions import Reference
 from dbn_bptt.kernels import Array
@@ -15,7 +15,7 @@ from dbn_bptt.program import compile
 from dbn_bptt.ragged import is_ragged, ragged
 from dbn_bptt.results import refuse_nan
 from dbn_bptt.tangent import dot, tangent
-from dbn_bptt.template import SliceTemplate
+from dbn_bptt.template import SliceTemplate, checked_template
 
 
 def rtrl(
@@ -35,6 +35,7 @@ def rtrl(
     >>> np.allclose(db.rtrl(rnn, theta, data)["W"], db.bptt(rnn, theta, data).gradients["W"])
     True
     """
+    template = checked_template(template, "rtrl")
     of = ragged(template) if lengths is not None and not is_ragged(template) else template
     return rtrl_on(of, checked(of, parameters, data, initial, lengths, T))
 
@@ -75,10 +76,12 @@ def hessian_vector_product(
     >>> db.hessian_vector_product(t, {"w": [1.0, 2.0]}, direction={"w": [1.0, 1.0]}, T=1)["w"]
     array([ 6., 12.])
     """
+    template = checked_template(template, "hessian_vector_product")
     of = ragged(template) if lengths is not None and not is_ragged(template) else template
     _check_loss(of)
     found = checked(of, parameters, data, initial, lengths, T)
-    given = direction or {}
+    given = {} if direction is None else direction
+    check_mapping("directions", given)
     checked(of, {**parameters, **given}, data, initial, lengths, T)  # the direction fits the parameters
     backward = adjoint(of)
     program = compile(tangent(backward))

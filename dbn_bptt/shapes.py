@@ -25,7 +25,9 @@ def broadcast_shapes(*shapes: Shape, **attributes: Any) -> Shape:
 
 def full_shape(shape: Shape | int, size: int) -> Shape:
     """A shape with its one -1 replaced by what makes the size right."""
-    wanted = (shape,) if isinstance(shape, int) else tuple(shape)
+    wanted = (shape,) if isinstance(shape, int) else tuple(shape) if isinstance(shape, list | tuple) else (shape,)
+    if not all(isinstance(n, int | np.integer) for n in wanted):
+        raise TemplateError(f"shape {shape!r} is no tuple of integers")
     if wanted.count(-1) > 1:
         raise TemplateError(f"shape {wanted} leaves more than one size open; at most one may be -1")
     rest = math.prod(n for n in wanted if n != -1)
@@ -123,6 +125,8 @@ def einsum_labels(
 
     A label that an operand repeats (a diagonal) becomes two labels and an identity matrix between them.
     """
+    if not isinstance(subscripts, str):
+        raise TemplateError("einsum takes the subscripts first, as einsum('ij,j->i', W, h)")
     left, arrow, output = subscripts.replace(" ", "").partition("->")
     inputs = left.split(",")
     if "." in subscripts or len(inputs) != len(operands):

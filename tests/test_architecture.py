@@ -15,7 +15,7 @@ ROOT = Path(dbn_bptt.__file__).parent
 
 # a module may import those on the lines above its own
 LAYERS = [
-    ["errors", "notebook"],
+    ["errors", "notebook", "files"],
     ["slices", "shapes"],
     ["kernels", "operation"],
     ["ops"],

@@ -42,12 +42,13 @@ def test_every_format_of_text(format, capsys):
     assert out.startswith(BEGINNINGS[format])
 
 
-@pytest.mark.parametrize("ending", ["svg", "html", "dot", "png", "pdf"])
+@pytest.mark.parametrize("ending", ["svg", "html", "dot", "png", "pdf", "gv", "tex", "mmd", "SVG"])
 def test_the_ending_of_a_file_tells_its_format(ending, tmp_path, capsys):
     path = tmp_path / f"picture.{ending}"
     status, out, _ = _run("elman", "-T", "2", "--out", path, capsys=capsys)
     assert (status, out) == (0, f"wrote {path}\n")
-    beginning = {"png": b"\x89PNG", "pdf": b"%PDF"}.get(ending) or BEGINNINGS[ending].encode()
+    format = {"gv": "dot", "tex": "tikz", "mmd": "mermaid", "SVG": "svg"}.get(ending, ending)
+    beginning = {"png": b"\x89PNG", "pdf": b"%PDF"}.get(format) or BEGINNINGS[format].encode()
     assert path.read_bytes().startswith(beginning)
     assert sorted(p.name for p in tmp_path.iterdir()) == [path.name]
 
@@ -86,6 +87,11 @@ REFUSED = [
     (["MODEL", "--show", "values"], "--adjoint and --show go with a cell"),
     (["MODEL", "--view", "rolled", "--evidence", "SEEN"], "evidence is about slices of their own"),
     (["nowhere.bif"], "cannot read nowhere.bif"),
+    (
+        ["elman", "--out", "picture.jpg"],
+        "the ending of picture.jpg tells no format; use one of dot, graphml, gv, htm, html, mermaid, mmd",
+    ),
+    (["elman", "--format", "tikz", "--theme", "dark"], "tikz has no themes; leave --theme out, or draw svg"),
     (["elman", "--out", "."], "cannot write .: is a folder"),
     (["elman", "--out", "/nowhere/picture.svg"], "cannot write /nowhere/picture.svg: No such file"),
 ]

@@ -34,6 +34,13 @@ def _changed(array, index, value):
     return array
 
 
+class _Elsewhere:
+    """An array that NumPy cannot read, as a tensor on a GPU."""
+
+    def __array__(self, dtype=None, copy=None):
+        raise TypeError("can't convert cuda:0 device type tensor to numpy")
+
+
 DATA = [
     ("missing parameter", lambda: _run(_with(W=None)), "parameter 'W' is missing; template 'Elman network' needs W, U, b"),
     ("misspelt parameter", lambda: _run(_with(ww=1.0)), "unknown parameter 'ww'; did you mean"),
@@ -89,7 +96,18 @@ DATA = [
     ("an inverse that does not exist", lambda: _inverse(), r"\('M', 0\): Singular matrix"),
     ("a forward function that loses axes", lambda: _losing(), "an operation returned shape"),
     ("a missing adjoint", lambda: _run().messages.adjoint["hh", 2], "unknown name 'hh'; did you mean 'h'"),
-    ("a missing message", lambda: _run().messages.edge[("h", 2), ("o", 3), 2], "unknown name"),
+    ("a missing message", lambda: _run().messages.edge[("h", 2), ("o", 3), 2], "no message went along"),
+    ("an edge without its key", lambda: _run().messages.edge[("h", 2), ("a", 3)], r"no message went along \(\('h', 2\), \('a', 3\)\); an edge is .*; there is \(\('h', 2\), \('a', 3\), 2\)"),
+    ("gradient of a misspelt parameter", lambda: _run().gradients["w"], "unknown name 'w'; did you mean 'W'"),
+    ("masked data", lambda: _run(data={"x": np.ma.masked_less(x, 2), "y": y}), "x has masked elements; fill them"),
+    ("data on another device", lambda: _run(data={"x": _Elsewhere(), "y": y}), "x: can't convert cuda:0 device type"),
+    ("backward without values", lambda: db.backward(db.unroll(_rnn()[0], 2), None), "backward takes the values of forward, not NoneType"),
+    ("scalar graph of a result", lambda: db.paths.linearize(_run().graph, _run()), r"takes the values of forward \(result.values of bptt\), not Result"),
+    ("a direction that is no dict", lambda: db.hessian_vector_product(*_rnn(), {"x": x, "y": y}, np.ones(4)), "directions must be a dict"),
+    ("forward mode of no template", lambda: db.rtrl(_rnn()[1], {}), "rtrl takes a SliceTemplate.*not dict"),
+    ("ragged of no template", lambda: db.ragged({}), "ragged takes a SliceTemplate.*not dict"),
+    ("equations of no template", lambda: db.equations({}), "equations takes a SliceTemplate.*not dict"),
+    ("a vector of text", lambda: db.compile(_rnn()[0]).flat({"x": x, "y": y})[0]("W"), "give a vector of 42 numbers, not str"),
     ("per slice of a variable", lambda: _run().messages.per_slice("h"), "unknown parameter 'h'"),
 ]  # fmt: skip
 
@@ -160,9 +178,9 @@ TEMPLATES = [
     ("nothing", lambda t, W, h: None, "template 'mine' defines nothing"),
     ("a variable in itself", lambda t, W, h: t.define(h, W @ h), "h -> h need each other in one slice; use .prev"),
     ("a cycle", lambda t, W, h: _two(t, W, h, lambda h, g: g, lambda h, g: h), "need each other in one slice"),
-    ("a cycle over slices", lambda t, W, h: _two(t, W, h, lambda h, g: g.prev, lambda h, g: h.next), "need each other in one slice"),
-    ("both directions at once", lambda t, W, h: t.define(h, h.prev + h.next), "h -> h need each other in one slice"),
-    ("both directions in a loop", lambda t, W, h: _two(t, W, h, lambda h, g: g.lag(3) + h.prev, lambda h, g: h.next + g.next), "need each other"),
+    ("a cycle over slices", lambda t, W, h: _two(t, W, h, lambda h, g: g.prev, lambda h, g: h.next), "look at slices before and after in one cycle; no order of the slices serves both"),
+    ("both directions at once", lambda t, W, h: t.define(h, h.prev + h.next), "look at slices before and after in one cycle; no order of the slices serves both"),
+    ("both directions in a loop", lambda t, W, h: _two(t, W, h, lambda h, g: g.lag(3) + h.prev, lambda h, g: h.next + g.next), "look at slices before and after in one cycle; no order of the slices serves both"),
     ("defined twice", lambda t, W, h: t.define(h, h.prev) or t.define(h, h.prev), "h is defined already"),
     ("declared twice", lambda t, W, h: t.input("W", 2), "'W' is declared already, as a parameter; choose another name"),
     ("no name", lambda t, W, h: t.input("my input", 2), "'my input' is not a name"),
@@ -199,7 +217,12 @@ TEMPLATES = [
     ("outer of a matrix", lambda t, W, h: db.outer(h, W), "outer takes two vectors"),
     ("product with a scalar", lambda t, W, h: W @ 2.0, r"needs at least one axis.*use \*"),
     ("class out of range", lambda t, W, h: db.cross_entropy(h, 4), "class indices must be integers from 0 to 3"),
-    ("concatenate nothing", lambda t, W, h: db.concatenate([]), "concatenate needs at least one part"),
+    ("concatenate without a list", lambda t, W, h: db.concatenate(h, h), "concatenate takes a list of parts"),
+    ("einsum without subscripts", lambda t, W, h: db.einsum(W, h), "einsum takes the subscripts first"),
+    ("reshape to a fraction", lambda t, W, h: db.reshape(h, 4.0), "shape 4.0 is no tuple of integers"),
+    ("logits and target swapped", lambda t, W, h: db.cross_entropy(t.target("k", classes=4), h), "cross_entropy takes the logits first"),
+    ("squared error of two shapes", lambda t, W, h: db.squared_error(h, t.target("k", 1)), r"squared_error of shapes \(4,\) and \(1,\); give both one shape"),
+    ("concatenate nothing", lambda t, W, h: db.concatenate([]), "concatenate takes a list of parts, at least one"),
     ("concatenate unlike rows", lambda t, W, h: db.concatenate([W, h]), "differ"),
     ("unknown activation", lambda t, W, h: cells.elman(1, 1, 2, activation="tanhh"), "unknown activation 'tanhh'; did you mean 'tanh'"),
     ("unknown output", lambda t, W, h: cells.elman(1, 1, 2, output="soft"), "output='soft' is not 'softmax' or 'linear'"),

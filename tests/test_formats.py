@@ -52,6 +52,8 @@ DRAWN = {
     "copies": lambda: (cells.elman(3, 4, 2), {"T": 2, "parameters": "copies"}),
     "folded": lambda: (cells.jordan(3, 4, 2), {"T": 30}),
     "adjoint": lambda: (db.adjoint(cells.elman(3, 4, 2)), {"T": 2}),
+    "two edges between two nodes": lambda: (cells.gru(3, 4, 2), {"T": 2}),
+    "an adjoint": lambda: (db.adjoint(cells.lstm(3, 4, 2)), {"T": 2}),
     "far delays": lambda: (cells.bidirectional("elman", 3, 4, 2), {"view": "rolled"}),
     "network": lambda: (dbn.umbrella(), {"evidence": {"Umbrella": [1, 0, 1]}}),
     "hostile template": lambda: (_hostile_template(), {"T": 2}),

@@ -1,5 +1,7 @@
 """The two sweeps against the NumPy reference, finite differences, themselves, and printed numbers."""
 
+import sys
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -121,6 +123,15 @@ def test_adjoints_are_the_sums_of_messages(case: Case):
         assert adjoint.shape == result.values[node].shape
         sent = [result.messages.edge[e] for e in result.graph.out_edges(node, keys=True) if e in result.messages.edge]
         assert_close(adjoint, sum(sent, np.zeros_like(adjoint)) + (1.0 if node in losses else 0.0), 1e-13, str(node))
+
+
+def test_compare_hides_no_broken_engine(monkeypatch):
+    def broken(template):
+        raise db.TemplateError("broken")
+
+    monkeypatch.setattr(sys.modules["dbn_bptt.compare"], "compile", broken)
+    with pytest.raises(db.TemplateError, match="broken"):
+        db.compare(CASES[0].make(), **{k: v for k, v in draw(CASES[0]).arguments().items() if k != "template"})
 
 
 def test_a_forums_puzzle_of_a_scalar_chain():

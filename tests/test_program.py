@@ -145,6 +145,56 @@ def test_flat_serves_scipy():
     assert fitted.fun < 0.7 * fun(x0)[0]
 
 
+def test_flat_fits_parameters_that_have_a_default_too():
+    t = db.SliceTemplate("line")
+    w, a, x, y = t.parameter("w", ()), t.parameter("a", (), default=0.0), t.input("x", ()), t.target("y", ())
+    t.loss("L", db.squared_error(w * x + a, y))
+    program, xs = db.compile(t), np.arange(6.0)
+    fun, x0 = program.flat({"x": xs, "y": 3 * xs + 7})
+    found = program.unflat(scipy.optimize.minimize(fun, x0, jac=True).x)
+    assert found["w"] == pytest.approx(3, abs=1e-6)
+    assert found["a"] == pytest.approx(7, abs=1e-6)
+
+
+def _kink(t):
+    """sqrt(w^2)'s derivative is 0 / 0 at w = 0."""
+    w, h = t.parameter("w", ()), t.variable("h", ())
+    t.define(h, db.sqrt(db.square(w)) + h.prev)
+    t.loss("L", h, at="last")
+
+
+def _logarithm(t):
+    """log(w - 1) is not there at w = 0."""
+    t.loss("L", db.log(t.parameter("w", ()) - 1.0))
+
+
+@pytest.mark.parametrize(
+    ("define", "engine", "message"),
+    [
+        (_kink, lambda t, p: db.bptt(t, p, T=3), "the adjoint of .* is NaN"),
+        (_kink, lambda t, p: db.compile(t).value_and_grad(p, T=3), "the gradient of w is NaN; bptt"),
+        (
+            _kink,
+            lambda t, p: db.compile(t).value_and_grad(p, T=3, checkpoints=1, segment=2),
+            "the gradient of w is NaN",
+        ),
+        (_kink, lambda t, p: db.compile(t).value_and_grad(p, T=3, truncate=1), "the gradient of w is NaN"),
+        (_kink, lambda t, p: db.compile(t).flat(T=3)[0](np.zeros(1)), "the gradient of w is NaN"),
+        (_kink, lambda t, p: db.rtrl(t, p, T=3), "the gradient of w is NaN"),
+        (_kink, lambda t, p: db.hessian_vector_product(t, p, direction=p, T=3), "the product in w is NaN"),
+        (_logarithm, lambda t, p: db.bptt(t, p, T=3), "the value of .* is NaN"),
+        (_logarithm, lambda t, p: db.compile(t).value_and_grad(p, T=3), "the loss is NaN; bptt"),
+        (_logarithm, lambda t, p: db.compile(t).loss(p, T=3), "the loss is NaN"),
+        (_logarithm, lambda t, p: db.compile(t).values(p, T=3), "the loss is NaN"),
+    ],
+)
+def test_no_engine_lets_out_a_nan(define, engine, message):
+    t = db.SliceTemplate("not a number")
+    define(t)
+    with pytest.raises(db.NotANumberError, match=message):
+        engine(t, {"w": 0.0})
+
+
 def test_float32_stays_float32():
     drawn = draw(Case("lstm", lambda: cells.lstm(3, 4, 2), T=9, B=2))
     single = {n: v.astype(np.float32) for n, v in drawn.parameters.items()}

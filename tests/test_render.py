@@ -1,6 +1,7 @@
 """Pictures: on a grid, without overlaps, nothing hidden, nothing from a user unescaped; in every view and style."""
 
 import itertools
+import math
 import re
 import xml.etree.ElementTree as ET
 
@@ -147,6 +148,29 @@ def test_slices_are_alike():
     first, second, third = (places[c] for c in (2, 3, 4))
     pitch = second["h", ()] - first["h", ()]
     assert all(second[k] - first[k] == pytest.approx(pitch) == pytest.approx(third[k] - second[k]) for k in first)
+
+
+@pytest.mark.parametrize("itself", [False, True])
+def test_two_delays_into_one_node_are_two_edges(itself):
+    t = db.SliceTemplate("two delays")
+    W, U, x, h, o = (
+        t.parameter("W", (2, 2)),
+        t.parameter("U", (2, 2)),
+        t.input("x", 2),
+        t.variable("h", 2),
+        t.variable("o", 2),
+    )
+    back = h if itself else x
+    t.define(h, W @ back.prev + U @ back.lag(2) + x)
+    t.define(o, db.tanh(h))
+    t.loss("L", db.sum(o))
+    one, two = sorted((line for line in render.scene(t).lines if line.delay), key=lambda line: line.delay)
+    assert (one.delay, two.delay) == (1, 2)
+    assert one.points != two.points
+    assert math.dist(one.mark, two.mark) > 14
+    number = two.mark[0] + 19, two.mark[1] - 9  # where +2 is written
+    for line in (one, two):
+        assert abs(line.label_at[0] - number[0]) > 10 or abs(line.label_at[1] - number[1]) > 10
 
 
 def test_the_rolled_view_marks_delays():

@@ -15,6 +15,7 @@ import numpy as np
 from dbn_bptt.dbn.convert import unrolled
 from dbn_bptt.dbn.network import read
 from dbn_bptt.errors import DataError, ModelError
+from dbn_bptt.files import write_whole
 
 CONVENTIONS = (("_0", "_1"), ("0", "t"))
 
@@ -38,16 +39,10 @@ def write_bif(model: Any, path: str | os.PathLike[str]) -> None:
         for word in (name, *states):
             if not re.fullmatch(r"[\w.+-]+" if word is not name else r"\w+", str(word), re.ASCII):
                 raise DataError(f"{word!r} of {name!r} cannot be written in BIF; use letters, digits and _")
-    text = _written(unrolled(model, 2))
-    path = Path(path)
-    unfinished = path.with_name(f".{path.name}.part")
     try:
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(path)
+        write_whole(path, _written(unrolled(model, 2)).encode())
     except OSError as error:
         raise DataError(f"cannot write {path}: {error.strerror}") from None
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _written(network: Any) -> str:

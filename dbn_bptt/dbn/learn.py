@@ -5,6 +5,7 @@ every column of counts a distribution.
 """
 
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -74,14 +75,15 @@ def fit(
     >>> found.log_likelihoods[-1] > found.log_likelihoods[0]
     True
     """
-    if not (0 <= prior < np.inf and steps >= 1 and tolerance >= 0):
+    numbers = all(isinstance(number, Real) for number in (steps, prior, tolerance))
+    if not (numbers and 0 <= prior < np.inf and steps >= 1 and steps == int(steps) and tolerance >= 0):
         given = f"steps={steps!r}, prior={prior!r}, tolerance={tolerance!r}"
         raise DataError(f"{given}; give at least one step, and a prior and a tolerance of 0 or more")
     task = given_task(model, evidence, soft, T, lengths)
     network = task.network if seed is None else _random(task.network, np.random.default_rng(seed))
     found: list[float] = []
     rises: list[float] = []
-    for _ in tqdm(range(steps), desc="EM", disable=not progress):
+    for _ in tqdm(range(int(steps)), desc="EM", disable=not progress):
         counts, log_likelihood = counted(on_network(network, task.evidence))
         found.append(float(np.sum(log_likelihood)))
         rises.append(found[-1] + _log_prior(network, prior))

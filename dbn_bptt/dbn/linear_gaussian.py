@@ -187,7 +187,10 @@ def kalman_data(kalman: SliceTemplate, evidence: Any) -> dict[str, Array]:
         if name not in names:
             raise unknown_name(name, names, "input")
         k = kalman.symbols[name].shape[0]
-        array = np.asarray(values, float)
+        try:
+            array = np.asarray(values, float)
+        except (TypeError, ValueError):
+            raise DataError(f"{name} is no array of numbers; it must be (T, {k}) or (B, T, {k})") from None
         array = array[..., None] if k == 1 and (array.ndim == 1 or array.shape[-1] != 1) else array
         if array.ndim not in (2, 3) or array.shape[-1] != k:
             raise DataError(f"{name} has shape {np.shape(values)}; it must be (T, {k}) or (B, T, {k})")

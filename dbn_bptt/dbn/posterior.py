@@ -156,8 +156,12 @@ def _named(indices: Array, states: tuple[Hashable, ...]) -> Array:
 
 def _picked(arrays: Mapping[Name, Array], key: Any, start: Any, axis: int) -> Array:
     """A variable's array; or its slice t, where the key is a pair or one of pgmpy's nodes."""
+    try:
+        hash(key)
+    except TypeError:
+        raise DataError(f"{key!r} is no key; take ['Z'], or ['Z', t] for one slice, and slice the array") from None
     if not is_pair(key) or key in arrays:
-        if not isinstance(key, Hashable) or key not in arrays:
+        if key not in arrays:
             raise unknown_name(key, arrays, "variable")
         return arrays[key]
     name, t = key[0], int(key[1])

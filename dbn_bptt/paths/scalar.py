@@ -39,6 +39,8 @@ def linearize(graph: nx.MultiDiGraph, values: Values) -> nx.DiGraph:
     >>> round(path_sum(scalars, ("w", None, ()), ("L", None, ())), 6)
     0.108
     """
+    if not isinstance(values, Values):
+        raise DataError(f"linearize takes the values of forward (result.values of bptt), not {type(values).__name__}")
     if values.graph is not graph:
         raise DataError("these values belong to another graph; give linearize the graph that forward was given")
     if values.given.batch:

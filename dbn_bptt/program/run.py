@@ -229,8 +229,8 @@ class Program(Shown):
 
         Returns
         -------
-        fun : function from a vector of all parameters to loss and gradient
-        x0 : the vector of `parameters`, or of `initial_parameters(seed=0)`
+        fun : function from a vector of all parameters, those with a default included, to loss and gradient
+        x0 : the vector of `parameters`, or of `initial_parameters(seed=0)`; `unflat` gives them their names
 
         Examples
         --------
@@ -243,25 +243,39 @@ class Program(Shown):
         """
         if lengths is not None and not is_ragged(self.template):
             return self.for_lengths().flat(data, initial=initial, lengths=lengths, T=T, parameters=parameters)
-        start = self.template.initial_parameters(0) if parameters is None else parameters
-        if not start:
+        names = self.template.names("parameter")
+        if not names:
             raise TemplateError(f"template {self.template.name!r} has no parameters to fit")
+        start = self.template.initial_parameters(0) if parameters is None else parameters
         found = checked(self.template, start, data, initial, lengths, T)
-        shapes = {name: found.parameters[name].shape for name in start}
-        ends = np.cumsum([math.prod(shape) for shape in shapes.values()])
 
         def fun(vector: Array) -> tuple[float, Array]:
-            numbers = np.asarray(vector, found.dtype)
-            if numbers.shape != (ends[-1],) or not np.isfinite(numbers).all():
-                raise DataError(
-                    f"give a vector of {ends[-1]} finite numbers, not one of shape {numbers.shape} or with NaN"
-                )
-            parts = zip(np.split(numbers, ends[:-1]), shapes.items(), strict=True)
-            here = found.parameters | {name: part.reshape(shape) for part, (name, shape) in parts}
+            here = found.parameters | {n: a.astype(found.dtype, copy=False) for n, a in self.unflat(vector).items()}
             loss, gradients = self._whole(replace(found, parameters=here), ("params",))
-            return loss, np.concatenate([np.ravel(gradients[name]) for name in shapes])
+            return loss, np.concatenate([np.ravel(gradients[name]) for name in names])
 
-        return fun, np.concatenate([np.ravel(found.parameters[name]) for name in start])
+        return fun, np.concatenate([np.ravel(found.parameters[name]) for name in names])
+
+    def unflat(self, vector: Any) -> dict[str, Array]:
+        """The parameters that a vector of `flat` stands for, such as the `x` of scipy's result: one after the other.
+
+        Examples
+        --------
+        >>> import numpy as np, dbn_bptt as db
+        >>> rnn = db.cells.elman(n_inputs=1, n_hidden=2, n_outputs=2)
+        >>> {name: array.shape for name, array in db.compile(rnn).unflat(np.zeros(14)).items()}
+        {'W': (2, 2), 'U': (2, 1), 'b': (2,), 'V': (2, 2), 'c': (2,)}
+        """
+        shapes = {name: self.template.symbols[name].shape for name in self.template.names("parameter")}
+        ends = np.cumsum([math.prod(shape) for shape in shapes.values()])
+        try:
+            numbers = np.asarray(vector, float)
+        except (TypeError, ValueError):
+            raise DataError(f"give a vector of {ends[-1]} numbers, not {type(vector).__name__}") from None
+        if numbers.shape != (ends[-1],) or not np.isfinite(numbers).all():
+            raise DataError(f"give a vector of {ends[-1]} finite numbers, not one of shape {numbers.shape} or with NaN")
+        parts = zip(shapes.items(), np.split(numbers, ends[:-1]), strict=True)
+        return {name: part.reshape(shape) for (name, shape), part in parts}
 
     # --------------------------------------------------------------------------------------------------- programs
     def for_lengths(self) -> "Program":

@@ -30,8 +30,9 @@ def dot(obj: Any, **options: Unpack[Options]) -> str:
     digraph "Elman network, unrolled over 2 slices" {
     """
     picture = scene(obj, **options)
-    # neato's router breaks down (graphviz 2.43) where a node has a loop and another pair of nodes two edges
-    splines = "curved" if any(line.tail == line.head for line in picture.lines) else "true"
+    # neato's router breaks down (graphviz 2.43) where a node has a loop, or a pair of nodes two edges
+    pairs = [frozenset((line.tail, line.head)) for line in picture.lines]
+    splines = "curved" if len(set(pairs)) < len(pairs) or any(len(pair) == 1 for pair in pairs) else "true"
     lines = [
         f"digraph {_quoted(picture.title)} {{",
         f'  layout="neato"; splines="{splines}"; label={_quoted(picture.title)}; labelloc="t"; fontname="Times";',

@@ -102,7 +102,9 @@ def _sheet(of: Source, drawn: Page, over: Overlay) -> Sheet:
     for e, name in names.items():
         widths[routes[e]] = max(name.width, widths.get(routes[e], 0.0))
     delays = delay_marks(curves)
-    busy = [Box(*at, 14.0, 14.0) for at in delays.values()] + _heat_boxes(graph, routes, curves, over)
+    busy = [Box(*at, 14.0, 14.0) for at in delays.values()]
+    busy += [Box(x + 19.0, y - 9.0, 20.0, 14.0) for route, (x, y) in delays.items() if route.delay != 1]  # its number
+    busy += _heat_boxes(graph, routes, curves, over)
     places = label_places(curves, widths, busy, base)
     return Sheet(
         page=drawn,

@@ -7,6 +7,7 @@ import numpy as np
 
 from dbn_bptt.kernels import Array
 from dbn_bptt.render.curves import Box, Point, Points, along, flattened, length
+from dbn_bptt.render.grid import Key
 from dbn_bptt.render.routes import Route, Yard
 
 HEIGHT = 17.0  # px of a name on an edge
@@ -73,17 +74,21 @@ class _Lines:
 
 
 def delay_marks(curves: Mapping[Route, Points]) -> dict[Route, Point]:
-    """Where the mark of each delay goes: on the trunk, where delayed edges from one variable share it."""
+    """Where the mark of each delay goes: on the trunk, where edges from one variable with one delay share it."""
     delayed = {route: length(c) / 2 for route, c in curves.items() if route.delay}
-    half = {route.tail: min(d for r, d in delayed.items() if r.tail == route.tail) for route in delayed}
+    half = {_trunk(route): min(d for r, d in delayed.items() if _trunk(r) == _trunk(route)) for route in delayed}
     found: dict[Route, Point] = {}
     for route, own in delayed.items():
-        reach = half[route.tail] if route.tail != route.head else own
+        reach = half[_trunk(route)] if route.tail != route.head else own
         choices = [along(curves[route], reach * share) for share in (1.0, 0.7, 1.3, 0.5)]
-        others = [(r, at) for r, at in found.items() if r.tail != route.tail or r.tail in (r.head, route.head)]
+        others = [(r, at) for r, at in found.items() if _trunk(r) != _trunk(route) or r.tail in (r.head, route.head)]
         free = [c for c in choices if all(math.dist(c, at) > 18 for _, at in others)]
         found[route] = (free or choices)[0]
     return found
+
+
+def _trunk(route: Route) -> tuple[Key, int]:
+    return route.tail, route.delay
 
 
 def _beside(points: Array, width: float, by_lanes: bool) -> list[tuple[Array, Array]]:

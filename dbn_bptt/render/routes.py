@@ -120,7 +120,8 @@ def _all(routes: list[Route], yard: Yard, tracks: Tracks, used: dict[Lane, dict[
 
 def _owner(route: Route) -> Owner:
     """Who has a track of its own in a lane: a variable; where its edges skip slices, each kind of edge."""
-    return route.tail, (route.columns, route.phase) if abs(route.columns) > 1 else ()
+    skips = abs(route.columns) > 1 or abs(route.delay) > 1
+    return route.tail, (route.columns, route.delay, route.phase) if skips else ()
 
 
 def _fan(route: Route, yard: Yard) -> Any:
