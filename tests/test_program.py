@@ -120,8 +120,6 @@ def test_the_source_stands_alone(case: Case, tmp_path):
     np.savez(tmp_path / "in.npz", **arrays, **{f"i_{n}": a for n, a in initial.items()})
     main = f"""
 import sys
-import tracemalloc
-import warnings
 assert not any(m.startswith("dbn_bptt") for m in sys.modules)
 z = np.load("in.npz")
 take = lambda head: {{k[2:]: z[k] for k in z.files if k.startswith(head)}}

@@ -47,12 +47,6 @@ class Network:
         """The variables of a slice."""
         return tuple(self.states)
 
-    @property
-    def interface(self) -> tuple[Name, ...]:
-        """The variables with children in the next slice (Murphy's forward interface)."""
-        used = {name for table in self.later.values() for name, lag in table.parents if lag}
-        return tuple(name for name in self.names if name in used)
-
 
 def read(model: Any) -> Network:
     """The network of a pgmpy `DynamicBayesianNetwork` with discrete CPDs.

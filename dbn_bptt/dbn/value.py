@@ -5,6 +5,7 @@ network -J_t is the logarithm of the backward message beta, and BPTT's message i
 """
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import networkx as nx
@@ -17,7 +18,8 @@ from dbn_bptt.definitions import Definition, Piece
 from dbn_bptt.errors import DataError, TemplateError
 from dbn_bptt.kernels import Array
 from dbn_bptt.messages import checked
-from dbn_bptt.program import compile
+from dbn_bptt.program import Program, compile
+from dbn_bptt.program.segments import equations_of
 from dbn_bptt.slices import AFTER_FIRST, EVERY, FIRST
 from dbn_bptt.tangent import dot, tangent
 from dbn_bptt.template import SliceTemplate, checked_template, interface, parents
@@ -43,21 +45,20 @@ class ValueFunction:
     def __call__(self, h: Any) -> Array:
         """The loss from slice t on for each state, (...)."""
         rows, lead = self._rows(h)
-        series = compile(_itemised(self.template)).series(self._batch(rows), self._terms())
+        series = self._items.series(self._batch(rows), [name + "_term" for name in self.template.losses])
         return np.asarray(sum(a.sum(0) for a in series.values())).reshape(lead)
 
     def gradient(self, h: Any) -> Array:
         """The gradient at each state, (..., H): what BPTT sends to a state there."""
         rows, lead = self._rows(h)
-        _, found = compile(self.template).on(self._batch(rows), ("inputs",))
+        _, found = self._program.on(self._batch(rows), ("inputs",))
         return found[self.state + PINNED][0].reshape(*lead, -1)
 
     def hessian(self, h: Any) -> Array:
         """The second derivatives at each state, (..., H, H)."""
         rows, lead = self._rows(h)
         H = rows.shape[-1]
-        backward = adjoint(self.template)
-        program, mark = compile(tangent(backward)), dot(backward)
+        program, mark = self._second
         batch = self._batch(np.repeat(rows, H, 0))
         shape = batch.data[self.state + PINNED].shape
         data = dict(batch.data)
@@ -71,8 +72,18 @@ class ValueFunction:
         name = self.state + PINNED + bar(self.template) + mark
         return program.series(along, [name])[name][0].reshape(*lead, H, H)
 
-    def _terms(self) -> list[str]:
-        return [name + "_term" for name in self.template.losses]
+    @cached_property
+    def _program(self) -> Program:
+        return compile(self.template)
+
+    @cached_property
+    def _items(self) -> Program:
+        return compile(_itemised(self.template))
+
+    @cached_property
+    def _second(self) -> tuple[Program, str]:
+        backward = adjoint(self.template)
+        return compile(tangent(backward)), dot(backward)
 
     def _rows(self, h: Any) -> tuple[Array, tuple[int, ...]]:
         array = np.asarray(h, float)
@@ -148,17 +159,7 @@ def _check_markov(template: SliceTemplate, state: str) -> None:
 
 def _from(template: SliceTemplate, t: int) -> SliceTemplate:
     """The template of the slices from t on: without the equations of the first slice, unless it is the first."""
-    if t == 0:
-        return template
-    result = template.copy()
-    for name, d in template.definitions.items():
-        kept = [
-            Piece(EVERY if p.domain == AFTER_FIRST else p.domain, p.expression) for p in d.pieces if p.domain != FIRST
-        ]
-        if kept:
-            result.definitions[name] = Definition(d.symbol, tuple(kept), d.loss)
-        else:
-            del result.definitions[name], result.symbols[name]
+    result = equations_of(template, is_first=t == 0, is_last=True)
     if not result.losses:
         result.loss("none", 0.0 * ops.sum(result[interface(template)[0]]))
     return result

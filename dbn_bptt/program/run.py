@@ -299,10 +299,7 @@ class Program(Shown):
     def _gradient_program(
         self, wrt: tuple[str, ...], T: int | None, also: tuple[str, ...] = (), absent: frozenset[str] = frozenset()
     ) -> Compiled:
-        key = wrt, T, also, absent
-        if key not in self._made:
-            self._made[key] = self._program(self._backward(), self._gradient_goals(wrt, also), T, absent)
-        return self._made[key]
+        return self._program(self._backward(), self._gradient_goals(wrt, also), T, absent)
 
     def _backward(self) -> SliceTemplate:
         if self.backward is None:

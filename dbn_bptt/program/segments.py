@@ -29,7 +29,7 @@ def segment(template: SliceTemplate, is_first: bool, is_last: bool) -> SliceTemp
     Unless it is the last, ``said_later_of_h`` is what is said of h in its last slices, as an initial state after the
     end.
     """
-    result = _cut(template, is_first, is_last)
+    result = equations_of(template, is_first, is_last)
     if not is_last:
         for name, rows in carried(template).items():
             later = result.input(LATER + name, template.symbols[name].shape, default=0.0)
@@ -38,8 +38,8 @@ def segment(template: SliceTemplate, is_first: bool, is_last: bool) -> SliceTemp
     return result
 
 
-def _cut(template: SliceTemplate, is_first: bool, is_last: bool) -> SliceTemplate:
-    """The equations that hold in a segment."""
+def equations_of(template: SliceTemplate, is_first: bool, is_last: bool) -> SliceTemplate:
+    """The template of the equations that hold in a segment."""
     result = template.copy()
     result.definitions.clear()
     if not is_first:
@@ -74,10 +74,10 @@ def _domain(domain: Domain, name: str, is_first: bool, is_last: bool) -> Domain 
 
 def carried(template: SliceTemplate) -> dict[str, int]:
     """How many slices of each variable a segment needs of those before it."""
-    reaches = _cut(template, is_first=False, is_last=False).reaches()
+    reaches = equations_of(template, is_first=False, is_last=False).reaches()
     others = {
-        "at the start": _cut(template, is_first=True, is_last=False).reaches(),
-        "at the end": _cut(template, is_first=False, is_last=True).reaches(),
+        "at the start": equations_of(template, is_first=True, is_last=False).reaches(),
+        "at the end": equations_of(template, is_first=False, is_last=True).reaches(),
         "in one piece": template.reaches(),
     }
     for where, found in others.items():

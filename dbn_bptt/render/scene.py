@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
-from dbn_bptt.render.curves import Box, Outline, Point, Points, along, length
+from dbn_bptt.render.curves import Outline, Point, Points, along, length
 from dbn_bptt.render.grid import Key
 from dbn_bptt.render.labels import Label
 from dbn_bptt.render.overlays import CELL, Heat, Show
@@ -80,11 +80,6 @@ class Spot:
     def name(self) -> Any:
         """What its variable or parameter is called."""
         return self.key[0][1] if isinstance(self.key[0], tuple) and self.kind in ("parameter", "copy") else self.key[0]
-
-    @property
-    def box(self) -> Box:
-        """Its outline."""
-        return Box(self.x, self.y, self.width, self.height, self.shape)
 
 
 @dataclass(frozen=True)
