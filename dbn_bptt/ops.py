@@ -109,7 +109,13 @@ select: Operation = operation(
 
 # ------------------------------------------------------------------------------------------------ linear algebra
 def matmul(a: Any, b: Any) -> Any:
-    """The matrix product, as `numpy.matmul` defines it for the core shapes, broadcasting included."""
+    """The matrix product, as `numpy.matmul` defines it for the core shapes, broadcasting included.
+
+    Examples
+    --------
+    >>> matmul(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([1.0, 1.0]))
+    array([3., 7.])
+    """
     ranks = ndim(a), ndim(b)
     if 0 in ranks:
         raise TemplateError(f"a matrix product needs at least one axis: shapes {shape_of(a)} and {shape_of(b)}; use *")
@@ -195,7 +201,13 @@ _einsum = operation(
 
 # --------------------------------------------------------------------------------------------------------- shape
 def transpose(a: Any, axes: Sequence[int] | None = None) -> Any:
-    """Permute the axes; reverse them without `axes`."""
+    """Permute the axes; reverse them without `axes`.
+
+    Examples
+    --------
+    >>> transpose(np.array([[1.0, 2.0, 3.0]])).shape
+    (3, 1)
+    """
     rank = ndim(a)
     order = tuple(range(rank))[::-1] if axes is None else tuple(k + rank if k < 0 else k for k in map(int, axes))
     if sorted(order) != list(range(rank)):
@@ -210,7 +222,14 @@ def swap(a: Any) -> Any:
 
 
 def reshape(a: Any, shape: Shape | int) -> Any:
-    """Give the core shape another form with as many elements; one size may be -1."""
+    """Give the core shape another form with as many elements; one size may be -1.
+
+    Examples
+    --------
+    >>> reshape(np.arange(6.0), (2, -1))
+    array([[0., 1., 2.],
+           [3., 4., 5.]])
+    """
     old, new = shape_of(a), shapes.full_shape(shape, math.prod(shape_of(a)))
     if math.prod(old) != math.prod(new):
         raise TemplateError(f"shape {old} cannot be reshaped to {new}: {math.prod(old)} and {math.prod(new)} elements")
@@ -225,7 +244,13 @@ def broadcast_to(a: Any, shape: Shape) -> Any:
 
 
 def concatenate(parts: Sequence[Any], axis: int = -1) -> Any:
-    """Join along an axis that exists."""
+    """Join along an axis that exists.
+
+    Examples
+    --------
+    >>> concatenate([np.array([1.0]), np.array([2.0, 3.0])])
+    array([1., 2., 3.])
+    """
     if not isinstance(parts, list | tuple) or len(parts) == 0:
         raise TemplateError("concatenate takes a list of parts, at least one: concatenate([a, b])")
     if any(ndim(p) == 0 for p in parts):
@@ -283,29 +308,59 @@ _scatter: Operation = operation(
 
 # ---------------------------------------------------------------------------------------------------- reductions
 def sum(a: Any, axis: Axes = None, keepdims: bool = False) -> Any:
-    """The sum over axes; over all of them without `axis`."""
+    """The sum over axes; over all of them without `axis`.
+
+    Examples
+    --------
+    >>> sum(np.ones((2, 3)), axis=0)
+    array([2., 2., 2.])
+    """
     axes = axes_from_end(a, axis)
     return _sum(a, axis=axes, keepdims=keepdims) if axes else a
 
 
 def max(a: Any, axis: Axes = None, keepdims: bool = False) -> Any:
-    """The maximum over axes. Where several elements attain it, they share its derivative equally."""
+    """The maximum over axes. Where several elements attain it, they share its derivative equally.
+
+    Examples
+    --------
+    >>> float(max(np.array([1.0, 3.0, 2.0])))
+    3.0
+    """
     axes = axes_from_end(a, axis)
     return _max(a, axis=axes, keepdims=keepdims) if axes else a
 
 
 def logsumexp(a: Any, axis: Axes = None, keepdims: bool = False) -> Any:
-    """log(sum(exp(a))) over axes, safe from overflow; -inf where all elements are -inf."""
+    """log(sum(exp(a))) over axes, safe from overflow; -inf where all elements are -inf.
+
+    Examples
+    --------
+    >>> round(float(logsumexp(np.array([1000.0, 1000.0]))), 6)
+    1000.693147
+    """
     return _logsumexp(a, axis=axes_from_end(a, axis), keepdims=keepdims)
 
 
 def softmax(a: Any, axis: int = -1) -> Any:
-    """exp(a) / sum(exp(a)) along an axis."""
+    """exp(a) / sum(exp(a)) along an axis.
+
+    Examples
+    --------
+    >>> softmax(np.array([0.0, math.log(3.0)])).round(6)
+    array([0.25, 0.75])
+    """
     return _softmax(a, axis=axes_from_end(a, axis))
 
 
 def log_softmax(a: Any, axis: int = -1) -> Any:
-    """a - logsumexp(a) along an axis."""
+    """a - logsumexp(a) along an axis.
+
+    Examples
+    --------
+    >>> log_softmax(np.array([0.0, 0.0])).round(6)
+    array([-0.693147, -0.693147])
+    """
     return _log_softmax(a, axis=axes_from_end(a, axis))
 
 
@@ -357,7 +412,17 @@ _log_softmax = operation(
 
 
 def stop_gradient(a: Any) -> Any:
-    """The value of a, through which no message is sent."""
+    """The value of a, through which no message is sent.
+
+    Examples
+    --------
+    >>> import dbn_bptt as db
+    >>> t = db.SliceTemplate("half of a square")
+    >>> w = t.parameter("w", ())
+    >>> t.loss("L", stop_gradient(w) * w)
+    >>> float(db.bptt(t, {"w": 3.0}, T=1).gradients["w"])
+    3.0
+    """
     return _stop_gradient(a)
 
 
@@ -392,7 +457,7 @@ def squared_error(a: Any, b: Any) -> Any:
 
     Examples
     --------
-    >>> squared_error(np.array([1.0, 2.0]), np.array([1.0, 5.0]))
+    >>> float(squared_error(np.array([1.0, 2.0]), np.array([1.0, 5.0])))
     4.5
     """
     if shape_of(a) != shape_of(b) and () not in (shape_of(a), shape_of(b)):

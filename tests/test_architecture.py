@@ -87,15 +87,18 @@ def test_importing_is_quick_and_light():
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        n
-        for n in vars(dbn_bptt)
-        if (not n.startswith("_") and inspect.isroutine(vars(dbn_bptt)[n])) or inspect.isclass(vars(dbn_bptt)[n])
-    ],
-)
+PUBLIC = {
+    f"{module.__name__}.{name}": getattr(module, name)
+    for module in (dbn_bptt, dbn_bptt.dbn, dbn_bptt.paths, dbn_bptt.link, dbn_bptt.render)
+    for name in module.__all__
+}
+CALLED = {name: what for name, what in PUBLIC.items() if inspect.isroutine(what) or inspect.isclass(what)}
+
+
+@pytest.mark.parametrize("name", CALLED)
 def test_every_public_name_is_documented(name):
-    documented = vars(dbn_bptt)[name]
+    documented, own = CALLED[name], name.rpartition(".")[2]
     assert inspect.getdoc(documented)
-    assert not str(documented.__doc__).startswith(f"{name}("), "a dataclass's made-up docstring"
+    assert not str(documented.__doc__).startswith(f"{own}("), "a dataclass's made-up docstring"
+    if inspect.isroutine(documented):
+        assert ">>>" in documented.__doc__, "an example shows how it is called"

@@ -74,6 +74,17 @@ def read_bif(path: str | os.PathLike[str]) -> Any:
     """Read a two-slice network from a BIF file, as a pgmpy `DynamicBayesianNetwork`.
 
     The names of its variables end in ``_0`` and ``_1``, or in ``0`` and ``t``, for the first slice and later ones.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from dbn_bptt.dbn import smooth, umbrella, write_bif
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_bif(umbrella(), f"{folder}/umbrella.bif")
+    ...     model = read_bif(f"{folder}/umbrella.bif")
+    >>> smooth(model, {"Umbrella": ["1", "1"]})["Rain"].round(3)
+    array([[0.117, 0.883],
+           [0.117, 0.883]])
     """
     from pgmpy.factors.discrete import TabularCPD
     from pgmpy.models import DynamicBayesianNetwork

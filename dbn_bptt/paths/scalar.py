@@ -116,7 +116,16 @@ def _add_edges(
 
 
 def paths_between(scalars: nx.DiGraph, source: Scalar, target: Scalar) -> Iterator[list[Scalar]]:
-    """All paths from one number to another, one after the other."""
+    """All paths from one number to another, one after the other.
+
+    Examples
+    --------
+    >>> import networkx as nx
+    >>> scalars = nx.DiGraph()
+    >>> scalars.add_weighted_edges_from([("a", "b", 2.0), ("b", "c", 3.0), ("a", "c", 1.0)])
+    >>> list(paths_between(scalars, "a", "c"))
+    [['a', 'b', 'c'], ['a', 'c']]
+    """
     for node in (source, target):
         if node not in scalars:
             raise DataError(f"{node!r} is no node; nodes are (name, slice or None, index), as ('h', 2, (0,))")
@@ -127,12 +136,29 @@ def path_sum(scalars: nx.DiGraph, source: Scalar, target: Scalar) -> float:
     """The derivative of one number with respect to another: the sum over all paths, by enumeration.
 
     There are exponentially many; see `linearize` for an example and `adjoint_solve` for all derivatives at once.
+
+    Examples
+    --------
+    >>> import networkx as nx
+    >>> scalars = nx.DiGraph()
+    >>> scalars.add_weighted_edges_from([("a", "b", 2.0), ("b", "c", 3.0), ("a", "c", 1.0)])
+    >>> path_sum(scalars, "a", "c")
+    7.0
     """
     return sum(path_weight(scalars, path) for path in paths_between(scalars, source, target))
 
 
 def path_weight(scalars: nx.DiGraph, path: list[Scalar]) -> float:
-    """The product of the weights along a path."""
+    """The product of the weights along a path.
+
+    Examples
+    --------
+    >>> import networkx as nx
+    >>> scalars = nx.DiGraph()
+    >>> scalars.add_weighted_edges_from([("a", "b", 2.0), ("b", "c", 3.0), ("a", "c", 1.0)])
+    >>> path_weight(scalars, ["a", "b", "c"])
+    6.0
+    """
     return float(np.prod([scalars.edges[edge]["weight"] for edge in nx.utils.pairwise(path)]))
 
 
