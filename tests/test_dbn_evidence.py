@@ -81,7 +81,7 @@ def test_numbers_that_are_names_are_names():
         TabularCPD(("Y", 1), 2, [[0.9, 0.2], [0.1, 0.8]], [("Y", 0)], [2], names),
     )
     assert dbn.log_likelihood(model, {"Y": [1]}) == pytest.approx(np.log(0.9))
-    with pytest.raises(db.DataError, match=r"evidence of 'Y' is 0; its states are 1, 2"):
+    with pytest.raises(db.DataError, match=r"evidence of 'Y' is 0 at index 0; its states are 1, 2"):
         dbn.smooth(model, {"Y": [0]})
 
 
@@ -148,7 +148,7 @@ def test_no_evidence_is_the_prior():
         (lambda: dbn.smooth(HMM, {("Y", 7): 0}, T=5), r"\('Y', 7\): T is 5, so t runs from 0 to 4"),
         (lambda: dbn.smooth(HMM, {"Y": [0, 3]}), "evidence of 'Y' is 3 at index 1; its states are 0 to 2"),
         (lambda: dbn.smooth(HMM, {"Y": [0, 1.5]}), "evidence of 'Y' is 1.5"),
-        (lambda: dbn.smooth(weather(), {"Y": ["hail"]}), "evidence of 'Y' is 'hail'; its states are 'none', 'drops', 'rain'"),
+        (lambda: dbn.smooth(weather(), {"Y": ["hail"]}), "evidence of 'Y' is 'hail' at index 0; its states are 'none', 'drops', 'rain'"),
         (lambda: dbn.smooth(HMM, {"Y": [0, 1], "Z": [0]}), r"evidence of 'Z' has .* = \(1,\), but evidence of 'Y' .* give all of it the same slices"),
         (lambda: dbn.smooth(HMM, {"Y": [[[0]]]}), "give .T,. for one sequence"),
         (lambda: dbn.smooth(HMM, {"Y": [[0, 1], [0]]}), "not rectangular; pad sequences with None"),

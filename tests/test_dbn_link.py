@@ -324,8 +324,10 @@ def test_the_command_takes_several_sequences(tmp_path, capsys):
     [
         ("Umbrela\n1\n", "unknown variable 'Umbrela'; did you mean 'Umbrella'?"),
         ("date,Umbrella\nmonday,1\n", "unknown variable 'date'"),
-        ("Umbrella\nwet\n", "evidence of 'Umbrella' is 'wet'; its states are '0', '1'"),
+        ("Umbrella\nwet\n", "evidence of 'Umbrella' is 'wet' at index 0; its states are '0', '1'"),
         ("Umbrella\n", "the evidence has no rows"),
+        (",Umbrella\n0,1\n", "a column has no name; write the file without an index"),
+        ("t,Umbrella\n1,1\n0,0\n", "the column 't' of the DataFrame is 1, 0, but rows stand for slices 0, 1, 2"),
         ("", "is empty"),
         ("Umbrella,Rain\n1,0,1\n", "row 1 has 3 cells, but there are 2 columns"),
         ("Umbrella\n1,\n1,\n", "row 1 has 2 cells, but there are 1 columns"),
@@ -334,6 +336,21 @@ def test_the_command_takes_several_sequences(tmp_path, capsys):
 def test_the_command_names_mistakes(tmp_path, capsys, evidence, message):
     assert main(["smooth", *_files(tmp_path, evidence)]) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "evidence", ["Umbrella\n1.0\n\n0.0\n", "Umbrella\n1\nNaN\n0\n", "t,Umbrella\n0,1\n1,NA\n2,0\n"]
+)
+def test_the_command_reads_what_programs_write(tmp_path, capsys, evidence):
+    assert main(["smooth", *_files(tmp_path, evidence)]) == 0
+    expected = dbn.smooth(dbn.umbrella(), {"Umbrella": [1, -1, 0]}).to_frame()
+    found = np.loadtxt(capsys.readouterr().out.splitlines(), delimiter=",", skiprows=1)
+    np.testing.assert_allclose(found[:, 1:], expected.to_numpy(), atol=1e-12)
+
+
+def test_the_command_keeps_sequences_apart_that_say_nothing(tmp_path, capsys):
+    assert main(["smooth", *_files(tmp_path, "sequence\na\na\nb\n")]) == 0
+    assert [line[:4] for line in capsys.readouterr().out.splitlines()[1:]] == ["a,0,", "a,1,", "b,0,"]
 
 
 def test_the_command_refuses_what_is_no_model(tmp_path, capsys):

@@ -29,7 +29,9 @@ def indices(network: Network, name: Name, values: Any) -> Array:
         return _numbers(name, array, len(states))
     objects = _objects(name, values, states)
     place = _places(states)
-    flat = [_index(name, value, place, states) for value in objects.ravel()]
+    flat = [_index(value, place) for value in objects.ravel()]
+    if None in flat:
+        raise _no_state(name, objects, flat.index(None), states)
     return np.array(flat, int).reshape(objects.shape)
 
 
@@ -75,7 +77,7 @@ def _places(states: tuple[Hashable, ...]) -> dict[Hashable, int]:
     """Where each state stands: by name, by the number that its name is or reads as, or by index."""
     place: dict[Hashable, int] = {state: k for k, state in enumerate(states)}
     if any(isinstance(state, Real) for state in states):
-        return place
+        return {str(state): k for k, state in enumerate(states)} | place
     read = [_number(state) for state in states]
     if any(number is not None for number in read):
         return place | {number: k for k, number in enumerate(read) if number is not None and read.count(number) == 1}
@@ -101,19 +103,29 @@ def _numbers(name: Name, array: Array, K: int) -> Array:
     return whole.astype(int)
 
 
-def _index(name: Name, value: Any, place: Mapping[Hashable, int], states: tuple[Hashable, ...]) -> int:
+def _index(value: Any, place: Mapping[Hashable, int]) -> int | None:
+    """Where a value stands among the states, by name or by the number that it reads as; None if nowhere."""
     value = value.item() if isinstance(value, np.generic) else value
     try:
         if value in place:
             return place[value]
-    except TypeError:
-        pass  # what cannot be hashed is no state
+    except TypeError:  # what cannot be hashed is no state
+        return None
     if _is_missing(value):
         return MISSING
+    return place.get(_number(value)) if isinstance(value, str) else None
+
+
+def _no_state(name: Name, objects: Array, k: int, states: tuple[Hashable, ...]) -> DataError:
+    """The error for a value that is no state."""
+    value, at = objects.ravel()[k], [int(axis) for axis in np.unravel_index(k, objects.shape)]
+    where = f" at index {tuple(at) if len(at) > 1 else at[0]}" if at else ""
     near = get_close_matches(str(value), [str(state) for state in states], n=1, cutoff=0.7)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     shown = ", ".join(map(repr, states[:6])) + (", ..." if len(states) > 6 else "")
-    raise DataError(f"evidence of {name!r} is {value!r}{hint}; its states are {shown}, and -1, NaN or None is missing")
+    return DataError(
+        f"evidence of {name!r} is {value!r}{where}{hint}; its states are {shown}, and -1, NaN or None is missing"
+    )
 
 
 def _is_missing(value: Any) -> bool:

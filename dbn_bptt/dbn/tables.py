@@ -2,6 +2,7 @@
 
 import csv
 import sys
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from dbn_bptt.dbn.forms import SEQUENCE, SLICE
 from dbn_bptt.dbn.infer import smooth
 from dbn_bptt.dbn.network import Network, read
 from dbn_bptt.errors import DataError, unknown_name
+
+MISSING = ("-1", "-1.0", "nan", "na", "none", "null")  # what programs write into cells where nothing was observed
 
 
 def smoothed(model: Path, evidence: Path) -> str:
@@ -34,10 +37,15 @@ def evidence_table(network: Network, evidence: Path) -> tuple[Any, list[Any]]:
     observed = [name for name in frame.columns if name in network.states]
     unknown = [name for name in frame.columns if name not in (*observed, SEQUENCE, SLICE)]
     if unknown:
-        raise DataError(f"{evidence}: {unknown_name(unknown[0], network.names, 'variable')}")
+        mend = "a column has no name; write the file without an index, or name it t"
+        raise DataError(f"{evidence}: {unknown_name(unknown[0], network.names, 'variable') if unknown[0] else mend}")
     for name in observed:
-        frame[name] = [None if v is None or (v == "-1" and v not in network.states[name]) else v for v in frame[name]]
+        frame[name] = [None if _is_missing(v, network.states[name]) else v for v in frame[name]]
     return frame, observed
+
+
+def _is_missing(cell: str | None, states: tuple[Hashable, ...]) -> bool:
+    return cell is None or (cell.lower() in MISSING and cell not in states)
 
 
 def _frame(evidence: Path) -> Any:
