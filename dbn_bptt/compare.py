@@ -109,8 +109,8 @@ def compare(
     """Compare the gradients by messages with those of every other engine that applies.
 
     The reference in NumPy applies to `cells.elman` with tanh or sigmoid and cross-entropy, the adjoint network (the
-    unrolled `adjoint` template, evaluated) to up to 500 slices. The compiled program and finite differences apply
-    always; the latter along one random direction for each gradient, by the five-point rule, in float64, of losses that
+    unrolled `adjoint` template, evaluated) to up to 500 slices. The compiled program applies
+    to all but recurrences in both directions, finite differences wherever no gradient is stopped; these along one random direction for each gradient, by the five-point rule, in float64, of losses that
     beyond 500 slices the compiled program computes.
 
     Parameters
@@ -136,8 +136,6 @@ def compare(
     gradients = _all_gradients(result)
     compared = {"loss": np.asarray(result.loss), **gradients}
     single = result.values.given.dtype == np.float32
-    kinked = any(isinstance(e, Apply) and e.operation.kinked for e in _expressions(result))
-    step, tolerance = (1e-6, 1e-4) if kinked else (1e-4, 1e-6)
     engines = (*ENGINES, _forward_mode) if forward_mode else ENGINES
     answers = [answer for engine in engines if (answer := engine(template, result, lengths)) is not None]
     rows = [
@@ -146,14 +144,7 @@ def compare(
         for name in compared
         if name in found
     ]
-    rng = np.random.default_rng(seed)
-    program = compile(result.graph.graph["template"]) if result.values.given.T > _FEW_SLICES else None
-    names = tqdm(gradients, desc="finite differences", leave=False, disable=not progress)
-    differences = [
-        _difference_row(result, arrays, name, gradients[name], rng, step, 1e-3 if single else tolerance, program)
-        for name in names
-    ]
-    rows += differences
+    rows += _differences(result, arrays, gradients, np.random.default_rng(seed), progress)
     return Report(template.name, result.loss, tuple(rows), result)
 
 
@@ -266,6 +257,20 @@ ENGINES: tuple[Engine, ...] = (_reference, _adjoint_network, _program)
 
 
 # -------------------------------------------------------------------------------------------------- finite differences
+def _differences(
+    result: Result, arrays: Inputs, gradients: dict[str, Array], rng: np.random.Generator, progress: bool
+) -> list[Row]:
+    """Finite differences of each gradient; none where messages are stopped, of which a difference knows nothing."""
+    operations = {e.operation for e in _expressions(result) if isinstance(e, Apply)}
+    if any(operation.name == "stop_gradient" for operation in operations):
+        return []
+    step, tolerance = (1e-6, 1e-4) if any(operation.kinked for operation in operations) else (1e-4, 1e-6)
+    tolerance = 1e-3 if result.values.given.dtype == np.float32 else tolerance
+    program = compile(result.graph.graph["template"]) if result.values.given.T > _FEW_SLICES else None
+    names = tqdm(gradients, desc="finite differences", leave=False, disable=not progress)
+    return [_difference_row(result, arrays, name, gradients[name], rng, step, tolerance, program) for name in names]
+
+
 def _difference_row(
     result: Result,
     arrays: Inputs,

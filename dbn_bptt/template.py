@@ -6,9 +6,11 @@ is the pair (B0, B->). A *total* sums an expression over all slices and the batc
 is wanted.
 """
 
+from collections.abc import Iterable
 from itertools import count
 from typing import Any, Literal
 
+import networkx as nx
 import numpy as np
 
 from dbn_bptt import ops
@@ -301,6 +303,28 @@ def ending(template: SliceTemplate, wish: str) -> str:
     """
     free = (wish + (str(k) if k > 1 else "") for k in count(1))
     return next(e for e in free if not any(name + e in template.symbols for name in template.symbols))
+
+
+def without(template: SliceTemplate, names: Iterable[str]) -> SliceTemplate:
+    """A template without some targets or inputs, and without all that depends on them.
+
+    Examples
+    --------
+    >>> import dbn_bptt as db
+    >>> rnn = db.cells.elman(n_inputs=3, n_hidden=4, n_outputs=2)
+    >>> list(without(rnn, ["y"]).definitions)
+    ['a', 'h', 'o', 'yhat']
+    """
+    influence = nx.DiGraph()
+    influence.add_nodes_from(template.symbols)
+    used = every_dependency(template.definitions)
+    influence.add_edges_from((symbol.name, definition.symbol.name) for definition, _, symbol, _, _ in used)
+    gone = set(names).union(*(nx.descendants(influence, name) for name in names))
+    result = template.copy()
+    for found in (result.symbols, result.definitions, result.arrays, result.initial):
+        for name in gone & set(found):
+            del found[name]
+    return result
 
 
 def parents(template: SliceTemplate) -> dict[str, list[tuple[str, int]]]:

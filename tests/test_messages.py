@@ -269,3 +269,13 @@ def test_results_print():
     assert result.values.stack("h").shape == (5, 4)
     assert result.messages.stack("h").shape == (5, 4)
     assert nx.is_directed_acyclic_graph(result.graph)
+
+
+def test_compare_takes_no_differences_where_gradients_are_stopped():
+    t = db.SliceTemplate("stopped")
+    w, h = t.parameter("w", ()), t.variable("h", ())
+    t.define(h, db.tanh(w * db.stop_gradient(h.prev) + 0.5))
+    t.loss("L", h * h)
+    report = db.compare(t, {"w": 0.3}, T=5)
+    assert report.ok, str(report)
+    assert {row.engine for row in report.rows} == {"adjoint network", "program"}

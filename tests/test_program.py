@@ -476,3 +476,19 @@ def test_repeated_calls_ask_for_little_memory_and_leave_nothing_behind():
         tracemalloc.stop()
     assert after - before < 20_000
     assert peak - before < T * B * H * 8, "less than one array of all slices, of thirty in the program"
+
+
+@pytest.mark.parametrize("lengths", [None, [6, 2, 4]])
+@pytest.mark.parametrize("cell", [cells.elman, cells.lstm])
+def test_predictions_need_no_targets(cell, lengths):
+    rnn = cell(3, 4, 2)
+    theta, data = rnn.initial_parameters(0), {"x": np.random.default_rng(0).normal(size=(6, 3, 3))}
+    program = db.compile(rnn)
+    found = program.values(theta, data, lengths=lengths)
+    whole = program.values(theta, {**data, "y": np.zeros((6, 3), int)}, lengths=lengths)
+    assert set(whole) - set(found) == {"L"}
+    for name, series in found.items():
+        assert_close(series, whole[name], 1e-14, name)
+    assert program.values(theta, {"x": data["x"][:, 0]})["yhat"].shape == (6, 2)
+    with pytest.raises(db.DataError, match="'x' is missing"):
+        program.values(theta, {})

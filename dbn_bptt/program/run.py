@@ -1,7 +1,7 @@
 """Compiled templates: loss, gradients and values as NumPy runs them."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from dbn_bptt.program.schedule import Goal, Schedule, shortest_general
 from dbn_bptt.program.segments import carried
 from dbn_bptt.ragged import is_ragged, ragged
 from dbn_bptt.results import refuse_nan
-from dbn_bptt.template import SliceTemplate, checked_template
+from dbn_bptt.template import SliceTemplate, checked_template, without
 
 BLOCKED_FROM, BLOCK = 1 << 30, 96 << 20  # bytes: from what size on a run goes block by block, and how large these are
 WRT = ("params", "inputs", "initial")
@@ -44,7 +44,7 @@ class Program(Shown):
     least: int
     cuttable: bool
     _made: dict[Any, Compiled] = field(default_factory=dict, repr=False, compare=False)
-    _segments: dict[Any, "Program"] = field(default_factory=dict, repr=False, compare=False)
+    _parts: dict[Any, "Program"] = field(default_factory=dict, repr=False, compare=False)
     _for_lengths: list["Program"] = field(default_factory=list, repr=False, compare=False)
 
     @property
@@ -111,7 +111,7 @@ class Program(Shown):
                 raise DataError(f"{name}={size!r}; give a positive number")
         if checkpoints is not None and truncate is not None:
             raise DataError("give checkpoints (exact gradients) or truncate (cut messages), not both")
-        run = Run(self.template, self._segment_program, found, wrt, int(truncate or segment))
+        run = Run(self.template, self._of, found, wrt, int(truncate or segment))
         if truncate is not None:
             run.truncated()
         else:
@@ -132,12 +132,16 @@ class Program(Shown):
         )  # of one slice
         return max(1, BLOCK // size) if found.T * size > BLOCKED_FROM else None
 
-    def _segment_program(self, template: SliceTemplate) -> "Program":
-        """The program of a segment, kept for the next call."""
+    def _without(self, targets: list[str]) -> "Program":
+        """The program of what depends on no target that is missing."""
+        return self._of(without(self.template, targets)) if targets else self
+
+    def _of(self, template: SliceTemplate) -> "Program":
+        """The program of a part of the template, as a segment of slices, kept for the next call."""
         key = tuple(template.definitions.items()), tuple(template.initial)
-        if key not in self._segments:
-            self._segments[key] = compile(template)
-        return self._segments[key]
+        if key not in self._parts:
+            self._parts[key] = compile(template)
+        return self._parts[key]
 
     def on(self, found: Given, wrt: Sequence[str] = ("params",)) -> tuple[float, dict[str, Array]]:
         """`value_and_grad` on checked input."""
@@ -207,6 +211,8 @@ class Program(Shown):
     ) -> dict[str, Array]:  # fmt: skip
         """All variables in all slices, (T, ...) or (T, B, ...), and the totals.
 
+        Targets may be left out of the data, as for a prediction; then so is whatever depends on them.
+
         Examples
         --------
         >>> import numpy as np, dbn_bptt as db
@@ -215,11 +221,12 @@ class Program(Shown):
         >>> values["h"].shape, sorted(values)
         ((5, 4), ['L', 'a', 'h', 'o', 'yhat'])
         """
-        by = self.for_lengths() if lengths is not None and not is_ragged(self.template) else self
+        by = self._without([n for n in self.template.names("target") if isinstance(data, Mapping) and n not in data])
+        by = by.for_lengths() if lengths is not None and not is_ragged(by.template) else by
         given = checked(by.template, parameters, data, initial, lengths, T)
-        totals = by.totals_on(given, self.template.names("total"))
-        _refuse_nan(sum(float(totals[name]) for name in self.template.losses), {})
-        return by.series(given, self.template.names("variable")) | totals
+        totals = by.totals_on(given, [name for name in self.template.names("total") if name in by.template.symbols])
+        _refuse_nan(sum(float(totals[name]) for name in by.template.losses), {})
+        return by.series(given, [n for n in self.template.names("variable") if n in by.template.symbols]) | totals
 
     def flat(
         self, data: Arrays | None = None, *, initial: Arrays | None = None, lengths: Any = None, T: int | None = None,
