@@ -109,9 +109,10 @@ def compare(
     """Compare the gradients by messages with those of every other engine that applies.
 
     The reference in NumPy applies to `cells.elman` with tanh or sigmoid and cross-entropy, the adjoint network (the
-    unrolled `adjoint` template, evaluated) to up to 500 slices. The compiled program applies
-    to all but recurrences in both directions, finite differences wherever no gradient is stopped; these along one random direction for each gradient, by the five-point rule, in float64, of losses that
-    beyond 500 slices the compiled program computes.
+    unrolled `adjoint` template, evaluated) to up to 500 slices, the compiled program to all but recurrences that read
+    from slices before and after. Finite differences apply wherever no gradient is stopped: along one random direction
+    for each gradient, by the five-point rule, in float64, of losses that beyond 500 slices the compiled program
+    computes.
 
     Parameters
     ----------

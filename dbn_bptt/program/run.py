@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from dbn_bptt.adjoint import adjoint, bar
-from dbn_bptt.data import Arrays, Given, initial_slices
+from dbn_bptt.data import Arrays, Given
 from dbn_bptt.errors import DataError, TemplateError
 from dbn_bptt.kernels import Array
-from dbn_bptt.messages import checked, gathered
+from dbn_bptt.messages import checked
 from dbn_bptt.notebook import Shown
 from dbn_bptt.program.bounded import Run
 from dbn_bptt.program.compiled import Compiled, arguments, compiled
+from dbn_bptt.program.gradients import Adjoints, unbatched
 from dbn_bptt.program.schedule import Goal, Schedule, shortest_general
 from dbn_bptt.program.segments import carried
 from dbn_bptt.ragged import is_ragged, ragged
@@ -32,15 +32,13 @@ class Program(Shown):
     Attributes
     ----------
     template : the template
-    backward : its adjoint; None if it has no loss
-    bar : the ending of names in the adjoint
+    adjoints : those of the template; None if it has no loss
     least : the number of slices from which one program serves all sequences; shorter ones have programs of their own
     cuttable : whether a sequence can be run in segments
     """
 
     template: SliceTemplate
-    backward: SliceTemplate | None = field(repr=False)
-    bar: str = field(repr=False)
+    adjoints: Adjoints | None = field(repr=False)
     least: int
     cuttable: bool
     _made: dict[Any, Compiled] = field(default_factory=dict, repr=False, compare=False)
@@ -160,7 +158,7 @@ class Program(Shown):
         made = self._gradient_program(tuple(wrt), self._exact(found.T), tuple(also), found.absent)
         out = made(*arguments(self.template, found))
         losses = {name: float(out[name]) for name in self.template.losses}
-        return losses, self._gradients(out, made.schedule, found, wrt), self._series(out, made, found, also)
+        return losses, self._adjoints().gradients(out, made.schedule, found, wrt), self._series(out, made, found, also)
 
     def series(self, found: Given, names: Sequence[str]) -> dict[str, Array]:
         """Some variables in all slices, on checked input."""
@@ -170,7 +168,7 @@ class Program(Shown):
 
     def _series(self, out: dict[str, Array], made: Compiled, found: Given, names: Sequence[str]) -> dict[str, Array]:
         lows = {name: made.schedule.spans[name][0] for name in names}
-        return {name: self._unbatched(out[name][-lows[name] :][: found.T], found) for name in names}
+        return {name: unbatched(out[name][-lows[name] :][: found.T], found) for name in names}
 
     def loss(
         self, parameters: Arrays, data: Arrays | None = None, *, initial: Arrays | None = None, lengths: Any = None,
@@ -298,7 +296,7 @@ class Program(Shown):
     def _program(
         self, template: SliceTemplate, goals: tuple[Goal, ...], T: int | None, absent: frozenset[str]
     ) -> Compiled:
-        key = (template is self.backward, goals, T, absent)
+        key = (template is self.template, goals, T, absent)
         if key not in self._made:
             self._made[key] = compiled(template, goals, T, absent)
         return self._made[key]
@@ -306,61 +304,13 @@ class Program(Shown):
     def _gradient_program(
         self, wrt: tuple[str, ...], T: int | None, also: tuple[str, ...] = (), absent: frozenset[str] = frozenset()
     ) -> Compiled:
-        return self._program(self._backward(), self._gradient_goals(wrt, also), T, absent)
+        adjoints = self._adjoints()
+        return self._program(adjoints.backward, adjoints.goals(wrt, also), T, absent)
 
-    def _backward(self) -> SliceTemplate:
-        if self.backward is None:
+    def _adjoints(self) -> Adjoints:
+        if self.adjoints is None:
             raise TemplateError(f"template {self.template.name!r} has no loss to differentiate; add .loss(...)")
-        return self.backward
-
-    def _gradient_goals(self, wrt: tuple[str, ...], also: tuple[str, ...]) -> tuple[Goal, ...]:
-        goals: list[Goal] = [*self.template.losses, *((name, "slices") for name in also)]
-        if "params" in wrt:
-            goals += [name + self.bar for name in self.template.names("parameter")]
-        goals += [(name + self.bar, "slices") for name in self._inputs() if name in wrt or "inputs" in wrt]
-        if "initial" in wrt:
-            goals += [(name + self.bar, "initial") for name in self._states()]
-        return tuple(goals)
-
-    def _inputs(self) -> list[str]:
-        symbols = self.backward.symbols if self.backward else {}
-        return [name for name in self.template.names("input") if name + self.bar in symbols]
-
-    def _states(self) -> list[str]:
-        symbols = self.backward.symbols if self.backward else {}
-        return [name for name in self.template.initial_shapes() if name + self.bar in symbols]
-
-    # ------------------------------------------------------------------------------------------------------ arrays
-    def _unbatched(self, array: Array, found: Given) -> Array:
-        return array if found.batch else array[:, 0]
-
-    def _gradients(self, out: dict[str, Array], plan: Schedule, found: Given, wrt: Sequence[str]) -> dict[str, Array]:
-        """The results under the names of what they are the gradients of."""
-        gradients: dict[str, Array] = {}
-        if "params" in wrt:
-            gradients |= {name: np.asarray(out[name + self.bar]) for name in self.template.names("parameter")}
-        for name in self.template.names("input"):
-            if name in wrt or "inputs" in wrt:
-                is_there = name in self._inputs()
-                gradients[name] = (
-                    self._slices(out, plan, name, range(found.T), found)
-                    if is_there
-                    else np.zeros_like(found.data[name])
-                )
-        if "initial" in wrt:
-            for name in found.initial:
-                if self.template.symbols[name].kind != "target":
-                    slices = initial_slices(self.template, name, self.template.reaches()[name], found.T)
-                    zeros = np.zeros((len(slices), *found.batch, *self.template.symbols[name].shape), found.dtype)
-                    rows = self._slices(out, plan, name, slices, found) if name in self._states() else zeros
-                    gradients[f"initial {name}"] = gathered(list(rows), self.template, name, found)
-        return gradients
-
-    def _slices(self, out: dict[str, Array], plan: Schedule, name: str, slices: Sequence[int], found: Given) -> Array:
-        """The rows of an adjoint series for some slices."""
-        low, array = plan.spans[name + self.bar][0], out[name + self.bar]
-        rows = [t - low for t in slices]
-        return self._unbatched(array if rows == list(range(len(array))) else array[rows], found)
+        return self.adjoints
 
 
 def _refuse_nan(loss: float, gradients: dict[str, Array]) -> None:
@@ -384,8 +334,8 @@ def compile(template: SliceTemplate) -> Program:
     slice by slice, forwards: h (each needs the slice before it; interface to the next slice: h)
     """
     kept = checked_template(template, "compile").copy()
-    backward = adjoint(kept) if kept.losses else None
-    return Program(kept, backward, bar(kept), shortest_general(backward or kept), _is_cuttable(kept))
+    adjoints = Adjoints.of(kept) if kept.losses else None
+    return Program(kept, adjoints, shortest_general(adjoints.backward if adjoints else kept), _is_cuttable(kept))
 
 
 def _is_cuttable(template: SliceTemplate) -> bool:

@@ -29,7 +29,7 @@ def _report(report: Report) -> str:
 
 def _program(program: Program) -> str:
     head = f"<pre>{escape(repr(program))}</pre>"
-    if program.backward is None:
+    if program.adjoints is None:
         return head
     return f"{head}<details><summary>source</summary><pre>{escape(program.source)}</pre></details>"
 
