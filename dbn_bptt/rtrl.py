@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from dbn_bptt.adjoint import adjoint, bar
+from dbn_bptt.adjoint import bar
 from dbn_bptt.data import Arrays, Given, check_mapping
 from dbn_bptt.errors import TemplateError
 from dbn_bptt.expressions import Reference
 from dbn_bptt.kernels import Array
 from dbn_bptt.messages import checked
-from dbn_bptt.program import compile
+from dbn_bptt.program import Program, compile
 from dbn_bptt.ragged import is_ragged, ragged
 from dbn_bptt.results import refuse_nan
 from dbn_bptt.tangent import dot, tangent
@@ -57,13 +57,15 @@ def rtrl_on(of: SliceTemplate, found: Given) -> dict[str, Array]:
 
 
 def hessian_vector_product(
-    template: SliceTemplate, parameters: Arrays, data: Arrays | None = None, direction: Arrays | None = None, *,
-    initial: Arrays | None = None, lengths: Any = None, T: int | None = None,
+    template: SliceTemplate | Program, parameters: Arrays, data: Arrays | None = None, direction: Arrays | None = None,
+    *, initial: Arrays | None = None, lengths: Any = None, T: int | None = None,
 ) -> dict[str, Array]:  # fmt: skip
     """The second derivative of the loss in the parameters, times a direction: the tangent of the adjoint.
 
     Parameters
     ----------
+    template : SliceTemplate or Program
+        A program keeps what it has made for further products, each as quick as two or three gradients.
     direction : dict of arrays
         By parameter; those that are left out are zero. The other arguments are those of `bptt`.
 
@@ -76,18 +78,20 @@ def hessian_vector_product(
     >>> db.hessian_vector_product(t, {"w": [1.0, 2.0]}, direction={"w": [1.0, 1.0]}, T=1)["w"]
     array([ 6., 12.])
     """
-    template = checked_template(template, "hessian_vector_product")
-    of = ragged(template) if lengths is not None and not is_ragged(template) else template
+    if not isinstance(template, Program):
+        template = compile(checked_template(template, "hessian_vector_product"))
+    program: Program = template
+    program = program.for_lengths() if lengths is not None and not is_ragged(program.template) else program
+    of = program.template
     _check_loss(of)
     found = checked(of, parameters, data, initial, lengths, T)
     given = {} if direction is None else direction
     check_mapping("directions", given)
     checked(of, {**parameters, **given}, data, initial, lengths, T)  # the direction fits the parameters
-    backward = adjoint(of)
-    program = compile(tangent(backward))
+    second, mark = program.second
     rows = {name: np.asarray(value, found.dtype)[None] for name, value in given.items()}
-    ends = bar(of) + dot(backward)
-    out = program.totals_on(_along(of, found, rows, dot(backward)), [name + ends for name in of.names("parameter")])
+    ends = bar(of) + mark
+    out = second.totals_on(_along(of, found, rows, mark), [name + ends for name in of.names("parameter")])
     refuse_nan({f"the product in {name.removesuffix(ends)}": product for name, product in out.items()})
     return {name.removesuffix(ends): product for name, product in out.items()}
 

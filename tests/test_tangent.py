@@ -111,3 +111,17 @@ def test_a_template_without_a_loss_has_no_derivatives():
     for call in (db.rtrl, db.hessian_vector_product):
         with pytest.raises(db.TemplateError, match="has no loss to differentiate"):
             call(t, {"w": 0.5}, T=3)
+
+
+def test_a_program_gives_the_same_products_and_keeps_what_it_has_made():
+    drawn = draw(next(case for case in CASES if case.name == "lstm, ragged"))
+    rng = np.random.default_rng(3)
+    direction = {name: rng.normal(size=np.shape(a)) for name, a in drawn.parameters.items()}
+    given = {k: v for k, v in drawn.arguments().items() if k != "T"} | {"direction": direction}
+    expected = db.hessian_vector_product(drawn.template, **given)
+    program = db.compile(drawn.template)
+    for _ in range(2):
+        found = db.hessian_vector_product(program, **given)
+        for name, product in expected.items():
+            np.testing.assert_array_equal(found[name], product)
+    assert program.for_lengths().second is program.for_lengths().second

@@ -12,7 +12,7 @@ import networkx as nx
 import numpy as np
 
 from dbn_bptt import ops
-from dbn_bptt.adjoint import adjoint, bar
+from dbn_bptt.adjoint import bar
 from dbn_bptt.data import Arrays, Given
 from dbn_bptt.definitions import Definition, Piece
 from dbn_bptt.errors import DataError, TemplateError
@@ -21,7 +21,6 @@ from dbn_bptt.messages import checked
 from dbn_bptt.program import Program, compile
 from dbn_bptt.program.segments import equations_of
 from dbn_bptt.slices import AFTER_FIRST, EVERY, FIRST
-from dbn_bptt.tangent import dot, tangent
 from dbn_bptt.template import SliceTemplate, checked_template, interface, parents
 
 PINNED = "_given"
@@ -58,7 +57,7 @@ class ValueFunction:
         """The second derivatives at each state, (..., H, H)."""
         rows, lead = self._rows(h)
         H = rows.shape[-1]
-        program, mark = self._second
+        program, mark = self._program.second
         batch = self._batch(np.repeat(rows, H, 0))
         shape = batch.data[self.state + PINNED].shape
         data = dict(batch.data)
@@ -79,11 +78,6 @@ class ValueFunction:
     @cached_property
     def _items(self) -> Program:
         return compile(_itemised(self.template))
-
-    @cached_property
-    def _second(self) -> tuple[Program, str]:
-        backward = adjoint(self.template)
-        return compile(tangent(backward)), dot(backward)
 
     def _rows(self, h: Any) -> tuple[Array, tuple[int, ...]]:
         array = np.asarray(h, float)

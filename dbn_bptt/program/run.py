@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from dbn_bptt.program.schedule import Goal, Schedule, shortest_general
 from dbn_bptt.program.segments import carried
 from dbn_bptt.ragged import is_ragged, ragged
 from dbn_bptt.results import refuse_nan
+from dbn_bptt.tangent import dot, tangent
 from dbn_bptt.template import SliceTemplate, checked_template, without
 
 BLOCKED_FROM, BLOCK = 1 << 30, 96 << 20  # bytes: from what size on a run goes block by block, and how large these are
@@ -288,6 +290,12 @@ class Program(Shown):
         if not self._for_lengths:
             self._for_lengths.append(compile(ragged(self.template)))
         return self._for_lengths[0]
+
+    @cached_property
+    def second(self) -> "tuple[Program, str]":
+        """The program of the adjoint's tangent, in which second derivatives are, and the ending that it adds."""
+        backward = self._adjoints().backward
+        return compile(tangent(backward)), dot(backward)
 
     def _exact(self, T: int) -> int | None:
         """T where a sequence is so short that it needs a program of its own; None for the general one."""
