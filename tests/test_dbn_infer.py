@@ -239,3 +239,23 @@ def test_many_coupled_chains_are_refused_with_a_reason():
     edges = [(name, name, 1) for name in names] + [(a, b, 1) for a, b in itertools.pairwise(names)]
     with pytest.raises(dbn_bptt.ModelError, match=r"a table over 30 variables \(Z0, Z1, Z2, ...\) in every slice"):
         dbn.log_likelihood(build(dict.fromkeys(names, 2), edges), {"Z0": [0, 1]})
+
+
+@pytest.mark.parametrize("lengths", [None, [5, 2, 4, 1, 3]])
+def test_large_batches_are_taken_in_portions(monkeypatch, lengths):
+    structure = STRUCTURES[0]
+    model = structure.make(1)
+    rng = np.random.default_rng(0)
+    evidence = {"Y": rng.integers(0, structure.sizes["Y"], (5, 5))}
+    soft = {"Z": rng.random((5, 5, structure.sizes["Z"]))}
+
+    def run():
+        path = dbn.viterbi(model, evidence, soft=soft, lengths=lengths)
+        drawn = dbn.sample(model, 3, evidence, soft=soft, lengths=lengths, seed=4)
+        return path, drawn
+
+    whole = run()
+    monkeypatch.setattr("dbn_bptt.dbn.tasks.PORTION", 130)  # two sequences
+    for one, other in zip(whole, run(), strict=True):
+        np.testing.assert_array_equal(one["Z"], other["Z"])
+    np.testing.assert_allclose(whole[0].log_probability, run()[0].log_probability, rtol=1e-14)

@@ -10,7 +10,7 @@ import numpy as np
 from dbn_bptt.dbn.evidence import Evidence, Soft, evidence
 from dbn_bptt.dbn.network import Name, Network, read
 from dbn_bptt.dbn.polynomial import Structure, messages, program, scales, structure
-from dbn_bptt.dbn.reductions import LOG_SUM, POSSIBLE, SUM, Reduction
+from dbn_bptt.dbn.reductions import DRAW, LOG_SUM, MAX, POSSIBLE, SUM, Reduction
 from dbn_bptt.errors import ImpossibleEvidenceError
 from dbn_bptt.kernels import Array
 from dbn_bptt.messages import checked
@@ -78,13 +78,35 @@ def swept(task: Task, reduction: Reduction, wrt: tuple[str, ...], numbers: Mappi
     """The program of a task, run.
 
     A sum runs on probabilities, and again on logarithms if any of a message became too small for a number, or what
-    comes back too large for one.
+    comes back too large for one. Maxima and draws, which keep a table for each slice, take a large batch in portions.
     """
+    most = max(1, PORTION // (task.evidence.T * max(table.size for table in task.parameters.values())))
+    if reduction in (MAX, DRAW) and task.evidence.batch and task.evidence.batch[0] > most:
+        parts = [slice(a, a + most) for a in range(0, task.evidence.batch[0], most)]
+        own = [{name: a[:, part] for name, a in (numbers or {}).items()} for part in parts]
+        return _joined([swept(_portion(task, p), reduction, wrt, u) for p, u in zip(parts, own, strict=True)])
     gradients, series = _run(task, reduction, wrt, numbers)
     if reduction is SUM and (not all(map(_is_finite, gradients.values())) or _is_too_small(task, series)):
         reduction = LOG_SUM
         gradients, series = _run(task, reduction, wrt, numbers)
     return Swept(_log_likelihood(task, series, reduction), gradients, series, reduction)
+
+
+def _portion(task: Task, part: slice) -> Task:
+    """The task of some of the sequences."""
+    found = task.evidence
+    likelihoods = {name: a[:, part] for name, a in found.likelihoods.items()}
+    batch = (len(range(*part.indices(found.batch[0]))),)
+    lengths = None if found.lengths is None else found.lengths[part]
+    offset = found.offset[part] if np.ndim(found.offset) else found.offset
+    return on_network(task.network, Evidence(found.T, batch, likelihoods, lengths, offset, found.seen))
+
+
+def _joined(parts: list[Swept]) -> Swept:
+    """The sweeps of portions as one."""
+    gradients = {name: np.concatenate([p.gradients[name] for p in parts], 1) for name in parts[0].gradients}
+    series = {name: np.concatenate([p.series[name] for p in parts], 1) for name in parts[0].series}
+    return Swept(np.concatenate([p.log_likelihood for p in parts]), gradients, series, parts[0].reduction)
 
 
 def _run(
@@ -128,6 +150,7 @@ def alone(task: Task, forward: Swept) -> dict[str, Array]:
     return made.parts_on(found, ("inputs",))[1]
 
 
+PORTION = 1 << 24  # numbers in the tables of a portion: some hundred MB of work
 IMPOSSIBLE = -1e200  # stands for the logarithm of 0: finite, and larger than any sum of logarithms of probabilities
 TOO_SMALL = 1e-200
 
