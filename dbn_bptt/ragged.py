@@ -104,6 +104,8 @@ def _reading(result: SliceTemplate, valid: Reference, reading: Reading) -> Refer
     leaf, first = reading.leaf, reading.first
     ahead = leaf.delay < 0
     name = f"{leaf.name}_{'after' if ahead else 'before'}{leaf.delay if leaf.delay > 1 else ''}"
+    while name in result.symbols:  # of the template's own
+        name += "_"
     seen = result.variable(name, leaf.shape)
     mask = ops.reshape(valid.lag(-1) if ahead else valid, (1,) * leaf.ndim)
     stopped = ops.select(mask, leaf, seen.lag(-1 if ahead else 1))

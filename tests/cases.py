@@ -262,6 +262,21 @@ def oscillator() -> db.SliceTemplate:
     return t
 
 
+def before_and_after() -> db.SliceTemplate:
+    """Names that a ragged batch would give."""
+    t = db.SliceTemplate("before and after")
+    w, x, h, before, after = (
+        t.parameter("w", ()),
+        t.input("x", 2),
+        *(t.variable(n, 2) for n in ("h", "h_before", "h_after")),
+    )
+    t.define(h, db.tanh(w * h.prev + before.prev + x))
+    t.define(before, 0.5 * h + x.prev)
+    t.define(after, db.tanh(after.next + h))
+    t.loss("L", db.sum(h * before * after))
+    return t
+
+
 def adjoint_with_a_loss() -> db.SliceTemplate:
     """A loss of the gradients themselves, so that their names end in _bar and those of its own adjoint in _bar2."""
     t = db.adjoint(cells.elman(**SIZES))
@@ -332,6 +347,7 @@ CASES = [
     Case("looking back, ragged", looking_back, **RAGGED),
     Case("far back", far_back, T=75),
     Case("far back over few slices", far_back, T=5),
+    Case("before and after", before_and_after, **RAGGED),
     Case("oscillator", oscillator),
     Case("oscillator in a batch", oscillator, B=3),
     Case("adjoint with a loss", adjoint_with_a_loss),

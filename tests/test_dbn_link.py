@@ -397,3 +397,14 @@ def test_the_command_takes_states_called_like_nothing(tmp_path, capsys):
     (tmp_path / "evidence.csv").write_text("Y\nNA\nx\n")
     assert main(["smooth", str(tmp_path / "model.bif"), str(tmp_path / "evidence.csv")]) == 0
     assert float(capsys.readouterr().err.split()[-1]) == pytest.approx(np.log(0.1))
+
+
+def test_a_file_keeps_the_names_of_variables(tmp_path):
+    names = ["Z_bar", "A_before", "a_dot2", "B_after"]
+    model = build(dict.fromkeys(names, 2), [(name, name, 1) for name in names])
+    dbn.write_bif(model, tmp_path / "model.bif")
+    again = dbn.read_bif(tmp_path / "model.bif")
+    assert {node[0] for node in again.nodes()} == set(names)
+    assert dbn.log_likelihood(again, {"Z_bar": ["0", "1"]}) == pytest.approx(
+        dbn.log_likelihood(model, {"Z_bar": [0, 1]})
+    )

@@ -12,7 +12,6 @@ Parts of the network that no edge joins have messages of their own.
 """
 
 import math
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -70,8 +69,6 @@ def titles(names: tuple[str, ...]) -> list[str]:
     titles: list[str] = []
     for name in names:
         title = "".join(c if c.isalnum() and c.isascii() else "_" for c in name)
-        if re.search(r"_(bar|dot|before|after)\d*$", title):  # endings that adjoints, tangents and ragged batches add
-            title += "_"
         while title in titles:
             title += "_"
         titles.append(title)
