@@ -259,3 +259,10 @@ def test_large_batches_are_taken_in_portions(monkeypatch, lengths):
     for one, other in zip(whole, run(), strict=True):
         np.testing.assert_array_equal(one["Z"], other["Z"])
     np.testing.assert_allclose(whole[0].log_probability, run()[0].log_probability, rtol=1e-14)
+    for cpd in model.cpds:
+        if cpd.variables[0][0] == "Y":  # no state 0 any more
+            cpd.values[0], cpd.values[1] = 0.0, cpd.values[0] + cpd.values[1]
+    states = np.ones((5, 5), int)
+    states[4, 2] = 0
+    with pytest.raises(dbn_bptt.ImpossibleEvidenceError, match="slice 2 of sequence 4"):
+        dbn.viterbi(model, {"Y": states})

@@ -83,13 +83,16 @@ def _columns(network: Network, frame: Any) -> Forms:
     if sequence is None:
         _check_slices(slices, "the DataFrame")
         return _sorted(network, series)
-    titles = tuple(dict.fromkeys(sequence))
-    places = [np.flatnonzero([name == title for name in sequence]) for title in titles]
-    for title, rows in zip(titles, places, strict=True):
+    places: dict[Hashable, list[int]] = {}
+    for k, title in enumerate(sequence):
+        places.setdefault(title, []).append(k)
+    for title, rows in places.items():
         _check_slices(None if slices is None else [slices[k] for k in rows], f"sequence {title!r}")
-    lengths = np.array([len(rows) for rows in places])
-    padded = {n: _padded([values[rows].tolist() for rows in places], max(lengths)) for n, values in series.items()}
-    return _sorted(network, padded, lengths, titles)
+    lengths = np.array([len(rows) for rows in places.values()])
+    padded = {
+        n: _padded([values[rows].tolist() for rows in places.values()], max(lengths)) for n, values in series.items()
+    }
+    return _sorted(network, padded, lengths, tuple(places))
 
 
 def _label(network: Network, frame: Any, title: str) -> list[Any] | None:

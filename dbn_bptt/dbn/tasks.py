@@ -80,16 +80,27 @@ def swept(task: Task, reduction: Reduction, wrt: tuple[str, ...], numbers: Mappi
     A sum runs on probabilities, and again on logarithms if any of a message became too small for a number, or what
     comes back too large for one. Maxima and draws, which keep a table for each slice, take a large batch in portions.
     """
-    most = max(1, PORTION // (task.evidence.T * max(table.size for table in task.parameters.values())))
-    if reduction in (MAX, DRAW) and task.evidence.batch and task.evidence.batch[0] > most:
-        parts = [slice(a, a + most) for a in range(0, task.evidence.batch[0], most)]
-        own = [{name: a[:, part] for name, a in (numbers or {}).items()} for part in parts]
-        return _joined([swept(_portion(task, p), reduction, wrt, u) for p, u in zip(parts, own, strict=True)])
-    gradients, series = _run(task, reduction, wrt, numbers)
+    gradients, series = _in_portions(task, reduction, wrt, numbers)
     if reduction is SUM and (not all(map(_is_finite, gradients.values())) or _is_too_small(task, series)):
         reduction = LOG_SUM
         gradients, series = _run(task, reduction, wrt, numbers)
     return Swept(_log_likelihood(task, series, reduction), gradients, series, reduction)
+
+
+def _in_portions(
+    task: Task, reduction: Reduction, wrt: tuple[str, ...], numbers: Mapping[str, Array] | None
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Gradients, and scales and messages, a portion of the sequences at a time where all would take much memory."""
+    most = max(1, PORTION // (task.evidence.T * max(table.size for table in task.parameters.values())))
+    if reduction not in (MAX, DRAW) or not task.evidence.batch or task.evidence.batch[0] <= most:
+        return _run(task, reduction, wrt, numbers)
+    runs = []
+    for a in range(0, task.evidence.batch[0], most):
+        part = slice(a, a + most)
+        own = {name: u[:, part] for name, u in (numbers or {}).items()}
+        runs.append(_run(_portion(task, part), reduction, wrt, own))
+    gradients, series = ({n: np.concatenate([a[n] for a in of], 1) for n in of[0]} for of in zip(*runs, strict=True))
+    return gradients, series
 
 
 def _portion(task: Task, part: slice) -> Task:
@@ -98,15 +109,7 @@ def _portion(task: Task, part: slice) -> Task:
     likelihoods = {name: a[:, part] for name, a in found.likelihoods.items()}
     batch = (len(range(*part.indices(found.batch[0]))),)
     lengths = None if found.lengths is None else found.lengths[part]
-    offset = found.offset[part] if np.ndim(found.offset) else found.offset
-    return on_network(task.network, Evidence(found.T, batch, likelihoods, lengths, offset, found.seen))
-
-
-def _joined(parts: list[Swept]) -> Swept:
-    """The sweeps of portions as one."""
-    gradients = {name: np.concatenate([p.gradients[name] for p in parts], 1) for name in parts[0].gradients}
-    series = {name: np.concatenate([p.series[name] for p in parts], 1) for name in parts[0].series}
-    return Swept(np.concatenate([p.log_likelihood for p in parts]), gradients, series, parts[0].reduction)
+    return on_network(task.network, Evidence(found.T, batch, likelihoods, lengths, seen=found.seen))
 
 
 def _run(
