@@ -218,7 +218,7 @@ def _hull(domains: list[Domain]) -> Domain:
     T = enough(domains)
     ranges = [d.slices(T) for d in domains] or [range(T)]
     first = min(0, *(r.start for r in ranges))  # of several domains one may be all that is left of a short sequence
-    return spanning(first, max(r.stop for r in ranges) - 1, T)
+    return spanning(first, max(T, *(r.stop for r in ranges)) - 1, T)
 
 
 def unsummed(message: Expression) -> Expression:

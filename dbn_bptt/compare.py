@@ -139,8 +139,9 @@ def compare(
     single = result.values.given.dtype == np.float32
     engines = (*ENGINES, _forward_mode) if forward_mode else ENGINES
     answers = [answer for engine in engines if (answer := engine(template, result, lengths)) is not None]
+    largest = max((float(np.max(np.abs(a), initial=0.0)) for a in compared.values()), default=0.0)
     rows = [
-        _row(title, name, compared[name], found[name], 1e-4 if single else 1e-10)
+        _row(title, name, compared[name], found[name], largest, 1e-4 if single else 1e-10)
         for title, found in answers
         for name in compared
         if name in found
@@ -171,9 +172,10 @@ def _expressions(result: Result) -> Iterator[Any]:
     return iter(walk(rules))
 
 
-def _row(engine: str, name: str, mine: Array, other: Array, tolerance: float) -> Row:
+def _row(engine: str, name: str, mine: Array, other: Array, largest: float, tolerance: float) -> Row:
+    """A gradient that is a millionth of the largest and less counts as one of rounding."""
     difference = float(np.max(np.abs(mine - other), initial=0.0))
-    scale = float(np.max(np.abs(other), initial=0.0))
+    scale = max(float(np.max(np.abs(other), initial=0.0)), 1e-6 * largest)
     relative = difference / scale if scale else difference
     return Row(engine, name, float(np.linalg.norm(mine)), difference, relative, tolerance)
 

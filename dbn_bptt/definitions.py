@@ -9,7 +9,7 @@ import networkx as nx
 from dbn_bptt.errors import TemplateError
 from dbn_bptt.expressions import Expression, Symbol
 from dbn_bptt.slices import Domain
-from dbn_bptt.traversal import dependencies
+from dbn_bptt.traversal import dependencies, frames
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,12 @@ def every_dependency(definitions: Mapping[str, Definition]) -> Iterator[tuple[De
                 yield definition, k, symbol, lag, domain
 
 
+def farthest_frame(definitions: Mapping[str, Definition]) -> int:
+    """How many slices away expressions are looked at most."""
+    seen = [frames(piece.expression) for definition in definitions.values() for piece in definition.pieces]
+    return max((abs(delay) for found in seen for delay, _ in found), default=0)
+
+
 def check_order(definitions: Mapping[str, Definition]) -> None:
     """Refuse equations that would have to run before themselves.
 
@@ -49,11 +55,11 @@ def check_order(definitions: Mapping[str, Definition]) -> None:
     cycles of both signs has such a cycle in long sequences. With weights s * lag * (n + 1) - 1 the cycles to refuse for
     direction s are the negative ones.
     """
-    pieces = nx.MultiDiGraph()
+    pieces, far = nx.MultiDiGraph(), farthest_frame(definitions)
     for definition, k, symbol, lag, domain in every_dependency(definitions):
         used = definitions.get(symbol.name)
         for j, other in enumerate(used.pieces if used else ()):
-            if any((domain.shifted(-lag) & other.domain).slices(T) for T in range(1, abs(lag) + 4)):
+            if any((domain.shifted(-lag) & other.domain).slices(T) for T in range(1, abs(lag) + far + 4)):
                 pieces.add_edge((symbol.name, j), (definition.symbol.name, k), lag=lag)
     for component in nx.strongly_connected_components(pieces):
         part = pieces.subgraph(component)

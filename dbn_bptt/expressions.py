@@ -398,19 +398,10 @@ def _simpler_transpose(parts: tuple[Expression, ...], attributes: Mapping[str, A
     return None
 
 
-def _simpler_total(parts: tuple[Expression, ...], attributes: Mapping[str, Any]) -> Expression | None:
-    """The probabilities of a target sum to 1."""
-    (a,) = parts
-    if isinstance(a, Reference) and a.symbol.probabilities and attributes["axis"] == (-1,):
-        return constant(np.ones((*a.shape[:-1], 1) if attributes["keepdims"] else a.shape[:-1]))
-    return None
-
-
 _SIMPLIFY: dict[str, Callable[[tuple[Expression, ...], Mapping[str, Any]], Expression | None]] = {
     "add": _simpler_sum,
     "subtract": _simpler_difference,
     "multiply": _simpler_product,
     "negative": _simpler_negative,
     "transpose": _simpler_transpose,
-    "sum": _simpler_total,
 }

@@ -221,7 +221,7 @@ def cross_entropy(logits: Array, target: Array) -> Array:
     loss = -np.einsum("...k,...k->...", scores, target)
     if np.isnan(loss).any():  # a class that the target does not ask for counts 0, though its score be -inf
         loss = -np.einsum("...k,...k->...", np.where(target == 0, 0, scores), target)
-    return np.asarray(loss, logits.dtype)
+    return np.asarray(loss, np.result_type(logits, np.float16))
 
 
 def half_square(difference: Array, rank: int) -> Array:

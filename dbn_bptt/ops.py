@@ -443,7 +443,7 @@ def cross_entropy(logits: Any, target: Any) -> Any:
     >>> round(float(cross_entropy(np.array([0.0, 0.0, 0.0]), 2)), 6) == round(math.log(3), 6)
     True
     """
-    if getattr(getattr(logits, "symbol", None), "probabilities", False):
+    if _is_distribution(logits):
         raise TemplateError("cross_entropy takes the logits first: cross_entropy(o, y) for a target y")
     if not isinstance(target, Symbolic) and ndim(target) == ndim(logits) - 1:
         target = kernels.one_hot(np.asarray(target), shape_of(logits)[-1])
@@ -470,10 +470,25 @@ _squared_error = operation(
     shape=lambda d, rank: (),
     latex=r"\tfrac{1}{2} \lVert {0} \rVert^{2}", text="1/2 |{0}|^2", level=PRODUCT,
 )  # fmt: skip
+
+
+def total_probability(p: Any, keepdims: bool = False) -> Any:
+    """The sum over the last axis, known to be 1 for a target of distributions in its own slice; before and after the
+    sequence, where such a target is 0, it is not."""
+    if _is_distribution(p) and not p.delay:
+        return np.ones((*shape_of(p)[:-1], 1) if keepdims else shape_of(p)[:-1])
+    return sum(p, -1, keepdims)
+
+
+def _is_distribution(p: Any) -> bool:
+    """Whether something is a target whose data sum to 1."""
+    return bool(getattr(getattr(p, "symbol", None), "probabilities", False))
+
+
 _cross_entropy = operation(
     "cross_entropy", kernels.cross_entropy,
     [
-        lambda g, y, o, p: reshape(g, (*shape_of(g), 1)) * (softmax(o) * sum(p, -1, keepdims=True) - p),
+        lambda g, y, o, p: reshape(g, (*shape_of(g), 1)) * (softmax(o) * total_probability(p, keepdims=True) - p),
         lambda g, y, o, p: -reshape(g, (*shape_of(g), 1)) * log_softmax(o),
     ],
     shape=shapes.cross_entropy_shape, elementwise=False,

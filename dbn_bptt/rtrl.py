@@ -47,7 +47,7 @@ def rtrl_on(of: SliceTemplate, found: Given) -> dict[str, Array]:
     names = [name + dot(of) for name in of.losses]
     gradients = {}
     for name in of.names("parameter"):
-        along = _along(of, found, {name: np.eye(found.parameters[name].size)}, dot(of))
+        along = _along(of, found, {name: np.eye(found.parameters[name].size)}, program.template, dot(of))
         slices = program.series(along, names)
         total = np.sum([series.sum(0) for series in slices.values()], 0)  # one number a direction and sequence
         shape = found.parameters[name].shape
@@ -91,7 +91,9 @@ def hessian_vector_product(
     second, mark = program.second
     rows = {name: np.asarray(value, found.dtype)[None] for name, value in given.items()}
     ends = bar(of) + mark
-    out = second.totals_on(_along(of, found, rows, mark), [name + ends for name in of.names("parameter")])
+    out = second.totals_on(
+        _along(of, found, rows, second.template, mark), [name + ends for name in of.names("parameter")]
+    )
     refuse_nan({f"the product in {name.removesuffix(ends)}": product for name, product in out.items()})
     return {name.removesuffix(ends): product for name, product in out.items()}
 
@@ -109,7 +111,7 @@ def slice_tangents(
     Total ones; or immediate ones, in which slice t counts its own copy of the parameter alone.
     """
     program, mark = compile(tangent(template)), dot(template)
-    along = _along(template, found, {parameter: np.eye(found.parameters[parameter].size)}, mark)
+    along = _along(template, found, {parameter: np.eye(found.parameters[parameter].size)}, program.template, mark)
     wanted = [name + mark for name in names]
     if not immediate:
         series = program.series(along, wanted)
@@ -125,8 +127,8 @@ def slice_tangents(
     return {name: np.stack(found_rows) for name, found_rows in rows.items()}
 
 
-def _along(of: SliceTemplate, found: Given, directions: dict[str, Array], mark: str) -> Given:
-    """The input of a tangent template: everything repeated for each direction of some parameters."""
+def _along(of: SliceTemplate, found: Given, directions: dict[str, Array], by: SliceTemplate, mark: str) -> Given:
+    """The input of a tangent template `by`: everything repeated for each direction of some parameters."""
     P = len(next(iter(directions.values()))) if directions else 1
     B = found.batch[0] if found.batch else 1
     data = {}
@@ -150,6 +152,7 @@ def _along(of: SliceTemplate, found: Given, directions: dict[str, Array], mark: 
             if isinstance(learned, Reference) and learned.name in directions:
                 start = directions[learned.name].reshape(P, before + after, *core)
                 rows[:] = np.repeat(np.moveaxis(start, 0, 1), B, 1)
-            initial[name + mark] = rows
+            earlier, later = by.reaches()[name + mark]  # the tangent may read less: nothing through a step
+            initial[name + mark] = rows[before - earlier : before + later]
     shapes = {name: rows.shape if len(rows) > 1 else rows.shape[1:] for name, rows in initial.items()}
     return Given(found.T, (P * B,), found.dtype, found.parameters, data, initial, shapes)

@@ -14,7 +14,7 @@ import networkx as nx
 import numpy as np
 
 from dbn_bptt import ops
-from dbn_bptt.definitions import Definition, Piece, check_order, every_dependency
+from dbn_bptt.definitions import Definition, Piece, check_order, every_dependency, farthest_frame
 from dbn_bptt.errors import TemplateError, unknown_name
 from dbn_bptt.expressions import Expression, Kind, Reference, Symbol, constant, reference
 from dbn_bptt.kernels import Array
@@ -224,9 +224,9 @@ class SliceTemplate(Shown):
 
     def _found_reaches(self) -> dict[str, tuple[int, int]]:
         lagged = [(s.name, lag, d) for _, _, s, lag, d in every_dependency(self.definitions) if s.timed and lag]
-        reach = dict.fromkeys(self.symbols, (0, 0))
+        reach, far = dict.fromkeys(self.symbols, (0, 0)), farthest_frame(self.definitions)
         for name, lag, domain in lagged:
-            for T in range(1, abs(lag) + 3):
+            for T in range(1, abs(lag) + far + 3):
                 touched = domain.shifted(-lag).slices(T)
                 low, high = self.definitions[name].span(T) if name in self.definitions else (0, T)
                 if touched:

@@ -262,6 +262,41 @@ def oscillator() -> db.SliceTemplate:
     return t
 
 
+def shifted_targets() -> db.SliceTemplate:
+    """Distributions read from other slices, which sum to 0 before the sequence begins and after its end."""
+    t = db.SliceTemplate("shifted targets")
+    b, c, x, y = t.parameter("b", 3), t.parameter("c", 3), t.input("x", 3), t.target("y", classes=3)
+    t.loss("L", db.cross_entropy(b + x, y.next) + db.cross_entropy(c * x, y.prev))
+    return t
+
+
+def once_and_from_the_second_slice_on() -> db.SliceTemplate:
+    """A parameter of the first slice, and of those that look back."""
+    t = db.SliceTemplate("once")
+    w, x = t.parameter("w", ()), t.input("x", ())
+    t.loss("A", w, at="first")
+    t.loss("B", x * (w * w).prev)
+    return t
+
+
+def through_a_step() -> db.SliceTemplate:
+    """An older slice that only a step reads, through which no derivative passes."""
+    t = db.SliceTemplate("through a step")
+    h0, w, x = t.parameter("h0", 2), t.parameter("w", ()), t.input("x", ())
+    h = t.variable("h", (), initial=h0)
+    t.define(h, w * h.prev * db.step(h.lag(2) + 0.5) + x)
+    t.loss("L", h * h + w * x * db.step(x.lag(3)) + (w * x.prev) ** 2)
+    return t
+
+
+def far_ahead_seen_from_far_behind() -> db.SliceTemplate:
+    """An expression that looks ahead, looked at from later slices."""
+    t = db.SliceTemplate("ahead from behind")
+    w, x = t.parameter("w", ()), t.input("x", ())
+    t.loss("L", (w * w * x.lag(-6)).lag(4))
+    return t
+
+
 def before_and_after() -> db.SliceTemplate:
     """Names that a ragged batch would give."""
     t = db.SliceTemplate("before and after")
@@ -347,6 +382,12 @@ CASES = [
     Case("looking back, ragged", looking_back, **RAGGED),
     Case("far back", far_back, T=75),
     Case("far back over few slices", far_back, T=5),
+    Case("shifted targets", shifted_targets, B=2),
+    Case("shifted targets of one slice", shifted_targets, T=1),
+    Case("once, of one slice", once_and_from_the_second_slice_on, T=1),
+    Case("once, in a batch", once_and_from_the_second_slice_on, B=2),
+    Case("through a step, kinked", through_a_step),
+    Case("ahead from behind", far_ahead_seen_from_far_behind, T=8),
     Case("before and after", before_and_after, **RAGGED),
     Case("oscillator", oscillator),
     Case("oscillator in a batch", oscillator, B=3),

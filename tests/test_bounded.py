@@ -187,3 +187,13 @@ def test_losses_that_reach_further_than_equations_are_refused(at):
     with pytest.raises(db.TemplateError, match=r"segments|slices to come"):
         db.compile(t).value_and_grad({}, {"x": np.ones(20)}, checkpoints=2, segment=5)
     assert db.compare(t, {}, {"x": np.ones(20)}).ok
+
+
+def test_more_checkpoints_than_python_has_frames():
+    rnn = cells.elman(1, 2, 2)
+    rng = np.random.default_rng(0)
+    data, theta = {"x": rng.normal(size=(1500, 1)), "y": rng.integers(0, 2, 1500)}, rnn.initial_parameters(0)
+    program = db.compile(rnn)
+    _, found = program.value_and_grad(theta, data, checkpoints=1500, segment=1)
+    for name, g in program.value_and_grad(theta, data)[1].items():
+        assert_close(found[name], g, 1e-12, name)

@@ -179,6 +179,7 @@ TEMPLATES = [
     ("a variable in itself", lambda t, W, h: t.define(h, W @ h), "h -> h need each other in one slice; use .prev"),
     ("a cycle", lambda t, W, h: _two(t, W, h, lambda h, g: g, lambda h, g: h), "need each other in one slice"),
     ("a cycle over slices", lambda t, W, h: _two(t, W, h, lambda h, g: g.prev, lambda h, g: h.next), "look at slices before and after in one cycle; no order of the slices serves both"),
+    ("a cycle through a window", lambda t, W, h: t.define(h, (0.5 * h.lag(-4)).lag(4)), "need each other in one slice"),
     ("both directions at once", lambda t, W, h: t.define(h, h.prev + h.next), "look at slices before and after in one cycle; no order of the slices serves both"),
     ("both directions in a loop", lambda t, W, h: _two(t, W, h, lambda h, g: g.lag(3) + h.prev, lambda h, g: h.next + g.next), "look at slices before and after in one cycle; no order of the slices serves both"),
     ("defined twice", lambda t, W, h: t.define(h, h.prev) or t.define(h, h.prev), "h is defined already"),

@@ -279,3 +279,16 @@ def test_compare_takes_no_differences_where_gradients_are_stopped():
     report = db.compare(t, {"w": 0.3}, T=5)
     assert report.ok, str(report)
     assert {row.engine for row in report.rows} == {"adjoint network", "program"}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_gradients_that_are_zero_but_for_rounding_agree(seed):
+    t = db.SliceTemplate("a constant shifts all logits alike")
+    W, x, h = t.parameter("W", (3, 3)), t.input("x", 3), t.variable("h", 3)
+    c, y = t.parameter("c", ()), t.target("y", classes=3)
+    t.define(h, db.tanh(W @ h.prev + x))
+    t.loss("L", db.cross_entropy(h + c, y))
+    rng = np.random.default_rng(seed)
+    theta = {"W": rng.normal(size=(3, 3)), "c": 0.5}
+    report = db.compare(t, theta, {"x": rng.normal(size=(6, 3)), "y": rng.integers(0, 3, 6)})
+    assert report.ok, str(report)

@@ -278,3 +278,7 @@ def test_equal_maxima_share_the_derivative():
 def test_operations_on_arrays_return_arrays():
     assert db.softmax(np.zeros(4)).tolist() == [0.25] * 4
     assert db.einsum("ij,j->i", np.eye(2), np.array([1.0, 2.0])).tolist() == [1.0, 2.0]
+
+
+def test_cross_entropy_of_integer_logits_is_no_integer():
+    assert db.cross_entropy(np.array([0, 0, 0]), 2) == pytest.approx(np.log(3))

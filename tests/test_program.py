@@ -492,3 +492,37 @@ def test_predictions_need_no_targets(cell, lengths):
     assert program.values(theta, {"x": data["x"][:, 0]})["yhat"].shape == (6, 2)
     with pytest.raises(db.DataError, match="'x' is missing"):
         program.values(theta, {})
+
+
+def test_single_precision_in_is_single_precision_out():
+    t = db.SliceTemplate("constants")
+    w, v = t.parameter("w", ()), t.parameter("v", 2)
+    t.loss("L", w * 3.0 + db.einsum("i,i->", v, np.ones(2)))
+    _, found = db.compile(t).value_and_grad({"w": np.float32(1), "v": np.ones(2, np.float32)}, T=3)
+    assert {g.dtype for g in found.values()} == {np.dtype(np.float32)}
+
+
+def test_defaults_that_an_equation_selects_away_may_be_anything():
+    t = db.SliceTemplate("selected away")
+    w, s = t.parameter("w", ()), t.input("s", (), default=1.0)
+    t.loss("L", w * db.select(1 - s, db.sqrt(0.5 - s), 2.0) + w * db.exp(db.log(1 - s)))
+    assert db.compile(t).value_and_grad({"w": 1.0}, T=3)[1]["w"] == db.bptt(t, {"w": 1.0}, T=3).gradients["w"] == 6
+
+
+def test_operations_may_have_infinite_attributes():
+    clip = db.operation(
+        "clip_of_tests", lambda a, low, high: np.clip(a, low, high), [lambda g, y, a, low, high: g * db.step(a - low)],
+    )  # fmt: skip
+    t = db.SliceTemplate("clipped")
+    w, x = t.parameter("w", ()), t.input("x", ())
+    t.loss("L", clip(w * x, low=0.0, high=float("inf")))
+    data = {"x": np.array([1.0, -2.0, 3.0])}
+    assert db.compile(t).value_and_grad({"w": 0.5}, data)[1]["w"] == db.bptt(t, {"w": 0.5}, data).gradients["w"] == 4
+
+
+def test_singular_matrices_are_refused_by_the_program_too():
+    t = db.SliceTemplate("inverse")
+    S = t.parameter("S", (2, 2))
+    t.loss("L", db.sum(db.inverse(S)))
+    with pytest.raises(db.DataError, match="a matrix has no inverse"):
+        db.compile(t).value_and_grad({"S": np.zeros((2, 2))}, T=1)

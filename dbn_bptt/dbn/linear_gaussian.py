@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from dbn_bptt import ops
-from dbn_bptt.errors import DataError, unknown_name
+from dbn_bptt.errors import DataError, NotANumberError, unknown_name
 from dbn_bptt.kernels import Array
 from dbn_bptt.messages import checked
 from dbn_bptt.program import compile
@@ -143,7 +143,9 @@ def smooth_gaussian(kalman: SliceTemplate, evidence: Any) -> GaussianPosterior:
     program = compile(kalman)
     try:
         log_likelihood = -program.loss_on(found)
-    except np.linalg.LinAlgError:
+    except NotANumberError:
+        raise
+    except DataError:
         raise DataError("a covariance of observations is singular; give R (or Q) some noise") from None
     _, _, series = program.parts_on(found, ("params",), (MEAN, COVARIANCE, MEAN + "_bar", COVARIANCE + "_bar"))
     P, lam = series[COVARIANCE], series[MEAN + "_bar"]

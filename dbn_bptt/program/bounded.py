@@ -96,13 +96,16 @@ class Run:
 
     def _reversed(self, first: int, steps: int, stored: int, state: State, later: State) -> State:
         """Reverse the segments from `first` on, given the state before them and what is said after them."""
-        while steps > 1 and stored > 1:
-            ahead = best_split(steps, stored)
-            there = self._advance(first, first + ahead, state)
-            later = self._reversed(first + ahead, steps - ahead, stored - 1, there, later)
-            steps = ahead
-        for i in reversed(range(first, first + steps)):
-            later = self._gradient(i, self._advance(first, i, state), later)
+        left = [(first, steps, stored, state)]
+        while left:
+            first, steps, stored, state = left.pop()
+            if steps > 1 and stored > 1:
+                ahead = best_split(steps, stored)
+                there = self._advance(first, first + ahead, state)
+                left += [(first, ahead, stored, state), (first + ahead, steps - ahead, stored - 1, there)]
+                continue
+            for i in reversed(range(first, first + steps)):
+                later = self._gradient(i, self._advance(first, i, state), later)
         return later
 
     # ------------------------------------------------------------------------------------------------------ segments

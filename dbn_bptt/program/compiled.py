@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from dbn_bptt.data import Given
+from dbn_bptt.errors import DataError
 from dbn_bptt.kernels import Array
 from dbn_bptt.program.emit import emit
 from dbn_bptt.program.schedule import Goal, Schedule, schedule
@@ -28,8 +29,12 @@ class Compiled:
 
     def __call__(self, *arguments: Any) -> dict[str, Array]:
         """The results of a run; what overflows becomes infinite without a warning, as in `bptt`."""
-        with np.errstate(all="ignore"), lent() as empty:
-            return self.run(*arguments, empty)
+        try:
+            with np.errstate(all="ignore"), lent() as empty:
+                return self.run(*arguments, empty)
+        except np.linalg.LinAlgError as error:
+            where = "bptt(template, ...) on the same input names the node"
+            raise DataError(f"a matrix has no inverse or no logarithm of its determinant ({error}); {where}") from None
 
 
 def compiled(template: SliceTemplate, goals: tuple[Goal, ...], T: int | None, absent: frozenset[str]) -> Compiled:

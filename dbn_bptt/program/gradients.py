@@ -52,7 +52,9 @@ class Adjoints:
         """The results of a run under the names of what they are the gradients of."""
         found: dict[str, Array] = {}
         if "params" in wrt:
-            found |= {name: np.asarray(out[name + self.ending]) for name in self.template.names("parameter")}
+            found |= {
+                name: np.asarray(out[name + self.ending], given.dtype) for name in self.template.names("parameter")
+            }
         for name in self.template.names("input"):
             if name in wrt or "inputs" in wrt:
                 found[name] = self._slices(out, plan, name, range(given.T), given)

@@ -50,7 +50,7 @@ def _log_softmax(o: Expression, axis: tuple[int, ...]) -> Any:
 def _cross_entropy(o: Expression, p: Expression) -> Any:
     shifted, _, total = _exponentials(o, (-1,))
     log_total = ops.reshape(ops.log(total), o.shape[:-1])
-    return log_total * ops.sum(p, -1) - ops.sum(p * shifted, -1)
+    return log_total * ops.total_probability(p) - ops.sum(p * shifted, -1)
 
 
 _LOWER: Mapping[str, Callable[..., Expression]] = {

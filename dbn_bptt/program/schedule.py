@@ -13,7 +13,7 @@ import networkx as nx
 import numpy as np
 
 from dbn_bptt.definitions import Definition, Piece
-from dbn_bptt.errors import NotCompiledError
+from dbn_bptt.errors import NotCompiledError, TemplateError
 from dbn_bptt.expressions import Expression, Reference, Symbol, Window, constant, window
 from dbn_bptt.program.hoist import Hoist
 from dbn_bptt.program.lower import lowered
@@ -130,9 +130,13 @@ def _without(template: SliceTemplate, absent: frozenset[str]) -> SliceTemplate:
     if not fixed:
         return template
     result = template.copy()
-    for name, d in template.definitions.items():
-        pieces = [Piece(p.domain, _with_defaults(p.expression, template, fixed)) for p in d.pieces]
-        result.definitions[name] = Definition(d.symbol, tuple(pieces), d.loss)
+    try:
+        with np.errstate(all="ignore"):
+            for name, d in template.definitions.items():
+                pieces = [Piece(p.domain, _with_defaults(p.expression, template, fixed)) for p in d.pieces]
+                result.definitions[name] = Definition(d.symbol, tuple(pieces), d.loss)
+    except TemplateError:  # a part that nothing selects is NaN at the default
+        return template
     return result if result.reaches() == template.reaches() else template
 
 

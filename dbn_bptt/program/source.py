@@ -259,7 +259,7 @@ class Source:
         if name == "sum" and (text := self._row_sum(e, arguments[0], into)):
             return text
         if name == "power":
-            return f"{arguments[0]} ** {attributes['exponent']!r}"
+            return f"{arguments[0]} ** {_literal(attributes['exponent'])}"
         kernel = e.operation.forward
         if getattr(kernel, "__module__", "") == "numpy.linalg" and not attributes:
             return f"np.linalg.{kernel.__name__}({', '.join(arguments)})"
@@ -267,7 +267,7 @@ class Source:
         title = kernel.__name__ if ours else self.names.unused(f"operation_{re.sub(r'[^A-Za-z0-9_]', '_', name)}")
         while self.kernels.setdefault(title, kernel) is not kernel:
             title += "_"
-        return f"{title}({', '.join([*arguments, *(f'{key}={value!r}' for key, value in attributes.items())])})"
+        return f"{title}({', '.join([*arguments, *(f'{key}={_literal(value)}' for key, value in attributes.items())])})"
 
     def _turned(self, matrix: str) -> str:
         """A matrix transposed; for a long scan a copy in the order of memory that products are quickest with."""
@@ -317,6 +317,10 @@ def _array(e: Expression) -> str:
     if len(values) == 1:
         return f"np.full({e.shape}, {_numbers(float(values[0]))}, dtype)"
     return f"np.array({_numbers(e.array.tolist())}, dtype)"
+
+
+def _literal(value: object) -> str:
+    return _numbers(value) if isinstance(value, float) else repr(value)
 
 
 def _numbers(of: object) -> str:
