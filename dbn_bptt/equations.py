@@ -122,6 +122,8 @@ def _runs(piece: Piece, T: int) -> list[Run]:
             runs[-1] = runs[-1][0], t, rule
         else:
             runs.append((t, t, rule))
+    if not runs:  # a term of slices that no sequence has
+        return []
     middle = max(range(len(runs)), key=lambda k: runs[k][1] - runs[k][0])
     return [runs[middle], *runs[:middle:-1], *runs[:middle]]
 

@@ -197,3 +197,19 @@ def test_more_checkpoints_than_python_has_frames():
     _, found = program.value_and_grad(theta, data, checkpoints=1500, segment=1)
     for name, g in program.value_and_grad(theta, data)[1].items():
         assert_close(found[name], g, 1e-12, name)
+
+
+@pytest.mark.parametrize("bound", [{"truncate": 2}, {"checkpoints": 2, "segment": 2}])
+@pytest.mark.parametrize("named", [False, True])
+def test_segments_without_a_loss_and_without_a_state(bound, named):
+    t = db.SliceTemplate("the last slice alone")
+    w, x, h = t.parameter("w", ()), t.input("x", ()), t.variable("h", ())
+    t.define(h, w * x)
+    if not named:
+        t = db.SliceTemplate("the last input alone")
+        w, x = t.parameter("w", ()), t.input("x", ())
+    t.loss("L", h if named else w * x, at="last")
+    data = {"x": np.arange(1.0, 8.0)}
+    loss, found = db.compile(t).value_and_grad({"w": 0.5}, data, wrt=("params", "inputs", "initial"), **bound)
+    assert (loss, found["w"]) == (3.5, 7)
+    assert found["x"].tolist() == [0, 0, 0, 0, 0, 0, 0.5]

@@ -169,3 +169,11 @@ LATEX = [
 @pytest.mark.parametrize(("name", "latex"), LATEX)
 def test_names_in_latex(name, latex):
     assert Writer("latex").name(name) == latex
+
+
+def test_a_window_that_the_first_slice_does_not_see_is_left_out():
+    t = db.SliceTemplate("nothing before")
+    w, x = t.parameter("w", ()), t.input("x", ())
+    t.loss("L", (w * x).prev + w, at="first")
+    assert db.equations(t, format="text") == "L = w"
+    assert db.equations(db.adjoint(t), format="text") == "x_bar_t = 0\nw_bar = 1"

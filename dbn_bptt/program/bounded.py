@@ -113,14 +113,16 @@ class Run:
         return i * self.length, min(self.found.T, (i + 1) * self.length)
 
     def _program(self, i: int) -> Any:
+        """The program of a segment; None if it has no loss, and nothing to hand on."""
         kind = (i == 0, i == self.count - 1)
         if kind not in self.programs:
-            self.programs[kind] = self.compile(segment(self.template, *kind))
+            part = segment(self.template, *kind)
+            self.programs[kind] = self.compile(part) if part.losses else None
         return self.programs[kind]
 
     def _advance(self, first: int, last: int, state: State, extra: bool = True) -> State:
         """The state before segment `last`, from that before segment `first`."""
-        for i in range(first, last):
+        for i in range(first, last) if self.rows else ():
             program, (a, b) = self._program(i), self._bounds(i)
             given = self.cut.given(program.template, a, b, state, self._silence())
             series = program.series(given, list(self.rows))
@@ -135,6 +137,8 @@ class Run:
     def _gradient(self, i: int, state: State, later: State) -> State:
         """Add a segment's loss and gradients; what it says of the states before it."""
         program, (a, b) = self._program(i), self._bounds(i)
+        if program is None:
+            return {}
         given = self.cut.given(program.template, a, b, state, later)
         losses, gradients, _ = program.parts_on(given, (*dict.fromkeys((*self.wrt, "initial")),))
         self.loss += sum(losses[name] for name in self.template.losses if name in losses)
