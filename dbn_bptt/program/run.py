@@ -165,7 +165,7 @@ class Program(Shown):
     def series(self, found: Given, names: Sequence[str]) -> dict[str, Array]:
         """Some variables in all slices, on checked input."""
         goals: tuple[Goal, ...] = tuple((name, "slices") for name in names)
-        made = self._program(self.template, goals, self._exact(found.T), found.absent)
+        made = self._program(goals, self._exact(found.T), found.absent)
         return self._series(made(*arguments(self.template, found)), made, found, names)
 
     def _series(self, out: dict[str, Array], made: Compiled, found: Given, names: Sequence[str]) -> dict[str, Array]:
@@ -200,9 +200,7 @@ class Program(Shown):
 
     def totals_on(self, found: Given, names: Sequence[str]) -> dict[str, Array]:
         """Some totals, on checked input."""
-        out = self._program(self.template, tuple(names), self._exact(found.T), found.absent)(
-            *arguments(self.template, found)
-        )
+        out = self._program(tuple(names), self._exact(found.T), found.absent)(*arguments(self.template, found))
         return {name: np.asarray(out[name]) for name in names}
 
     def values(
@@ -301,19 +299,20 @@ class Program(Shown):
         """T where a sequence is so short that it needs a program of its own; None for the general one."""
         return T if self.least > T else None
 
-    def _program(
-        self, template: SliceTemplate, goals: tuple[Goal, ...], T: int | None, absent: frozenset[str]
-    ) -> Compiled:
-        key = (template is self.template, goals, T, absent)
+    def _program(self, goals: tuple[Goal, ...], T: int | None, absent: frozenset[str]) -> Compiled:
+        key = goals, T, absent
         if key not in self._made:
-            self._made[key] = compiled(template, goals, T, absent)
+            self._made[key] = compiled(self.template, goals, T, absent)
         return self._made[key]
 
     def _gradient_program(
         self, wrt: tuple[str, ...], T: int | None, also: tuple[str, ...] = (), absent: frozenset[str] = frozenset()
     ) -> Compiled:
-        adjoints = self._adjoints()
-        return self._program(adjoints.backward, adjoints.goals(wrt, also), T, absent)
+        key = wrt, also, T, absent
+        if key not in self._made:
+            adjoints = self._adjoints()
+            self._made[key] = compiled(adjoints.backward, adjoints.goals(wrt, also), T, absent)
+        return self._made[key]
 
     def _adjoints(self) -> Adjoints:
         if self.adjoints is None:

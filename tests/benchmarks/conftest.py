@@ -4,7 +4,6 @@ pytest-benchmark measures, keeps and compares (`--benchmark-autosave`, `--benchm
 set against are timed between its rounds, since a machine that others use too is never the same for long.
 """
 
-import math
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -26,24 +25,25 @@ def title(value: object) -> str:
 
 @pytest.fixture
 def in_turn(benchmark: Any) -> InTurn:
-    """A function from works by name, and a number of rounds, to their median times in s; pytest-benchmark has the first."""
+    """A function from works by name, and a number of rounds, to their median times in s.
+
+    pytest-benchmark keeps the first; in each of its rounds all of them are timed, that one included, in the same way.
+    """
 
     def timed(works: dict[str, Work], rounds: int) -> dict[str, float]:
-        (name, work), *others = works.items()
-        times: dict[str, list[float]] = {other: [] for other, _ in others}
+        times: dict[str, list[float]] = {name: [] for name in works}
 
-        def the_others() -> None:
-            for other, their_work in others:
-                rested(their_work)
+        def in_turn() -> None:
+            for name, work in works.items():
+                rested(work)
                 start = time.perf_counter()
-                their_work()
-                times[other].append(time.perf_counter() - start)
-            rested(work)
+                work()
+                times[name].append(time.perf_counter() - start)
 
-        benchmark.pedantic(work, setup=the_others, rounds=rounds)
-        found = {name: benchmark.stats.stats.median if benchmark.stats else math.nan}
-        found |= {other: statistics.median(seconds) for other, seconds in times.items()}
-        benchmark.extra_info["times that of"] = {other: found[name] / found[other] for other in times}
+        first = next(iter(works))
+        benchmark.pedantic(works[first], setup=in_turn, rounds=rounds)
+        found = {name: statistics.median(seconds) for name, seconds in times.items()}
+        benchmark.extra_info["times that of"] = {name: found[first] / found[name] for name in works if name != first}
         return found
 
     return timed
