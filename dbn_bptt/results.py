@@ -151,7 +151,7 @@ class Result(Shown):
         return f"BPTT of {self.graph.graph['template'].name!r}, {size}: loss = {self.loss:.6g}; {norms}"
 
 
-def refuse_nan(results: Mapping[str, Array]) -> None:
+def refuse_nan(results: Mapping[str, Array], what: str = "") -> None:
     """Refuse results that are NaN; an engine that keeps no nodes sends the user to the one that names the culprit.
 
     Raises
@@ -161,4 +161,6 @@ def refuse_nan(results: Mapping[str, Array]) -> None:
     """
     for name, array in results.items():
         if math.isnan(np.vdot(array, array)):  # a sum of squares is NaN only where a number is
-            raise NotANumberError(f"{name} is NaN; bptt(template, ...) on the same input names the first node that is")
+            raise NotANumberError(
+                f"{what}{name} is NaN; bptt(template, ...) on the same input names the first node that is"
+            )

@@ -52,7 +52,7 @@ def rtrl_on(of: SliceTemplate, found: Given) -> dict[str, Array]:
         total = np.sum([series.sum(0) for series in slices.values()], 0)  # one number a direction and sequence
         shape = found.parameters[name].shape
         gradients[name] = total.reshape(-1, *(found.batch or (1,))).sum(1).reshape(shape)
-    refuse_nan({f"the gradient of {name}": g for name, g in gradients.items()})
+    refuse_nan(gradients, "the gradient of ")
     return gradients
 
 
@@ -94,8 +94,9 @@ def hessian_vector_product(
     out = second.totals_on(
         _along(of, found, rows, second.template, mark), [name + ends for name in of.names("parameter")]
     )
-    refuse_nan({f"the product in {name.removesuffix(ends)}": product for name, product in out.items()})
-    return {name.removesuffix(ends): product for name, product in out.items()}
+    products = {name.removesuffix(ends): product for name, product in out.items()}
+    refuse_nan(products, "the product in ")
+    return products
 
 
 def _check_loss(template: SliceTemplate) -> None:

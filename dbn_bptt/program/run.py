@@ -321,7 +321,8 @@ class Program(Shown):
 
 
 def _refuse_nan(loss: float, gradients: dict[str, Array]) -> None:
-    refuse_nan({"the loss": np.asarray(loss), **{f"the gradient of {name}": g for name, g in gradients.items()}})
+    refuse_nan({"the loss": np.asarray(loss)})
+    refuse_nan(gradients, "the gradient of ")
 
 
 def _check_wrt(wrt: Sequence[str]) -> None:
