@@ -173,7 +173,7 @@ def _expressions(result: Result) -> Iterator[Any]:
 
 
 def _row(engine: str, name: str, mine: Array, other: Array, largest: float, tolerance: float) -> Row:
-    """A gradient that is a millionth of the largest and less counts as one of rounding."""
+    """A difference, measured by the gradient; or by a millionth of the largest one, where less is but its rounding."""
     difference = float(np.max(np.abs(mine - other), initial=0.0))
     scale = max(float(np.max(np.abs(other), initial=0.0)), 1e-6 * largest)
     relative = difference / scale if scale else difference

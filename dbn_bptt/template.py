@@ -6,7 +6,7 @@ is the pair (B0, B->). A *total* sums an expression over all slices and the batc
 is wanted.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from itertools import count
 from typing import Any, Literal
 
@@ -305,7 +305,7 @@ def ending(template: SliceTemplate, wish: str) -> str:
     return next(e for e in free if not any(name + e in template.symbols for name in template.symbols))
 
 
-def without(template: SliceTemplate, names: Iterable[str]) -> SliceTemplate:
+def without(template: SliceTemplate, names: Collection[str]) -> SliceTemplate:
     """A template without some targets or inputs, and without all that depends on them.
 
     Examples
