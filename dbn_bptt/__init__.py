@@ -8,9 +8,7 @@
 """
 
 from dbn_bptt import cells, dbn, link, paths, render
-from dbn_bptt.adjoint import adjoint
-from dbn_bptt.compare import Report, compare
-from dbn_bptt.equations import equations
+from dbn_bptt.agreement import Report, compare
 from dbn_bptt.errors import (
     DataError,
     DbnBpttError,
@@ -21,9 +19,8 @@ from dbn_bptt.errors import (
     TemplateError,
     UnknownNameError,
 )
-from dbn_bptt.messages import backward, bptt, forward
-from dbn_bptt.operation import operation
-from dbn_bptt.ops import (
+from dbn_bptt.ops.rows import operation
+from dbn_bptt.ops.table import (
     concatenate,
     cross_entropy,
     einsum,
@@ -52,12 +49,15 @@ from dbn_bptt.ops import (
     transpose,
 )
 from dbn_bptt.program import Program, compile
-from dbn_bptt.ragged import ragged
-from dbn_bptt.results import Messages, Result, Values
-from dbn_bptt.rtrl import hessian_vector_product, rtrl
-from dbn_bptt.tangent import tangent
-from dbn_bptt.template import SliceTemplate
-from dbn_bptt.unroll import unroll
+from dbn_bptt.program.forward_mode import hessian_vector_product, rtrl
+from dbn_bptt.sweep.bptt import backward, bptt, forward
+from dbn_bptt.sweep.results import Messages, Result, Values
+from dbn_bptt.sweep.unroll import unroll
+from dbn_bptt.template.equations import equations
+from dbn_bptt.template.template import SliceTemplate
+from dbn_bptt.transforms.adjoint import adjoint
+from dbn_bptt.transforms.ragged import ragged
+from dbn_bptt.transforms.tangent import tangent
 
 __all__ = [
     "cells", "dbn", "paths", "link", "render", "SliceTemplate", "unroll", "forward", "backward", "bptt", "Values",

@@ -8,6 +8,7 @@ import numpy as np
 
 import dbn_bptt as db
 from dbn_bptt import cells
+from dbn_bptt.template.expressions import Reference
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def draw(case: Case, seed: int = 0) -> Drawn:
     shapes = template.initial_shapes()
     initial = {}
     for name in shapes if case.given_initial else ():
-        if not isinstance(template.initial.get(name), db.expressions.Reference):
+        if not isinstance(template.initial.get(name), Reference):
             core = template.symbols[name].shape
             rows = shapes[name][: len(shapes[name]) - len(core)]
             initial[name] = rng.normal(size=rows + lead[1:] + core)

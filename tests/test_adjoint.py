@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import dbn_bptt as db
 from dbn_bptt import cells
-from dbn_bptt.adjoint import bar
+from dbn_bptt.transforms.adjoint import bar
 from tests.cases import CASES, Case, draw
 from tests.helpers import assert_close, directional_difference
 from tests.random_templates import RandomTemplate

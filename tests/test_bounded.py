@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 import dbn_bptt as db
 from dbn_bptt import cells
-from dbn_bptt.messages import checked
 from dbn_bptt.program import run
 from dbn_bptt.program.bounded import Run, advances, best_split
+from dbn_bptt.sweep.bptt import checked
 from tests.cases import CASES, Case, draw
 from tests.helpers import assert_close
 from tests.random_templates import RandomTemplate

@@ -103,7 +103,7 @@ def test_what_is_too_small_for_a_number_is_not_lost():
 @pytest.mark.parametrize("structure", STRUCTURES, ids=repr)
 def test_logarithms_give_what_probabilities_give(structure: Structure, monkeypatch):
     """Sums run on logarithms where numbers become too small; here all of them are called so."""
-    from dbn_bptt.dbn import tasks
+    from dbn_bptt.dbn import query
 
     model, T = structure.make(3, zeros=0.3), 3
     evidence = draw_evidence(np.random.default_rng(1), structure, T, 0.3)
@@ -115,7 +115,7 @@ def test_logarithms_give_what_probabilities_give(structure: Structure, monkeypat
         )
     except dbn_bptt.ImpossibleEvidenceError:
         pytest.skip("impossible evidence was drawn")
-    monkeypatch.setattr(tasks, "_is_too_small", lambda task, series: True)
+    monkeypatch.setattr(query, "_is_too_small", lambda task, series: True)
     found = (
         dbn.smooth(model, evidence, T=T),
         dbn.filter(model, evidence, T=T),
@@ -179,8 +179,8 @@ def test_names_that_are_equal_are_not_the_same():
 
 
 def test_what_is_seen_in_every_slice_needs_no_gradient_and_has_its_own_states():
+    from dbn_bptt.dbn.query import given_task, swept, unknown
     from dbn_bptt.dbn.reductions import SUM
-    from dbn_bptt.dbn.tasks import given_task, swept, unknown
 
     model = dbn.umbrella()
     task = given_task(model, {"Umbrella": [[1, 0, 1], [0, 0, 1]]}, None, None, None)
@@ -255,7 +255,7 @@ def test_large_batches_are_taken_in_portions(monkeypatch, lengths):
         return path, drawn
 
     whole = run()
-    monkeypatch.setattr("dbn_bptt.dbn.tasks.PORTION", 130)  # two sequences
+    monkeypatch.setattr("dbn_bptt.dbn.query.PORTION", 130)  # two sequences
     for one, other in zip(whole, run(), strict=True):
         np.testing.assert_array_equal(one["Z"], other["Z"])
     np.testing.assert_allclose(whole[0].log_probability, run()[0].log_probability, rtol=1e-14)

@@ -10,7 +10,7 @@ from pgmpy.models import DynamicBayesianNetwork
 
 import dbn_bptt as db
 from dbn_bptt import dbn
-from dbn_bptt.cli import main
+from dbn_bptt.app.cli import main
 from tests.dbn_models import STRUCTURES, Structure, build, draw_evidence, enumerated, indicator, random_structure
 from tests.helpers import assert_close
 

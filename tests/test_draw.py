@@ -5,7 +5,8 @@ import xml.etree.ElementTree as ET
 import networkx as nx
 import pytest
 
-from dbn_bptt import cli, dbn
+from dbn_bptt import dbn
+from dbn_bptt.app import cli
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 
 import dbn_bptt as db
 from dbn_bptt import cells
-from dbn_bptt.equations import Writer
+from dbn_bptt.template.equations import Writer
 from tests.cases import CASES, Case
 
 

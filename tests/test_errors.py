@@ -128,7 +128,7 @@ def _inverse():
 
 
 def _losing():
-    from dbn_bptt.operation import TABLE
+    from dbn_bptt.ops.rows import TABLE
 
     norm = TABLE.get("norm of all") or db.operation(
         "norm of all", np.linalg.norm, [lambda g, y, a: g * a / y], shape=lambda a: ()
@@ -258,7 +258,7 @@ TEMPLATES = [
 
 def _own(vjp):
     """An operation with a faulty VJP, not kept in the table."""
-    from dbn_bptt.operation import TABLE
+    from dbn_bptt.ops.rows import TABLE
 
     sine = db.operation("faulty", np.sin, [vjp], elementwise=False)
     del TABLE["faulty"]

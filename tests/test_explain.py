@@ -10,8 +10,8 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
-from dbn_bptt import cli, explain
-from dbn_bptt.compare import Report, Row
+from dbn_bptt.agreement import Report, Row
+from dbn_bptt.app import cli, explain
 
 
 def _run(*arguments, out, capsys):

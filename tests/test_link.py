@@ -16,7 +16,7 @@ from dbn_bptt import dbn, link, paths
 from dbn_bptt.link import checks
 from tests.helpers import assert_close, directional_difference
 
-correspondences = importlib.import_module("dbn_bptt.link.correspondences")
+correspondences = importlib.import_module("dbn_bptt.link.table")
 
 
 def _elman(seed: int = 0, T: int = 5, n: int = 2, H: int = 3, K: int = 2, activation: str = "tanh"):

@@ -129,7 +129,7 @@ def test_compare_hides_no_broken_engine(monkeypatch):
     def broken(template):
         raise db.TemplateError("broken")
 
-    monkeypatch.setattr(sys.modules["dbn_bptt.compare"], "compile", broken)
+    monkeypatch.setattr(sys.modules["dbn_bptt.agreement"], "compile", broken)
     with pytest.raises(db.TemplateError, match="broken"):
         db.compare(CASES[0].make(), **{k: v for k, v in draw(CASES[0]).arguments().items() if k != "template"})
 

@@ -10,10 +10,10 @@ import scipy.special
 
 import dbn_bptt as db
 from dbn_bptt import ops
-from dbn_bptt.expressions import Apply, Constant
-from dbn_bptt.operation import TABLE
-from dbn_bptt.tape import tape
-from dbn_bptt.traversal import walk
+from dbn_bptt.ops.rows import TABLE
+from dbn_bptt.sweep.tape import tape
+from dbn_bptt.template.expressions import Apply, Constant
+from dbn_bptt.template.traversal import walk
 from tests.helpers import assert_close, directional_difference
 
 

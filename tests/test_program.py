@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 import dbn_bptt as db
 from dbn_bptt import cells, ops
-from dbn_bptt.adjoint import bar
 from dbn_bptt.program import spare
 from dbn_bptt.program.compiled import arguments
 from dbn_bptt.program.schedule import shortest_general
+from dbn_bptt.transforms.adjoint import bar
 from tests.cases import CASES, Case, draw
 from tests.helpers import assert_close, gradients
 from tests.random_templates import RandomTemplate
@@ -112,7 +112,7 @@ def test_the_source_stands_alone(case: Case, tmp_path):
         pytest.skip("its logarithm does not exist for twelve slices")
     program = db.compile(drawn.template)
     loss, expected = program.value_and_grad(**drawn.arguments())
-    from dbn_bptt.messages import checked
+    from dbn_bptt.sweep.bptt import checked
 
     found = checked(drawn.template, drawn.parameters, drawn.data, drawn.initial, None, 12)
     parameters, data, initial, T, B, _ = arguments(drawn.template, found)

@@ -10,8 +10,8 @@ import pytest
 
 import dbn_bptt as db
 from dbn_bptt import cells, dbn, paths, render
-from dbn_bptt.render.curves import flattened
-from dbn_bptt.render.labels import text_width
+from dbn_bptt.render.placing.curves import flattened
+from dbn_bptt.render.placing.labels import text_width
 from tests.cases import CASES, Case, draw
 from tests.random_templates import RandomTemplate
 

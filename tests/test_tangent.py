@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import dbn_bptt as db
-from dbn_bptt.expressions import Apply
-from dbn_bptt.traversal import walk
+from dbn_bptt.template.expressions import Apply
+from dbn_bptt.template.traversal import walk
 from tests.cases import CASES, Case, Drawn, draw
 from tests.helpers import assert_close, directional_difference
 from tests.random_templates import RandomTemplate

@@ -5,8 +5,8 @@ import pytest
 
 import dbn_bptt as db
 from dbn_bptt import cells
-from dbn_bptt.slices import AFTER_FIRST, EVERY, FIRST, LAST, extended, initial_slice
-from dbn_bptt.template import interface, parents
+from dbn_bptt.template.domains import AFTER_FIRST, EVERY, FIRST, LAST, extended, initial_slice
+from dbn_bptt.template.template import interface, parents
 from tests.cases import CASES, Case, draw
 
 

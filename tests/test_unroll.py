@@ -10,7 +10,7 @@ import pytest
 
 import dbn_bptt as db
 from dbn_bptt import cells, render
-from dbn_bptt.unroll import arguments
+from dbn_bptt.sweep.unroll import arguments
 from tests.cases import CASES, Case
 
 

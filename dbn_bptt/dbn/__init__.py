@@ -12,15 +12,15 @@ array([[0.138, 0.862],
 
 from dbn_bptt.dbn.bif import read_bif, write_bif
 from dbn_bptt.dbn.convert import from_template, unrolled
-from dbn_bptt.dbn.infer import expected_counts, filter, log_likelihood, predict, sample, smooth, template, viterbi
+from dbn_bptt.dbn.cost_to_go import ValueFunction, value_function
+from dbn_bptt.dbn.description import interface, summary
+from dbn_bptt.dbn.kalman import GaussianPosterior, kalman_data, linear_gaussian
 from dbn_bptt.dbn.learn import Fit, fit
-from dbn_bptt.dbn.linear_gaussian import GaussianPosterior, kalman_data, linear_gaussian
 from dbn_bptt.dbn.models import umbrella
 from dbn_bptt.dbn.posterior import Paths, Posterior
-from dbn_bptt.dbn.sigmoid_belief import UnitPosterior, sigmoid_belief, unit_posterior
-from dbn_bptt.dbn.sigmoid_belief import as_pgmpy as sigmoid_belief_as_pgmpy
-from dbn_bptt.dbn.summary import interface, summary
-from dbn_bptt.dbn.value import ValueFunction, value_function
+from dbn_bptt.dbn.stochastic_units import UnitPosterior, sigmoid_belief, unit_posterior
+from dbn_bptt.dbn.stochastic_units import as_pgmpy as sigmoid_belief_as_pgmpy
+from dbn_bptt.dbn.verbs import expected_counts, filter, log_likelihood, predict, sample, smooth, template, viterbi
 
 __all__ = [
     "smooth", "filter", "predict", "viterbi", "sample", "log_likelihood", "expected_counts", "fit",

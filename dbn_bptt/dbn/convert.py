@@ -4,12 +4,12 @@ from typing import Any
 
 import numpy as np
 
+from dbn_bptt.dbn.forward import titles
 from dbn_bptt.dbn.network import Network, Table, read
-from dbn_bptt.dbn.polynomial import titles
 from dbn_bptt.errors import DataError, ModelError
-from dbn_bptt.slices import EVERY
-from dbn_bptt.template import SliceTemplate, checked_template, parents
-from dbn_bptt.traversal import dependencies
+from dbn_bptt.template.domains import EVERY
+from dbn_bptt.template.template import SliceTemplate, checked_template, parents
+from dbn_bptt.template.traversal import dependencies
 
 
 def to_pgmpy(network: Network) -> Any:

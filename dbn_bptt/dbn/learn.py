@@ -12,11 +12,11 @@ import numpy as np
 from tqdm import tqdm
 
 from dbn_bptt.dbn.convert import to_pgmpy
-from dbn_bptt.dbn.evidence import Soft
+from dbn_bptt.dbn.evidence.evidence import Soft
 from dbn_bptt.dbn.network import Name, Network, Table
-from dbn_bptt.dbn.tasks import counted, given_task, on_network
+from dbn_bptt.dbn.query import counted, given_task, on_network
 from dbn_bptt.errors import DataError
-from dbn_bptt.kernels import Array
+from dbn_bptt.ops.kernels import Array
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from dbn_bptt.errors import ModelError
-from dbn_bptt.kernels import Array
+from dbn_bptt.ops.kernels import Array
 
 Name = Hashable
 Parent = tuple[Name, int]  # a variable, and its lag: 1 for the slice before

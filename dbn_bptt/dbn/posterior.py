@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from dbn_bptt.dbn.forms import is_pair
+from dbn_bptt.dbn.evidence.forms import is_pair
 from dbn_bptt.dbn.network import Name
 from dbn_bptt.errors import DataError, unknown_name
-from dbn_bptt.kernels import Array
+from dbn_bptt.ops.kernels import Array
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from dbn_bptt import kernels, ops
-from dbn_bptt.kernels import Array
-from dbn_bptt.operation import operation
-from dbn_bptt.shapes import reduced_shape
+from dbn_bptt import ops
+from dbn_bptt.ops import kernels
+from dbn_bptt.ops.kernels import Array
+from dbn_bptt.ops.rows import operation
+from dbn_bptt.ops.shapes import reduced_shape
 
 
 @dataclass(frozen=True)

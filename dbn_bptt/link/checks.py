@@ -9,23 +9,23 @@ import numpy as np
 
 from dbn_bptt import ops, paths
 from dbn_bptt.cells import elman
-from dbn_bptt.dbn.infer import expected_counts as counts_of
-from dbn_bptt.dbn.infer import filter as filtered
-from dbn_bptt.dbn.infer import template
-from dbn_bptt.dbn.infer import viterbi as best_path
-from dbn_bptt.dbn.linear_gaussian import kalman_data, linear_gaussian, smooth_gaussian
+from dbn_bptt.dbn.cost_to_go import value_function
+from dbn_bptt.dbn.kalman import kalman_data, linear_gaussian, smooth_gaussian
 from dbn_bptt.dbn.network import Network, Table
-from dbn_bptt.dbn.sigmoid_belief import sigmoid_belief, unit_posterior
-from dbn_bptt.dbn.value import value_function
-from dbn_bptt.kernels import Array
-from dbn_bptt.messages import bptt, forward
+from dbn_bptt.dbn.stochastic_units import sigmoid_belief, unit_posterior
+from dbn_bptt.dbn.verbs import expected_counts as counts_of
+from dbn_bptt.dbn.verbs import filter as filtered
+from dbn_bptt.dbn.verbs import template
+from dbn_bptt.dbn.verbs import viterbi as best_path
+from dbn_bptt.ops.kernels import Array
 from dbn_bptt.program import compile
-from dbn_bptt.results import Result
-from dbn_bptt.rtrl import rtrl as by_rtrl
-from dbn_bptt.template import SliceTemplate
-from dbn_bptt.template import interface as interface_of
-from dbn_bptt.traversal import uses
-from dbn_bptt.unroll import unroll
+from dbn_bptt.program.forward_mode import rtrl as by_rtrl
+from dbn_bptt.sweep.bptt import bptt, forward
+from dbn_bptt.sweep.results import Result
+from dbn_bptt.sweep.unroll import unroll
+from dbn_bptt.template.template import SliceTemplate
+from dbn_bptt.template.template import interface as interface_of
+from dbn_bptt.template.traversal import uses
 
 T = 4
 LOSS = ("L", None, ())

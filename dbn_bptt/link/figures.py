@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from dbn_bptt.cells import elman
-from dbn_bptt.dbn.linear_gaussian import kalman_data, linear_gaussian
-from dbn_bptt.dbn.sigmoid_belief import sigmoid_belief, unit_posterior
-from dbn_bptt.dbn.value import value_function
+from dbn_bptt.dbn.cost_to_go import value_function
+from dbn_bptt.dbn.kalman import kalman_data, linear_gaussian
+from dbn_bptt.dbn.stochastic_units import sigmoid_belief, unit_posterior
 from dbn_bptt.errors import DbnBpttError
-from dbn_bptt.kernels import Array
-from dbn_bptt.messages import bptt
+from dbn_bptt.ops.kernels import Array
 from dbn_bptt.paths import Credit
-from dbn_bptt.template import SliceTemplate
+from dbn_bptt.sweep.bptt import bptt
+from dbn_bptt.template.template import SliceTemplate
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v", "P")

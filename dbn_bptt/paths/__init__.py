@@ -1,7 +1,7 @@
 """Gradients as sums over paths: the scalar graph, semirings, credit by slice, elimination orders."""
 
-from dbn_bptt.paths.credit import Credit, DerivativeTable, credit, derivative_table
 from dbn_bptt.paths.elimination import Elimination, eliminate, elimination_cost
+from dbn_bptt.paths.itemised import Credit, DerivativeTable, credit, derivative_table
 from dbn_bptt.paths.scalar import adjoint_solve, linearize, path_sum, path_weight, paths_between
 from dbn_bptt.paths.semirings import (
     ABSOLUTE,

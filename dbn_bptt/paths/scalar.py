@@ -11,10 +11,10 @@ import networkx as nx
 import numpy as np
 
 from dbn_bptt.errors import DataError
-from dbn_bptt.kernels import Array
-from dbn_bptt.local import LocalSteps
-from dbn_bptt.results import Values
-from dbn_bptt.unroll import Node, arguments
+from dbn_bptt.ops.kernels import Array
+from dbn_bptt.sweep.results import Values
+from dbn_bptt.sweep.steps import LocalSteps
+from dbn_bptt.sweep.unroll import Node, arguments
 
 Scalar = tuple[str, int | None, tuple[int, ...]]  # name, slice (None for parameters and totals), index
 

@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from dbn_bptt.data import Given
-from dbn_bptt.expressions import Reference
-from dbn_bptt.kernels import Array
-from dbn_bptt.messages import gathered
-from dbn_bptt.program.segments import LATER, Cut, State, carried, segment
-from dbn_bptt.template import SliceTemplate
+from dbn_bptt.ops.kernels import Array
+from dbn_bptt.program.cut import Cut, State
+from dbn_bptt.sweep.bptt import gathered
+from dbn_bptt.sweep.given import Given
+from dbn_bptt.template.expressions import Reference
+from dbn_bptt.template.template import SliceTemplate
+from dbn_bptt.transforms.segments import LATER, carried, segment
 
 
 def advances(steps: int, stored: int) -> int:

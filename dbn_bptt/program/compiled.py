@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from dbn_bptt.data import Given
 from dbn_bptt.errors import DataError
-from dbn_bptt.kernels import Array
+from dbn_bptt.ops.kernels import Array
 from dbn_bptt.program.emit import emit
 from dbn_bptt.program.schedule import Goal, Schedule, schedule
 from dbn_bptt.program.spare import lent
-from dbn_bptt.template import SliceTemplate
+from dbn_bptt.sweep.given import Given
+from dbn_bptt.template.template import SliceTemplate
 
 
 @dataclass(frozen=True)

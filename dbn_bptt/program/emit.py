@@ -12,14 +12,15 @@ from typing import Any
 
 import networkx as nx
 
-from dbn_bptt import kernels, ops, shapes
-from dbn_bptt.expressions import Apply, Expression, Reference
+from dbn_bptt import ops
+from dbn_bptt.ops import kernels, shapes
 from dbn_bptt.program.lower import is_static
 from dbn_bptt.program.memory import placed
 from dbn_bptt.program.schedule import Schedule
 from dbn_bptt.program.source import Source, Target
-from dbn_bptt.program.steps import Step, Zone
-from dbn_bptt.traversal import terms, walk
+from dbn_bptt.program.zones import Step, Zone
+from dbn_bptt.template.expressions import Apply, Expression, Reference
+from dbn_bptt.template.traversal import terms, walk
 
 HELPERS = '''
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dbn_bptt.adjoint import adjoint, bar
-from dbn_bptt.data import Given, initial_slices
-from dbn_bptt.kernels import Array
-from dbn_bptt.messages import gathered
+from dbn_bptt.ops.kernels import Array
 from dbn_bptt.program.schedule import Goal, Schedule
-from dbn_bptt.template import SliceTemplate
+from dbn_bptt.sweep.bptt import gathered
+from dbn_bptt.sweep.given import Given, initial_slices
+from dbn_bptt.template.template import SliceTemplate
+from dbn_bptt.transforms.adjoint import adjoint, bar
 
 
 @dataclass(frozen=True)

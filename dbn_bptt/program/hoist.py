@@ -7,10 +7,10 @@ compute over the same slices is computed once, under a name.
 from collections.abc import Iterable, Mapping
 
 from dbn_bptt import ops
-from dbn_bptt.expressions import Apply, Expression, Reference, Symbol, reference
 from dbn_bptt.program.lower import is_linear_map, is_static, joined, outside, split
-from dbn_bptt.program.steps import Step, Zone
-from dbn_bptt.traversal import delayed, transformed, uses, walk
+from dbn_bptt.program.zones import Step, Zone
+from dbn_bptt.template.expressions import Apply, Expression, Reference, Symbol, reference
+from dbn_bptt.template.traversal import delayed, transformed, uses, walk
 
 Place = tuple[Expression, int, int]  # an expression, and the first and the last slice for which it is computed
 

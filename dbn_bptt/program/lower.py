@@ -12,8 +12,8 @@ from itertools import accumulate
 from typing import Any
 
 from dbn_bptt import ops
-from dbn_bptt.expressions import Apply, Expression, Reference, apply
-from dbn_bptt.traversal import Signed, terms, transformed, walk
+from dbn_bptt.template.expressions import Apply, Expression, Reference, apply
+from dbn_bptt.template.traversal import Signed, terms, transformed, walk
 
 
 def lowered(root: Expression) -> Expression:

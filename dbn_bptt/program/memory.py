@@ -8,8 +8,8 @@ import math
 import re
 from dataclasses import dataclass, field
 
+from dbn_bptt.ops.shapes import Shape
 from dbn_bptt.program.source import MARK, Source
-from dbn_bptt.shapes import Shape
 
 MARKED = re.compile(MARK.format(r"(\w+)"))
 ELEMENTWISE = re.compile(r"    \w+ = (?:np\.\w+|logistic)\((.*), out=" + MARKED.pattern + r"\)$")

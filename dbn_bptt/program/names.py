@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from dbn_bptt import kernels
+from dbn_bptt.ops import kernels
 
 RESERVED = {
     "T", "B", "np", "math", "dtype", "parameters", "data", "initial", "run", "times", "flat", "empty", "zip",

@@ -8,20 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from dbn_bptt.data import Arrays, Given
 from dbn_bptt.errors import DataError, TemplateError
-from dbn_bptt.kernels import Array
-from dbn_bptt.messages import checked
-from dbn_bptt.notebook import Shown
+from dbn_bptt.ops.kernels import Array
 from dbn_bptt.program.bounded import Run
 from dbn_bptt.program.compiled import Compiled, arguments, compiled
 from dbn_bptt.program.gradients import Adjoints, unbatched
 from dbn_bptt.program.schedule import Goal, Schedule, shortest_general
-from dbn_bptt.program.segments import carried
-from dbn_bptt.ragged import is_ragged, ragged
-from dbn_bptt.results import refuse_nan
-from dbn_bptt.tangent import dot, tangent
-from dbn_bptt.template import SliceTemplate, checked_template, without
+from dbn_bptt.sweep.bptt import checked
+from dbn_bptt.sweep.given import Arrays, Given
+from dbn_bptt.sweep.results import refuse_nan
+from dbn_bptt.template.shown import Shown
+from dbn_bptt.template.template import SliceTemplate, checked_template, without
+from dbn_bptt.transforms.ragged import is_ragged, ragged
+from dbn_bptt.transforms.segments import carried
+from dbn_bptt.transforms.tangent import dot, tangent
 
 BLOCKED_FROM, BLOCK = 1 << 30, 96 << 20  # bytes: from what size on a run goes block by block, and how large these are
 WRT = ("params", "inputs", "initial")

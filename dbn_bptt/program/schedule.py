@@ -12,15 +12,15 @@ from typing import Literal
 import networkx as nx
 import numpy as np
 
-from dbn_bptt.definitions import Definition, Piece
 from dbn_bptt.errors import NotCompiledError, TemplateError
-from dbn_bptt.expressions import Expression, Reference, Symbol, Window, constant, window
 from dbn_bptt.program.hoist import Hoist
 from dbn_bptt.program.lower import lowered
-from dbn_bptt.program.steps import Step, Zone
-from dbn_bptt.template import SliceTemplate
-from dbn_bptt.traversal import frames, transformed, uses
-from dbn_bptt.unroll import Node, unroll
+from dbn_bptt.program.zones import Step, Zone
+from dbn_bptt.sweep.unroll import Node, unroll
+from dbn_bptt.template.definitions import Definition, Piece
+from dbn_bptt.template.expressions import Expression, Reference, Symbol, Window, constant, window
+from dbn_bptt.template.template import SliceTemplate
+from dbn_bptt.template.traversal import frames, transformed, uses
 
 Goal = str | tuple[str, Literal["slices", "initial"]]  # a total; a variable in its slices, or in its initial ones
 

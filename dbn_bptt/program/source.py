@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from dbn_bptt import kernels
-from dbn_bptt.expressions import Apply, Constant, Expression, Reference
+from dbn_bptt.ops import kernels
+from dbn_bptt.ops.shapes import Shape, part_text
 from dbn_bptt.program.lower import is_linear_map, is_static
 from dbn_bptt.program.names import Names
 from dbn_bptt.program.schedule import Schedule
-from dbn_bptt.program.steps import Zone
-from dbn_bptt.shapes import Shape, part_text
+from dbn_bptt.program.zones import Zone
+from dbn_bptt.template.expressions import Apply, Constant, Expression, Reference
 
 UFUNCS = {
     "add": "np.add", "subtract": "np.subtract", "multiply": "np.multiply", "divide": "np.divide",

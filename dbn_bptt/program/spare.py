@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from dbn_bptt.kernels import Array
-from dbn_bptt.shapes import Shape
+from dbn_bptt.ops.kernels import Array
+from dbn_bptt.ops.shapes import Shape
 
 LIMIT = 512 << 20  # bytes kept at most
 SMALL = 1 << 17  # bytes up to which memory is quick to come by

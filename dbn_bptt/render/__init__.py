@@ -1,15 +1,15 @@
 """Pictures and files: one scene, many formats."""
 
-from dbn_bptt.render.dot import dot
 from dbn_bptt.render.explorer.page import html
-from dbn_bptt.render.figure import figure
-from dbn_bptt.render.graphml import graphml
 from dbn_bptt.render.layout import scene
-from dbn_bptt.render.mermaid import mermaid
 from dbn_bptt.render.notebook import register
-from dbn_bptt.render.scene import Options, Scene
-from dbn_bptt.render.svg import svg
-from dbn_bptt.render.tikz import tikz
+from dbn_bptt.render.subjects.scene import Options, Scene
+from dbn_bptt.render.writers.dot import dot
+from dbn_bptt.render.writers.figure import figure
+from dbn_bptt.render.writers.graphml import graphml
+from dbn_bptt.render.writers.mermaid import mermaid
+from dbn_bptt.render.writers.svg import svg
+from dbn_bptt.render.writers.tikz import tikz
 
 __all__ = ["Options", "Scene", "dot", "figure", "graphml", "html", "mermaid", "scene", "svg", "tikz"]
 

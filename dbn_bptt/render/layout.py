@@ -9,18 +9,18 @@ import networkx as nx
 import numpy as np
 
 from dbn_bptt.errors import DataError
-from dbn_bptt.render.curves import Box, Points, along, length
-from dbn_bptt.render.labels import Label, label
-from dbn_bptt.render.measures import ground, key_of
-from dbn_bptt.render.overlays import CELL, Overlay, Show, evidence_slices, of_result, posteriors, weights
-from dbn_bptt.render.parameters import PARAMETERS, Parameters, with_parameters
-from dbn_bptt.render.placing import delay_marks, label_places
-from dbn_bptt.render.routes import Route, routed
-from dbn_bptt.render.scene import Line, Scene, Spot
-from dbn_bptt.render.sheet import FOOT, Sheet, borders, extent, frames, middles
-from dbn_bptt.render.sources import Source, source
-from dbn_bptt.render.views import Page, View, page
-from dbn_bptt.render.words import about_edge, about_node, about_picture
+from dbn_bptt.render.placing.curves import Box, Points, along, length
+from dbn_bptt.render.placing.labels import Label, label
+from dbn_bptt.render.placing.measures import ground, key_of
+from dbn_bptt.render.placing.names import delay_marks, label_places
+from dbn_bptt.render.placing.routes import Route, routed
+from dbn_bptt.render.placing.sheet import FOOT, Sheet, borders, extent, frames, middles
+from dbn_bptt.render.subjects.overlays import CELL, Overlay, Show, evidence_slices, of_result, posteriors, weights
+from dbn_bptt.render.subjects.parameters import PARAMETERS, Parameters, with_parameters
+from dbn_bptt.render.subjects.scene import Line, Scene, Spot
+from dbn_bptt.render.subjects.sources import Source, source
+from dbn_bptt.render.subjects.views import Page, View, page
+from dbn_bptt.render.subjects.words import about_edge, about_node, about_picture
 
 
 def scene(

@@ -2,13 +2,13 @@
 
 from html import escape
 
-from dbn_bptt.compare import Report
+from dbn_bptt.agreement import Report
 from dbn_bptt.errors import TemplateError
-from dbn_bptt.notebook import shown_as
 from dbn_bptt.program import Program
-from dbn_bptt.render.svg import svg
-from dbn_bptt.results import Result
-from dbn_bptt.template import SliceTemplate
+from dbn_bptt.render.writers.svg import svg
+from dbn_bptt.sweep.results import Result
+from dbn_bptt.template.shown import shown_as
+from dbn_bptt.template.template import SliceTemplate
 
 
 def _template(template: SliceTemplate) -> str:

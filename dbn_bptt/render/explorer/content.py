@@ -7,18 +7,18 @@ from typing import Any
 import networkx as nx
 import numpy as np
 
-from dbn_bptt.compare import Report, compare
+from dbn_bptt.agreement import Report, compare
 from dbn_bptt.errors import NotANumberError
-from dbn_bptt.kernels import Array
-from dbn_bptt.local import LocalSteps
-from dbn_bptt.messages import bptt
-from dbn_bptt.paths.credit import credit
+from dbn_bptt.ops.kernels import Array
+from dbn_bptt.paths.itemised import credit
 from dbn_bptt.paths.scalar import jacobians
 from dbn_bptt.render.explorer.formulas import Formulas
-from dbn_bptt.render.scene import Scene, Spot
-from dbn_bptt.results import Result
-from dbn_bptt.template import SliceTemplate, interface
-from dbn_bptt.unroll import arguments
+from dbn_bptt.render.subjects.scene import Scene, Spot
+from dbn_bptt.sweep.bptt import bptt
+from dbn_bptt.sweep.results import Result
+from dbn_bptt.sweep.steps import LocalSteps
+from dbn_bptt.sweep.unroll import arguments
+from dbn_bptt.template.template import SliceTemplate, interface
 
 DIGITS = 4  # significant ones of the numbers that are shown
 MOST_CREDIT = 60  # slices up to which the gradient is itemised

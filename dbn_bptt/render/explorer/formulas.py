@@ -6,11 +6,11 @@ from typing import Any
 import networkx as nx
 from latex2mathml.converter import convert
 
-from dbn_bptt.equations import Writer
-from dbn_bptt.expressions import Expression, Symbol, reference
-from dbn_bptt.pullback import pullback
-from dbn_bptt.render.scene import Spot
-from dbn_bptt.traversal import uses
+from dbn_bptt.render.subjects.scene import Spot
+from dbn_bptt.template.equations import Writer
+from dbn_bptt.template.expressions import Expression, Symbol, reference
+from dbn_bptt.template.traversal import uses
+from dbn_bptt.transforms.pullback import pullback
 
 
 class Formulas:

@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from dbn_bptt.dbn.infer import smooth
-from dbn_bptt.dbn.polynomial import interface, messages, parts
-from dbn_bptt.dbn.tasks import Task
+from dbn_bptt.dbn.forward import interface, messages, parts
+from dbn_bptt.dbn.query import Task
+from dbn_bptt.dbn.verbs import smooth
 from dbn_bptt.render.explorer.content import numbers
 from dbn_bptt.render.layout import scene
-from dbn_bptt.render.svg import TIPS, document
-from dbn_bptt.results import Result
+from dbn_bptt.render.writers.svg import TIPS, document
+from dbn_bptt.sweep.results import Result
 
 
 def network(model: Any, evidence: Any, T: int | None, task: Task, result: Result) -> dict[str, Any]:

@@ -9,20 +9,20 @@ from typing import Any, Unpack
 
 from latex2mathml.converter import convert
 
-from dbn_bptt.adjoint import adjoint
-from dbn_bptt.compare import Report
-from dbn_bptt.dbn.infer import template as template_of
-from dbn_bptt.dbn.tasks import given_task
-from dbn_bptt.equations import equations
+from dbn_bptt.agreement import Report
+from dbn_bptt.dbn.query import given_task
+from dbn_bptt.dbn.verbs import template as template_of
 from dbn_bptt.errors import DataError, DbnBpttError
-from dbn_bptt.messages import bptt
 from dbn_bptt.render.explorer.content import compared, content, one_sequence
 from dbn_bptt.render.explorer.network import network
 from dbn_bptt.render.layout import scene
-from dbn_bptt.render.scene import Options
-from dbn_bptt.render.svg import document, style
-from dbn_bptt.results import Result
-from dbn_bptt.template import SliceTemplate
+from dbn_bptt.render.subjects.scene import Options
+from dbn_bptt.render.writers.svg import document, style
+from dbn_bptt.sweep.bptt import bptt
+from dbn_bptt.sweep.results import Result
+from dbn_bptt.template.equations import equations
+from dbn_bptt.template.template import SliceTemplate
+from dbn_bptt.transforms.adjoint import adjoint
 
 MOST_SLICES = 60  # of which all are drawn; longer runs are folded
 

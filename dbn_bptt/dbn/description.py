@@ -1,0 +1,96 @@
+"""What a slice tells the next one, and what a slice costs, in words."""
+
+from math import prod
+from typing import Any
+
+from dbn_bptt.dbn.forward import Label, Labels, Structure, parts, path, structure
+from dbn_bptt.dbn.forward import interface as interface_of
+from dbn_bptt.dbn.network import Name, read
+from dbn_bptt.errors import ModelError
+from dbn_bptt.template.template import SliceTemplate
+from dbn_bptt.template.template import interface as interface_of_template
+
+
+def interface(model: Any) -> list[Any]:
+    """The variables of a slice that have children in the next: all that the past tells the future (Murphy 2002).
+
+    Parameters
+    ----------
+    model : pgmpy DynamicBayesianNetwork, with or without CPDs; or SliceTemplate
+
+    Examples
+    --------
+    >>> import dbn_bptt as db
+    >>> from dbn_bptt.dbn import interface, umbrella
+    >>> interface(umbrella()), interface(db.cells.lstm(n_inputs=3, n_hidden=4, n_outputs=2))
+    (['Rain'], ['s', 'h'])
+    """
+    if isinstance(model, SliceTemplate):
+        return list(interface_of_template(model))
+    if not hasattr(model, "get_inter_edges"):
+        raise ModelError(f"give a pgmpy DynamicBayesianNetwork or a SliceTemplate, not {type(model).__name__}")
+    return list(dict.fromkeys(u[0] for u, _ in model.get_inter_edges()))
+
+
+def summary(model: Any) -> str:
+    """The interface of a model, the size of its messages, and the cost of a slice of inference, as text.
+
+    Examples
+    --------
+    >>> from dbn_bptt.dbn import summary, umbrella
+    >>> print(summary(umbrella()))
+    2 variables a slice: Rain (2 states), Umbrella (2 states)
+    Rain, Umbrella
+      interface to the next slice: Rain; its message has 2 numbers
+      order of elimination in a slice: Rain of the slice before, Umbrella
+      a slice takes about 20 additions and multiplications; its largest table has 2 entries
+    """
+    if isinstance(model, SliceTemplate):
+        return _of_template(model)
+    of = structure(read(model))
+    listed = ", ".join(f"{name} ({size} states)" for name, size in of.sizes)
+    lines = [f"{len(of.sizes)} variables a slice: {listed}"]
+    for part in parts(of):
+        lines += [", ".join(map(str, part)), *(f"  {line}" for line in _of_part(of, part))]
+    return "\n".join(lines)
+
+
+def _of_part(of: Structure, part: list[Name]) -> list[str]:
+    """The lines about one part of a network."""
+    sizes, state = dict(of.sizes), interface_of(of, part)
+    factors: list[Labels] = [((name, 0), *dict(of.later)[name]) for name in part]
+    factors += [((name, 0),) for name in part]
+    if state:
+        factors.insert(0, tuple((name, 1) for name in state))
+    steps, info = path(factors, tuple((name, 0) for name in state), sizes)
+    order = _order(factors, steps, {(name, 0) for name in state})
+    lines = ["interface to the next slice: none; its slices are independent of each other"]
+    if state:
+        size = prod(sizes[name] for name in state)
+        lines = [f"interface to the next slice: {', '.join(map(str, state))}; its message has {size} numbers"]
+    gone = ", ".join(f"{name} of the slice before" if lag else f"{name}" for name, lag in order)
+    lines.append(f"order of elimination in a slice: {gone}")
+    cost, largest = int(info.opt_cost), int(info.largest_intermediate)
+    lines.append(f"a slice takes about {cost} additions and multiplications; its largest table has {largest} entries")
+    return lines
+
+
+def _order(factors: list[Labels], steps: list[tuple[int, ...]], kept: set[Label]) -> list[Label]:
+    """The variables in the order in which they are summed out."""
+    left = list(factors)
+    gone: list[Label] = []
+    for places in steps:
+        product = {label for k in places for label in left[k]}
+        left = [labels for k, labels in enumerate(left) if k not in places]
+        needed = kept.union(*map(set, left))
+        gone += sorted((label for label in product if label not in needed), key=str)
+        left.append(tuple(label for label in product if label in needed))
+    return gone
+
+
+def _of_template(template: SliceTemplate) -> str:
+    state = interface_of_template(template)
+    numbers = sum(prod(template.symbols[name].shape) for name in state)
+    names = ", ".join(template.names("variable"))
+    told = f"{', '.join(state)} ({numbers} numbers)" if state else "none; its slices are independent of each other"
+    return f"{template.name}: variables {names}\n  interface to the next slice: {told}"

@@ -1,0 +1,1 @@
+"""Evidence in the forms in which people have it."""

@@ -1,0 +1,161 @@
+"""Evidence in the forms in which people have it, as likelihoods of the states of each variable.
+
+Sequences are rows of time: (T,) for one, (B, T) for a batch. What comes out is laid out as the kernel wants it, time
+first: (T, K) or (T, B, K), one number a state, 1 where a state is possible and 0 where it is not.
+"""
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dbn_bptt.dbn.evidence.forms import Forms, sorted_forms
+from dbn_bptt.dbn.evidence.states import MISSING, indices
+from dbn_bptt.dbn.network import Name, Network
+from dbn_bptt.errors import DataError, unknown_name
+from dbn_bptt.ops.kernels import Array
+from dbn_bptt.ops.shapes import Shape
+
+Soft = Mapping[Name, Any]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Checked evidence.
+
+    Attributes
+    ----------
+    T, batch : the number of slices, and () or (B,)
+    likelihoods : by variable (T, [B,] K), the largest of a slice 1 unless all are 0
+    lengths : (B,), or None
+    offset : [B], the logarithm of what the likelihoods were divided by, summed over slices and variables
+    seen : the variables whose state is known in every slice of every sequence
+    sequences : the names of the sequences of a batch, if they have some
+    """
+
+    T: int
+    batch: Shape
+    likelihoods: Mapping[Name, Array]
+    lengths: Array | None
+    offset: Any = 0.0
+    seen: frozenset[Name] = frozenset()
+    sequences: tuple[Hashable, ...] | None = None
+
+
+def evidence(
+    network: Network, given: Any = None, soft: Soft | None = None, T: int | None = None, lengths: Any = None
+) -> Evidence:
+    """Read evidence.
+
+    Parameters
+    ----------
+    given : a mapping from variables to states (T,) or (B, T), from (variable, slice) to a state, or a DataFrame
+        States by name, or by index where no name is a number; -1, NaN and None are missing. The columns of a
+        DataFrame are variables, its rows slices, a column or index level ``sequence`` tells sequences apart; or its
+        columns are pairs (variable, slice) and its rows sequences. A column or level ``t`` must count the rows of each
+        sequence from 0.
+    soft : a mapping from variables to likelihoods (T, K) or (B, T, K)
+    T : the number of slices, where nothing else tells it
+    lengths : (B,), the lengths of the sequences of a batch
+    """
+    if T is not None and (not isinstance(T, int | np.integer) or isinstance(T, bool) or T < 1):
+        raise DataError(f"T is {T!r}; the number of slices must be a positive integer")
+    forms = sorted_forms(network, given)
+    arrays = {name: indices(network, name, values) for name, values in forms.series.items()}
+    likely = {name: _likelihoods(network, name, values) for name, values in _soft(soft).items()}
+    slices, batch = _extent(arrays, likely, forms, T)
+    _add_single(network, arrays, forms, slices, batch)
+    whole: dict[Name, Array] = {}
+    for name in network.names:
+        if name in arrays:
+            whole[name] = _indicators(np.moveaxis(arrays[name], -1, 0), len(network.states[name]))
+        if name in likely:
+            whole[name] = whole.get(name, 1.0) * np.moveaxis(likely[name], -2, 0)
+    ends = _lengths(forms.lengths if lengths is None else lengths, slices, batch)
+    if ends is not None:
+        inside = np.arange(slices)[:, None] < ends
+        whole = {name: np.where(inside[..., None], a, 1.0) for name, a in whole.items()}
+    offset: Any = 0.0
+    for name in likely:
+        largest = whole[name].max(-1, keepdims=True)
+        largest = np.where(largest > 0, largest, 1.0)
+        whole[name], offset = whole[name] / largest, offset + np.log(largest).sum((0, -1))
+    seen = {name for name, states in arrays.items() if name not in likely and (states != MISSING).all()}
+    known = frozenset(seen) if ends is None else frozenset()
+    return Evidence(slices, batch, whole, ends, offset, known, forms.sequences)
+
+
+def _soft(given: Any) -> Soft:
+    if given is not None and not isinstance(given, Mapping):
+        raise DataError(f"soft evidence must be a dict from variables to arrays, not {type(given).__name__}")
+    return given or {}
+
+
+def _add_single(network: Network, arrays: dict[Name, Array], forms: Forms, slices: int, batch: Shape) -> None:
+    """Put states of single slices among the series."""
+    for (name, t), value in forms.single.items():
+        if not 0 <= t < slices:
+            raise DataError(f"evidence of {(name, t)!r}: T is {slices}, so t runs from 0 to {slices - 1}")
+        found = arrays.setdefault(name, np.full((*batch, slices), MISSING))
+        state = indices(network, name, value)
+        if state.shape not in ((), batch):
+            raise DataError(f"evidence of {(name, t)!r} has shape {state.shape}; give one state")
+        there = found[..., t]
+        if ((there != MISSING) & (there != state)).any():
+            raise DataError(f"evidence of {(name, t)!r} is given twice, and not the same; give it once")
+        found[..., t] = state
+
+
+def _likelihoods(network: Network, name: Name, values: Any) -> Array:
+    if name not in network.states:
+        raise unknown_name(name, network.names, "variable")
+    K = len(network.states[name])
+    form = f"it must be (T, {K}) or (B, T, {K}) numbers"
+    try:
+        array = np.asarray(values, float)
+    except (TypeError, ValueError):
+        raise DataError(f"soft evidence of {name!r} is no array of likelihoods; {form}") from None
+    if array.ndim not in (2, 3) or array.shape[-1] != K or 0 in array.shape:
+        raise DataError(f"soft evidence of {name!r} has shape {array.shape}; {form}")
+    if not np.isfinite(array).all() or (array < 0).any():
+        raise DataError(f"soft evidence of {name!r} holds negative numbers or NaN; give likelihoods, 1 for no evidence")
+    return array
+
+
+def _extent(
+    arrays: Mapping[Name, Array], likely: Mapping[Name, Array], forms: Forms, T: int | None
+) -> tuple[int, Shape]:
+    """The number of slices and the batch axes on which everything agrees."""
+    leads = [(f"evidence of {name!r}", a.shape) for name, a in arrays.items()]
+    leads += [(f"soft evidence of {name!r}", a.shape[:-1]) for name, a in likely.items()]
+    for what, lead in leads:
+        if len(lead) not in (1, 2) or 0 in lead:
+            raise DataError(f"{what} has shape {lead}; give (T,) for one sequence, (B, T) for a batch")
+        first, expected = leads[0]
+        if lead != expected:
+            raise DataError(f"{what} has (B, T) = {lead}, but {first} {expected}; give all of it the same slices")
+        if T is not None and lead[-1] != T:
+            mend = "leave T out, fill up with -1, or see predict for what comes after the evidence"
+            raise DataError(f"{what} has {lead[-1]} slices, but T is {T}; {mend}")
+    if leads:
+        *batch, slices = leads[0][1]
+        return slices, tuple(batch)
+    if T is None and not forms.single:
+        raise DataError("there is no evidence that tells the number of slices; give T=")
+    return T or 1 + max(t for _, t in forms.single), ()
+
+
+def _indicators(states: Array, K: int) -> Array:
+    """1 for the state that was seen, for all states where none was."""
+    rows = np.concatenate([np.eye(K), np.ones((1, K))])
+    return np.take(rows, states, 0)
+
+
+def _lengths(lengths: Any, T: int, batch: Shape) -> Array | None:
+    if lengths is None:
+        return None
+    array = np.asarray(lengths)
+    if array.shape != batch or not batch or array.dtype.kind not in "iu" or (array < 1).any() or (array > T).any():
+        raise DataError(f"lengths must be B = {batch[0] if batch else 1} integers from 1 to {T}, one a sequence")
+    return array.astype(int)

@@ -1,0 +1,243 @@
+"""The numerical kernels behind the table of operations.
+
+A kernel gets arrays whose last axes are the core axes; axes of the batch may stand before them, in some arguments and
+not in others.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dbn_bptt.errors import TemplateError
+from dbn_bptt.ops.shapes import Shape, reduced_shape, spans
+
+Array = NDArray[Any]
+
+
+# ------------------------------------------------------------------------------------------------- shapes in general
+def _lead(a: Array, rank: int) -> Shape:
+    """The batch axes of an array with `rank` core axes."""
+    return a.shape[: a.ndim - rank]
+
+
+# -------------------------------------------------------------------------------------------------------- elementwise
+def power(a: Array, exponent: float) -> Array:
+    """a ** exponent for a number as exponent, in the type of a."""
+    return a**exponent
+
+
+def identity(a: Array) -> Array:
+    """a."""
+    return a
+
+
+def sigmoid(a: Array) -> Array:
+    """1 / (1 + exp(-a)); where the exponential overflows, that is 0, as it should be."""
+    with np.errstate(over="ignore"):
+        return logistic(a)
+
+
+def logistic(a: Array, out: Array | None = None) -> Array:
+    """1 / (1 + exp(-a)), for those who ignore the overflow themselves."""
+    out = np.negative(a, out=np.empty(a.shape, np.result_type(a, np.float16)) if out is None else out)
+    np.exp(out, out=out)
+    np.add(out, 1, out=out)
+    return np.divide(1, out, out=out)
+
+
+def step(a: Array) -> Array:
+    """1 where a > 0 and 0 elsewhere, in the type of a."""
+    return (a > 0).astype(a.dtype)
+
+
+def relu(a: Array) -> Array:
+    """max(a, 0)."""
+    return np.maximum(a, 0)
+
+
+def softplus(a: Array) -> Array:
+    """log(1 + exp(a)), safe from overflow."""
+    return np.logaddexp(a, a.dtype.type(0))
+
+
+def select(mask: Array, a: Array, b: Array) -> Array:
+    """a where the mask is not 0, and b elsewhere."""
+    return np.where(mask != 0, a, b)
+
+
+# ----------------------------------------------------------------------------------------------------- linear algebra
+def matmul(a: Array, b: Array, ranks: tuple[int, int]) -> Array:
+    """The product for core ranks (2, 1) or equal ranks from 2 on.
+
+    A matrix without batch axes times a batch of vectors is one matrix product, not B of them.
+    """
+    if ranks == (2, 1):
+        return b @ a.T if a.ndim == 2 else np.matmul(a, b[..., None])[..., 0]
+    return np.matmul(a, b)
+
+
+def inner(a: Array, b: Array) -> Array:
+    """The inner product of vectors."""
+    return np.einsum("...i,...i->...", a, b)
+
+
+def outer(a: Array, b: Array) -> Array:
+    """The outer product of vectors."""
+    return a[..., :, None] * b[..., None, :]
+
+
+def outer_batch_sum(a: Array, b: Array, batch: Shape) -> Array:
+    """The outer products of a batch, summed: one matrix product."""
+    if a.ndim == b.ndim:
+        summed = a.reshape(-1, a.shape[-1]).T @ b.reshape(-1, b.shape[-1])
+        return summed if a.ndim > 1 else summed * math.prod(batch)
+    return outer(a.reshape(-1, a.shape[-1]).sum(0), b.reshape(-1, b.shape[-1]).sum(0))
+
+
+def logdet(a: Array) -> Array:
+    """log |det a|."""
+    return np.linalg.slogdet(a)[1]
+
+
+def einsum(*operands: Array, inputs: tuple[str, ...], output: str) -> Array:
+    """`numpy.einsum`, the batch axes of all operands broadcast."""
+    subscripts = ",".join("..." + labels for labels in inputs) + "->..." + output
+    return np.einsum(subscripts, *operands, optimize=len(operands) > 2)
+
+
+def einsum_batch_sum(*operands: Array, inputs: tuple[str, ...], output: str, batch: Shape) -> Array:
+    """An einsum summed over the batch: the batch is one more label that the output lacks."""
+    batched = [a.ndim > len(labels) for a, labels in zip(operands, inputs, strict=True)]
+    flat = [
+        a.reshape(-1, *a.shape[-len(s) or a.ndim :]) if b else a
+        for a, s, b in zip(operands, inputs, batched, strict=True)
+    ]
+    labels = ["Z" + s if b else s for s, b in zip(inputs, batched, strict=True)]
+    summed = np.einsum(",".join(labels) + "->" + output, *flat, optimize=len(operands) > 1)
+    return summed if any(batched) else summed * math.prod(batch)
+
+
+# -------------------------------------------------------------------------------------------------------------- shape
+def transpose(a: Array, axes: tuple[int, ...]) -> Array:
+    """Permute the core axes."""
+    lead = a.ndim - len(axes)
+    return np.transpose(a, (*range(lead), *(lead + k for k in axes)))
+
+
+def reshape(a: Array, shape: Shape, rank: int) -> Array:
+    """Reshape the last `rank` axes."""
+    return a.reshape(_lead(a, rank) + shape)
+
+
+def broadcast(a: Array, shape: Shape) -> Array:
+    """Repeat core axes of size 1."""
+    return np.broadcast_to(a, _lead(a, len(shape)) + shape)
+
+
+def concatenate(*parts: Array, axis: int, sizes: tuple[int, ...]) -> Array:
+    """Join along a core axis."""
+    rank = max(p.ndim for p in parts)
+    lead = np.broadcast_shapes(*(p.shape[: p.ndim - _core(parts)] for p in parts)) if rank > _core(parts) else ()
+    return np.concatenate([np.broadcast_to(p, lead + p.shape[p.ndim - _core(parts) :]) for p in parts], axis=axis)
+
+
+def _core(parts: tuple[Array, ...]) -> int:
+    return min(p.ndim for p in parts)
+
+
+def _decode(key: tuple[Any, ...]) -> tuple[Any, ...]:
+    parts = (slice(start, None if stop < 0 else stop, by) for start, stop, by in (k[1:] for k in key if spans(k)))
+    return (Ellipsis, *(next(parts) if spans(k) else k for k in key))
+
+
+def index(a: Array, key: tuple[Any, ...], shape: Shape) -> Array:
+    """Basic indexing of the core axes."""
+    return a[_decode(key)]
+
+
+def scatter(a: Array, key: tuple[Any, ...], shape: Shape) -> Array:
+    """Zeros of a shape with `a` at the index."""
+    rank = sum(map(spans, key))
+    out = np.zeros(_lead(a, rank) + shape, a.dtype)
+    out[_decode(key)] = a
+    return out
+
+
+# --------------------------------------------------------------------------------------------------------- reductions
+def sum_(a: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
+    """The sum over core axes."""
+    return a.sum(axis, keepdims=keepdims)
+
+
+def max_(a: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
+    """The maximum over core axes."""
+    return a.max(axis, keepdims=keepdims)
+
+
+def peak(a: Array, axis: tuple[int, ...]) -> Array:
+    """The maximum over core axes, which stay with size 1; NaN left out, which makes it several times faster."""
+    return np.fmax.reduce(a, axis, keepdims=True)
+
+
+def is_max(a: Array, axis: tuple[int, ...]) -> Array:
+    """1 at the maximum; equal shares where it is attained more than once."""
+    hits = (a == a.max(axis, keepdims=True)).astype(a.dtype)
+    return hits / hits.sum(axis, keepdims=True)
+
+
+def _shifted_exp(a: Array, axis: tuple[int, ...]) -> tuple[Array, Array, Array]:
+    """exp(a - m), its sum, and m, the maximum over the axis (0 where that is infinite)."""
+    m = peak(a, axis)
+    m = np.where(np.isfinite(m), m, a.dtype.type(0))
+    e = np.exp(a - m)
+    return e, e.sum(axis, keepdims=True), m
+
+
+def logsumexp(a: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
+    """log sum exp over core axes."""
+    _, total, m = _shifted_exp(a, axis)
+    with np.errstate(divide="ignore"):
+        out = np.log(total) + m
+    return out if keepdims else out.reshape(reduced_shape(a.shape, axis))
+
+
+def softmax(a: Array, axis: tuple[int, ...]) -> Array:
+    """exp(a) / sum exp(a); zeros where every element is -inf."""
+    e, total, _ = _shifted_exp(a, axis)
+    return e / np.where(total == 0, a.dtype.type(1), total)
+
+
+def log_softmax(a: Array, axis: tuple[int, ...]) -> Array:
+    """a - log sum exp(a)."""
+    return a - logsumexp(a, axis, keepdims=True)
+
+
+# ------------------------------------------------------------------------------------------------------------- losses
+def cross_entropy(logits: Array, target: Array) -> Array:
+    """-sum target * log_softmax(logits) over the last axis."""
+    scores = log_softmax(logits, (-1,))
+    loss = -np.einsum("...k,...k->...", scores, target)
+    if np.isnan(loss).any():  # a class that the target does not ask for counts 0, though its score be -inf
+        loss = -np.einsum("...k,...k->...", np.where(target == 0, 0, scores), target)
+    return np.asarray(loss, np.result_type(logits, np.float16))
+
+
+def half_square(difference: Array, rank: int) -> Array:
+    """Half the sum of squares over the core axes."""
+    return 0.5 * np.square(difference).sum(tuple(range(-rank, 0)))
+
+
+def one_hot(classes: Array, K: int) -> Array:
+    """Class indices as indicator vectors of K entries."""
+    if not np.issubdtype(classes.dtype, np.integer) or (classes.size and not 0 <= classes.min() <= classes.max() < K):
+        raise TemplateError(f"class indices must be integers from 0 to {K - 1}, not {np.unique(classes)[:5]}")
+    return np.eye(K)[classes]
+
+
+# -------------------------------------------------------------------------------------------------------------- batch
+def batch_sum(a: Array, rank: int, batch: Shape) -> Array:
+    """The sum over the batch axes; an array without them counts once for every sequence."""
+    lead = a.ndim - rank
+    return a.sum(tuple(range(lead))) if lead else a * math.prod(batch)

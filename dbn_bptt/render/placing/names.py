@@ -1,0 +1,113 @@
+"""Where the names on edges go: beside their curve, off nodes and other names, and off other curves where they can."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from dbn_bptt.ops.kernels import Array
+from dbn_bptt.render.placing.curves import Box, Point, Points, along, flattened, length
+from dbn_bptt.render.placing.grid import Key
+from dbn_bptt.render.placing.routes import Route, Yard
+
+HEIGHT = 17.0  # px of a name on an edge
+FAR = 20.0  # px further from an edge, where numbers lie on it
+_SHARES = (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8, 0.9, 0.1)
+_BACK = (24.0, 18.0, 32.0, 44.0)  # px before the end
+
+
+def label_places(
+    curves: Mapping[Route, Points], widths: Mapping[Route, float], marks: list[Box], yard: Yard
+) -> dict[Route, Point]:
+    """The middle of the name on each edge that has one, relative to the column of its tail; off the marks of edges."""
+    shifts = [k * yard.pitch for k in (-2, -1, 0, 1, 2)]
+    drawn = {route: flattened(c) for route, c in curves.items()}
+    lines = _Lines(drawn, shifts)
+    nodes = np.array([(b.x + dx, b.y, b.width, b.height) for b in yard.boxes.values() for dx in shifts])
+    found: dict[Route, Point] = {}
+    names = np.array([(b.x + dx, b.y, b.width, b.height) for b in marks for dx in shifts]).reshape(-1, 4)
+    for route, width in widths.items():
+        size = np.array([width, HEIGHT])
+        choices = _beside(drawn[route], width, by_lanes=len(curves[route]) > 4)
+        cost = [
+            10.0 * _covered(at, size, nodes) + 6.0 * _covered(at, size, names) + 0.15 * lines.under(at, size)
+            + 8.0 * lines.is_shared(on, route) + 1.5 * lines.is_nearer_to_another(at, size, route)
+            + 0.05 * (k // 4) + (0.02, 0.04, 2.0, 2.1)[k % 4]
+            for k, (on, at) in enumerate(choices)
+        ]  # fmt: skip
+        x, y = choices[int(np.argmin(cost))][1]
+        found[route] = float(x), float(y)
+        names = np.concatenate([names, [(x + dx, y, width, HEIGHT) for dx in shifts]])
+    return found
+
+
+class _Lines:
+    """The points of all curves, in their own and in neighbouring columns."""
+
+    def __init__(self, drawn: Mapping[Route, Array], shifts: list[float]):
+        from scipy.spatial import KDTree
+
+        parts = [(route, dx, c + np.array([dx, 0.0])) for route, c in drawn.items() for dx in shifts]
+        self.points = np.concatenate([c for *_, c in parts]) if parts else np.zeros((0, 2))
+        order = {route: k for k, route in enumerate(drawn)}
+        self.owner = np.repeat([order[r] if dx == 0 else -1 for r, dx, _ in parts], [len(c) for *_, c in parts])
+        self.order, self.tree = order, KDTree(self.points)
+
+    def _near(self, at: Array, reach: float) -> list[int]:
+        return self.tree.query_ball_point(at, reach, p=np.inf)
+
+    def under(self, at: Array, size: Array) -> int:
+        """How many points of curves lie under a name."""
+        near = self.points[self._near(at, size.max() / 2)]
+        return int((np.abs(near - at) < size / 2 - 1).all(1).sum())
+
+    def is_nearer_to_another(self, at: Array, size: Array, route: Route) -> bool:
+        """Whether a reader would take the name for another curve's."""
+        near = self._near(at, size.max() / 2 + 10)
+        off = (np.maximum(np.abs(self.points[near] - at) - size / 2, 0.0) ** 2).sum(1)
+        own = self.owner[near] == self.order[route]
+        return bool((~own).any() and (not own.any() or off[~own].min() < off[own].min() + 4.0))
+
+    def is_shared(self, at: Array, route: Route) -> bool:
+        """Whether another curve runs here too, so that a name could belong to either."""
+        return bool((self.owner[self._near(at, 4.0)] != self.order[route]).any())
+
+
+def delay_marks(curves: Mapping[Route, Points]) -> dict[Route, Point]:
+    """Where the mark of each delay goes: on the trunk, where edges from one variable with one delay share it."""
+    delayed = {route: length(c) / 2 for route, c in curves.items() if route.delay}
+    half = {_trunk(route): min(d for r, d in delayed.items() if _trunk(r) == _trunk(route)) for route in delayed}
+    found: dict[Route, Point] = {}
+    for route, own in delayed.items():
+        reach = half[_trunk(route)] if route.tail != route.head else own
+        choices = [along(curves[route], reach * share) for share in (1.0, 0.7, 1.3, 0.5)]
+        others = [(r, at) for r, at in found.items() if _trunk(r) != _trunk(route) or r.tail in (r.head, route.head)]
+        free = [c for c in choices if all(math.dist(c, at) > 18 for _, at in others)]
+        found[route] = (free or choices)[0]
+    return found
+
+
+def _trunk(route: Route) -> tuple[Key, int]:
+    return route.tail, route.delay
+
+
+def _beside(points: Array, width: float, by_lanes: bool) -> list[tuple[Array, Array]]:
+    """Points of a curve, and places beside them: the middle first, or the end of what others share lanes with."""
+    steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
+    passed = np.concatenate([[0], np.cumsum(steps)])
+    places = []
+    inside, ends = [share * passed[-1] for share in _SHARES], [passed[-1] - back for back in _BACK]
+    for distance in [*ends, *inside] if by_lanes else [*inside, *ends]:
+        k = min(int(np.searchsorted(passed, max(distance, 0.0))), len(points) - 2)
+        tangent = points[k + 1] - points[k]
+        tangent = tangent / (np.linalg.norm(tangent) or 1.0)
+        normal = np.array([tangent[1], -tangent[0]])
+        near = abs(normal[0]) * (width / 2 + 3) + abs(normal[1]) * (HEIGHT / 2 + 4)
+        normal = normal if normal[1] < 0 or (normal[1] == 0 and normal[0] > 0) else -normal  # above, or to the right
+        places += [(points[k], points[k] + normal * reach) for reach in (near, -near, near + FAR, -near - FAR)]
+    return places
+
+
+def _covered(at: Array, size: Array, boxes: Array) -> int:
+    """How many boxes a name would lie over."""
+    return int((np.abs(boxes[:, :2] - at) < (boxes[:, 2:] + size) / 2 + 1).all(1).sum())

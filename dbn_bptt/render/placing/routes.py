@@ -1,0 +1,227 @@
+"""Edges around nodes: the plainest curve that runs through no third node.
+
+First come a straight line and single curves. Where all of them are blocked, an edge takes the lanes between rows and
+between slices, in which no node stands. Edges from one variable share a track of a lane, edges from others have their
+own. As slices are alike, an edge is routed once for all of them.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice, pairwise
+from typing import Any
+
+import numpy as np
+
+from dbn_bptt.ops.kernels import Array
+from dbn_bptt.render.placing.curves import Box, Point, Points, arc, bow, is_clear, line, loop, polyline, swing
+from dbn_bptt.render.placing.grid import Key
+
+TRACK = 6.0  # px between edges side by side in a lane
+
+
+@dataclass(frozen=True)
+class Route:
+    """What is to be routed: from a variable to one some columns to the right, the edge's number among those between
+    the two, its delay in the rolled view, and its phase where edges of one variable overlap."""
+
+    tail: Key
+    head: Key
+    columns: int
+    number: int
+    delay: int
+    phase: int
+
+
+@dataclass(frozen=True)
+class Yard:
+    """The page as a router sees it: sizes, and the boxes of one slice, which stand in all others too.
+
+    Attributes
+    ----------
+    pitch, gap : the distance from slice to slice, and how much of it is free
+    rows : the y of each row, from the top
+    row_of : by variable, its row
+    boxes : by variable, relative to the left end of its slice
+    entry : by variable, the side on which edges from its slice come in: 1 from below, -1 from above
+    outside : what stands left of all slices: parameters
+    """
+
+    pitch: float
+    gap: float
+    rows: tuple[float, ...]
+    row_of: Mapping[Key, int] = field(repr=False)
+    boxes: Mapping[Key, Box] = field(repr=False)
+    entry: Mapping[Key, int] = field(repr=False)
+    outside: frozenset[Key] = frozenset()
+
+    def box(self, key: Key, column: int) -> Box:
+        """A variable's box in a column."""
+        return self.boxes[key].moved(column * self.pitch)
+
+    def above(self, row: int) -> float:
+        """The y of the lane above a row; the last lane is below all rows."""
+        if row == 0:
+            return self.rows[0] - 48.0
+        return self.rows[-1] + 48.0 if row == len(self.rows) else (self.rows[row - 1] + self.rows[row]) / 2
+
+    def others(self, route: Route) -> Array:
+        """The boxes that an edge may run into."""
+        outside = route.tail in self.outside  # its edge runs below all rows until it is there
+        columns = range(route.columns - 1 if outside else min(0, route.columns) - 1, max(0, route.columns) + 2)
+        ends = {(route.tail, 0), (route.head, route.columns)}
+        found = [
+            (b.x + k * self.pitch, b.y, b.width, b.height)
+            for key, b in self.boxes.items()
+            for k in ((0,) if key in self.outside else columns)
+            if (key, k) not in ends
+        ]
+        return np.array(found).reshape(-1, 4)
+
+
+Lane = tuple[str, int]  # ("row", k): above row k; ("gap", k): left of column k
+Owner = tuple[Key, tuple[int, ...]]
+Tracks = Mapping[Lane, Mapping[Owner, float]]
+
+
+def routed(routes: list[Route], yard: Yard) -> dict[Route, Points]:
+    """A curve for each edge, relative to its tail's column."""
+    used: dict[Lane, dict[Owner, float]] = {}
+    _all(routes, yard, {}, used)  # who needs which lane
+    return _all(routes, yard, {lane: _spread(owners, lane) for lane, owners in used.items()}, {})
+
+
+def _spread(owners: Mapping[Owner, float], lane: Lane) -> dict[Owner, float]:
+    """The tracks of a lane, in the order of their owners."""
+    step = min(TRACK, (24.0 if lane[0] == "row" else 40.0) / max(len(owners), 1))
+    return {owner: (k - (len(owners) - 1) / 2) * step for k, owner in enumerate(owners)}
+
+
+def _all(routes: list[Route], yard: Yard, tracks: Tracks, used: dict[Lane, dict[Owner, float]]) -> dict[Route, Points]:
+    found: dict[Route, Points] = {}
+    fans: dict[Any, set[Key]] = {}
+    for route in routes:
+        fans.setdefault(_fan(route, yard), set()).add(route.head)
+    for route in routes:
+        boxes = yard.others(route)
+        together = route.columns and len(fans[_fan(route, yard)]) > 1
+        choices = [*([] if together else _single(route, yard)), *_by_lanes(route, yard, tracks)]
+        if route.delay and route.tail == route.head:
+            choices = [(loop(yard.boxes[route.tail], angle), ()) for angle in _free(route, routes, yard)] + choices
+        single = (choice for choice in choices if not choice[1] and is_clear(choice[0], boxes))
+        clear = list(islice(single, route.number + 1))
+        clear = clear or list(islice((choice for choice in choices if choice[1] and is_clear(choice[0], boxes)), 1))
+        points, lanes = clear[-1] if clear else choices[-1]
+        for lane in lanes:
+            used.setdefault(lane, {}).setdefault(_owner(route), 0.0)
+        found[route] = points
+    return found
+
+
+def _owner(route: Route) -> Owner:
+    """Who has a track of its own in a lane: a variable; where its edges skip slices, each kind of edge."""
+    skips = abs(route.columns) > 1 or abs(route.delay) > 1
+    return route.tail, (route.columns, route.delay, route.phase) if skips else ()
+
+
+def _fan(route: Route, yard: Yard) -> Any:
+    """What edges have in common that fan out from one variable into one row of another slice, and share a trunk."""
+    return route.tail, yard.boxes[route.head].y, route.columns, route.delay, route.number
+
+
+def _free(route: Route, routes: list[Route], yard: Yard) -> list[float]:
+    """Directions in which a loop may leave a variable, the one furthest from its other edges first."""
+    u = yard.boxes[route.tail]
+    others = [
+        yard.boxes[r.head if r.tail == route.tail else r.tail]
+        for r in routes if not r.columns and not r.delay and route.tail in (r.tail, r.head)
+    ]  # fmt: skip
+    taken = [math.atan2(u.y - box.y, box.x - u.x) for box in others]
+    back = 0.0 if route.delay > 0 else math.pi  # delays lead to the right
+    taken += [back for r in routes if r.delay and r.tail == route.tail != r.head]
+    choices = [back, back + 0.8, back - 0.8, back + 1.57, back - 1.57, back + math.pi]
+    gaps = {angle: min((abs(math.remainder(angle - t, math.tau)) for t in taken), default=math.pi) for angle in choices}
+    return sorted(choices, key=lambda angle: (-min(gaps[angle], 0.8), choices.index(angle)))
+
+
+Choice = tuple[Points, tuple[Lane, ...]]
+
+
+def _single(route: Route, yard: Yard) -> Iterator[Choice]:
+    """Lines and single curves, the plainest first."""
+    u, v = yard.box(route.tail, 0), yard.box(route.head, route.columns)
+    if route.delay:
+        return
+    ahead = math.copysign(1.0, v.x - u.x)
+    level = abs(u.y - v.y) < 1
+    sides = (u.x + ahead * u.width / 2, u.y), (v.x - ahead * v.width / 2, v.y)
+    if route.columns and not level and route.tail not in yard.outside:
+        yield swing(*sides), ()
+    if abs(route.columns) < 2 and route.tail not in yard.outside:
+        yield line(u.rim((v.x, v.y)), v.rim((u.x, u.y))), ()
+    if level:
+        side = 1.0 if abs(route.columns) % 2 == 0 else -1.0  # lags 2 and 3 on different sides
+        for height in (46.0, -46.0, 58.0, -58.0):
+            yield arc(u, v, side * height), ()
+    if abs(route.columns) < 2 and route.tail not in yard.outside:
+        for bend in (0.14, -0.14, 0.24, -0.24, 0.36, -0.36):
+            yield bow(u, v, bend), ()
+
+
+def _by_lanes(route: Route, yard: Yard, tracks: Tracks) -> list[Choice]:
+    """All ways through the lanes, the shortest and straightest first."""
+    found = {}
+    for corners, lanes in _ways(route, yard, tracks):
+        length = sum(math.dist(a, b) for a, b in pairwise(corners))
+        against = sum(  # an edge in the way of those that go the other way
+            rim.x == x and (y - rim.y) * side < 0
+            for rim, (x, y), side in (
+                (yard.box(route.head, route.columns), corners[-2], yard.entry[route.head]),
+                (yard.box(route.tail, 0), corners[1], -yard.entry[route.tail]),
+            )
+        )
+        found[polyline(corners), lanes] = length + 30 * len(corners) + 200 * against
+    return sorted(found, key=lambda choice: found[choice])
+
+
+def _ways(route: Route, yard: Yard, tracks: Tracks) -> Iterator[tuple[list[Point], tuple[Lane, ...]]]:
+    """Out of the tail, along a lane between slices, into the head; each end by its side or by the lane at its row."""
+    u, v = yard.box(route.tail, 0), yard.box(route.head, route.columns)
+    owner = _owner(route)
+
+    def place(lane: Lane) -> float:
+        offset = tracks.get(lane, {}).get(owner, 0.0)
+        kind, k = lane
+        return offset + (yard.above(k) if kind == "row" else yard.pitch * k - yard.gap / 2)
+
+    def ends(key: Key, box: Box, gap: float) -> Iterator[tuple[list[Point], tuple[Lane, ...]]]:
+        side = math.copysign(1.0, gap - box.x)
+        port = 0.0 if not route.delay else -7.0 if box is u else 7.0  # out above, in below
+        yield [(box.x + side * (box.width / 2 - (1.3 if port else 0.0)), box.y + port), (gap, box.y + port)], ()
+        if box is u and route.tail in yard.outside:
+            return
+        row = yard.row_of[key]
+        for lane, rim in ((("row", row), -1), (("row", row + 1), 1)):
+            y = place(lane)
+            yield [(box.x, box.y + rim * box.height / 2), (box.x, y), (gap, y)], (lane,)
+
+    for k in _gaps(route, yard):
+        lane: Lane = ("gap", k)
+        x = place(lane)
+        for out, first in ends(route.tail, u, x):
+            for into, last in ends(route.head, v, x):
+                if first != last or not first:
+                    yield [*out, *reversed(into)], (*first, lane, *last)
+                elif not route.delay:  # both at one lane between rows
+                    yield [*out[:2], *reversed(into[:2])], first
+
+
+def _gaps(route: Route, yard: Yard) -> list[int]:
+    """The lanes between slices that an edge may take: right behind its tail, or right before its head."""
+    if route.tail in yard.outside:
+        return [route.columns]
+    if route.delay:
+        return [1] if route.delay > 0 else [0]
+    if not route.columns:
+        return [1, 0]
+    return [1, route.columns] if route.columns > 0 else [0, route.columns + 1]

@@ -1,0 +1,151 @@
+"""The scene: every node at its place, every edge a curve, and nothing that depends on a file format.
+
+x is the slice, then the place in the slice; y is the variable's row, the same in every slice. Writers turn a scene into
+SVG, TikZ, DOT and so on.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, TypedDict
+
+from dbn_bptt.render.placing.curves import Outline, Point, Points, along, length
+from dbn_bptt.render.placing.grid import Key
+from dbn_bptt.render.placing.labels import Label
+from dbn_bptt.render.subjects.overlays import CELL, Heat, Show
+from dbn_bptt.render.subjects.parameters import Parameters
+from dbn_bptt.render.subjects.sources import Source
+from dbn_bptt.render.subjects.views import View
+
+
+class Options(TypedDict, total=False):
+    """What every writer takes besides the object.
+
+    Attributes
+    ----------
+    view : "rolled", "two-slice", "unrolled" or "folded"
+        One slice with delays; the two slices of a DBN; all slices; the first and last ones. Unless given, what suits.
+    T : int
+        The number of slices of a template or a dynamic network.
+    parameters : "labels", "copies", "shared", "plates" or "none"
+        Named on the edges where they multiply, a small copy in every slice, one node for all slices, one node and a
+        plate round what repeats, or not at all (as scalar graphs, unless asked).
+    show : "values", "adjoints" or "messages"
+        Of a result: as heat maps in the nodes or on the edges.
+    path : list of nodes
+        A path to be marked, as from `paths.heaviest_paths`.
+    truncate : int
+        Draw the borders that truncated BPTT lets no message cross, every so many slices.
+    evidence : as `dbn.smooth` takes it
+        Of a dynamic network: observed nodes are shaded, and all show their posteriors as bars.
+    """
+
+    view: View | None
+    T: int | None
+    parameters: Parameters
+    show: Show | None
+    path: Iterable[Any] | None
+    truncate: int | None
+    evidence: Any
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A node on the page: its place and size, its kind, how it is written, and what a reader is told of it.
+
+    Attributes
+    ----------
+    node : the node of the graph that was given; None for what stands for many
+    key : the variable
+    kind : input, target, variable, term, initial, chance, observed, parameter, copy or elided
+    """
+
+    id: int
+    node: Any
+    key: Key
+    t: int | None
+    column: int | None
+    x: float
+    y: float
+    width: float
+    height: float
+    shape: Outline
+    kind: str
+    label: Label
+    title: str
+    equation: Any = field(repr=False)
+    heat: Heat | None = None
+    marked: bool = False
+
+    @property
+    def name(self) -> Any:
+        """What its variable or parameter is called."""
+        return self.key[0][1] if isinstance(self.key[0], tuple) and self.kind in ("parameter", "copy") else self.key[0]
+
+
+@dataclass(frozen=True)
+class Line:
+    """An edge on the page: curves from rim to rim, the parameter on it, its weight in 0..1, its delay in slices.
+
+    Attributes
+    ----------
+    mark : where the mark of its delay goes
+    origin : the edge of the graph that was given
+    tail, head : the ids of spots
+    """
+
+    id: int
+    origin: Any
+    tail: int
+    head: int
+    points: Points
+    label: Label | None
+    label_at: Point
+    weight: float | None
+    delay: int
+    mark: Point
+    dashed: bool
+    title: str
+    heat: Heat | None = None
+    marked: bool = False
+
+    @property
+    def heat_at(self) -> Point:
+        """Where the numbers on it are centred, and end below."""
+        assert self.heat is not None
+        x, y = along(self.points, length(self.points) / 2)
+        return x, y + self.heat.size[1] * CELL / 2
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A plate: a rectangle with a caption."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    caption: str
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a writer draws. Lengths are px, y grows downwards.
+
+    Attributes
+    ----------
+    headings : x, y and text under each column
+    columns : what each column is called
+    borders : x of the borders that truncated messages do not cross
+    """
+
+    title: str
+    description: str
+    width: float
+    height: float
+    spots: tuple[Spot, ...]
+    lines: tuple[Line, ...]
+    frames: tuple[Frame, ...]
+    headings: tuple[tuple[float, float, str], ...]
+    borders: tuple[float, ...]
+    columns: tuple[str, ...]
+    source: Source = field(repr=False)

@@ -1,0 +1,165 @@
+"""Scenes as matplotlib figures, for PNG and PDF files and for notebooks that have them."""
+
+import math
+from typing import Any, Unpack
+
+import numpy as np
+
+from dbn_bptt.errors import DbnBpttError
+from dbn_bptt.render.colors import THEMES, edge_color
+from dbn_bptt.render.layout import scene
+from dbn_bptt.render.placing.curves import Point, shortened
+from dbn_bptt.render.placing.labels import Label
+from dbn_bptt.render.subjects.overlays import BARS, Heat
+from dbn_bptt.render.subjects.scene import Line, Options, Scene, Spot
+
+INK = THEMES["light"]
+_FILLS = {
+    "input": INK.shade, "target": INK.shade, "observed": INK.shade, "term": INK.loss, "parameter": INK.tint,
+    "copy": INK.tint, "elided": "none",
+}  # fmt: skip
+TIP = 9.0  # px of an arrow's tip
+_POINT = 0.75  # points for a px
+
+
+def figure(obj: Any, **options: Unpack[Options]) -> Any:
+    """A picture as a matplotlib figure; ``figure(obj).savefig("network.pdf")``.
+
+    matplotlib is imported here (``pip install dbn_bptt[figures]``). The options are those of `svg`.
+
+    Examples
+    --------
+    >>> import dbn_bptt as db
+    >>> drawn = figure(db.unroll(db.cells.elman(n_inputs=3, n_hidden=4, n_outputs=2), T=2))
+    >>> drawn.axes[0].get_title()
+    'Elman network, unrolled over 2 slices'
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise DbnBpttError("figures need matplotlib; pip install matplotlib") from None
+    picture = scene(obj, **options)
+    made = Figure(figsize=(picture.width * _POINT / 72, picture.height * _POINT / 72))
+    axes = made.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, picture.width), ylim=(picture.height, 0))
+    axes.set_axis_off()
+    axes.set_title(picture.title, y=1.0, pad=-16, fontsize=11, parse_math=False)
+    _draw(axes, picture)
+    return made
+
+
+def _draw(axes: Any, picture: Scene) -> None:
+    from matplotlib.patches import FancyBboxPatch
+
+    for frame in picture.frames:
+        box = FancyBboxPatch(
+            (frame.x, frame.y), frame.width, frame.height, boxstyle="round,pad=0,rounding_size=9", fill=False,
+            edgecolor=INK.faint, linewidth=0.8,
+        )  # fmt: skip
+        axes.add_patch(box)
+        axes.text(
+            frame.x + frame.width / 2, frame.y + 13, frame.caption, color=INK.faint, size=9, ha="center", va="center"
+        )
+    for x in picture.borders:
+        axes.plot([x, x], [40, picture.height - 34], color=INK.purple, linestyle="--", linewidth=1.5)
+    for line in picture.lines:
+        _edge(axes, line)
+    for spot in picture.spots:
+        _node(axes, spot)
+    for x, y, text in picture.headings:
+        axes.text(x, y - 5, text, color=INK.faint, size=9, ha="center", va="center", parse_math=False)
+
+
+def _write(axes: Any, x: float, y: float, name: Label, size: float, color: str, zorder: float = 3) -> None:
+    """A label: as mathematics, or letter by letter where it is no name that mathematics knows."""
+    known = not name.latex_letter.startswith(r"\text")
+    text = f"${name.latex}$".replace(r"\check", r"\breve") if known else name.text
+    axes.text(
+        x,
+        y,
+        text,
+        size=size,
+        color=color,
+        ha="center",
+        va="center",
+        parse_math=known,
+        math_fontfamily="stix",
+        zorder=zorder,
+    )
+
+
+def _edge(axes: Any, line: Line) -> None:
+    from matplotlib.patches import PathPatch, Polygon
+    from matplotlib.path import Path
+
+    width = 0.9 if line.weight is None else 0.5 + 3 * line.weight
+    color = INK.green if line.marked else INK.line if line.weight is None else edge_color(line.weight, INK)
+    codes = [Path.MOVETO] + [Path.CURVE4] * (len(line.points) - 1)
+    path = Path(np.array(shortened(line.points, TIP)), codes)
+    style = "--" if line.dashed else "-"
+    axes.add_patch(
+        PathPatch(path, fill=False, edgecolor=color, linewidth=3.2 if line.marked else width, linestyle=style)
+    )
+    axes.add_patch(Polygon(_tip(line), facecolor=color, edgecolor="none", zorder=2))
+    if line.heat:
+        _numbers(axes, line.heat, *line.heat_at)
+    if line.delay:
+        axes.plot(*line.mark, marker="s", color=INK.text, markersize=6)
+        if line.delay != 1:
+            axes.text(line.mark[0] + 13, line.mark[1] - 8, f"{line.delay:+d}", size=8, ha="center", va="center")
+    if line.label:
+        _write(axes, *line.label_at, line.label, 10, INK.blue)
+
+
+def _tip(line: Line) -> list[Point]:
+    """The corners of an arrow's tip."""
+    (x0, y0), (x1, y1) = line.points[-2:]
+    reach = math.dist((x0, y0), (x1, y1)) or 1.0
+    dx, dy = (x1 - x0) / reach, (y1 - y0) / reach
+    foot = x1 - TIP * dx, y1 - TIP * dy
+    half = 3.6 if line.weight is None else 5.0
+    return [(x1, y1), (foot[0] - half * dy, foot[1] + half * dx), (foot[0] + half * dy, foot[1] - half * dx)]
+
+
+def _node(axes: Any, spot: Spot) -> None:
+    from matplotlib.patches import Ellipse, FancyBboxPatch
+
+    fill = _FILLS.get(spot.kind, INK.paper)
+    edge = (
+        "none"
+        if spot.kind == "elided"
+        else INK.green
+        if spot.marked
+        else INK.orange
+        if spot.kind == "term"
+        else INK.text
+    )
+    of: dict[str, Any] = {
+        "facecolor": fill, "edgecolor": edge, "linewidth": 2.5 if spot.marked else 1.2, "zorder": 3,
+        "linestyle": "--" if spot.kind == "initial" else "-",
+    }  # fmt: skip
+    left, top = spot.x - spot.width / 2, spot.y - spot.height / 2
+    if spot.shape == "circle":
+        axes.add_patch(Ellipse((spot.x, spot.y), spot.width, spot.height, **of))
+    else:
+        corner = 5 if spot.shape == "box" else spot.height / 2
+        box = f"round,pad=0,rounding_size={corner}"
+        axes.add_patch(FancyBboxPatch((left, top), spot.width, spot.height, boxstyle=box, **of))
+    at = top + 16 if spot.heat else spot.y
+    _write(axes, spot.x, at, spot.label, 10 if spot.kind in ("parameter", "copy") else 12, INK.text, zorder=4)
+    if spot.heat:
+        _numbers(axes, spot.heat, spot.x, spot.y + spot.height / 2 - 8)
+
+
+def _numbers(axes: Any, heat: Heat, x: float, low: float) -> None:
+    """Cells or bars, around x and above y = low."""
+    from matplotlib.patches import Rectangle
+
+    for cell in heat.cells(x, low):
+        axes.add_patch(Rectangle((cell.x, cell.y), cell.width, cell.height, facecolor=cell.color, zorder=4))
+        if heat.bars:
+            frame = (cell.x, low - BARS), cell.width, BARS
+            axes.add_patch(Rectangle(*frame, fill=False, edgecolor=INK.faint, linewidth=0.5, zorder=4))
+        elif cell.number < 0:
+            y = cell.y + cell.height / 2
+            axes.plot([cell.x + 2, cell.x + cell.width - 2], [y, y], color=INK.text, linewidth=0.7, zorder=5)

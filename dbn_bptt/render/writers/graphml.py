@@ -1,0 +1,90 @@
+"""Graphs as GraphML, with the places of a scene."""
+
+from typing import Any, Unpack
+
+import networkx as nx
+
+from dbn_bptt.render.layout import scene
+from dbn_bptt.render.subjects.scene import Options, Scene
+from dbn_bptt.sweep.results import Result
+from dbn_bptt.template.equations import Writer
+
+
+def graphml(obj: Any, **options: Unpack[Options]) -> str:
+    """A graph as GraphML text, which yEd, Gephi, Cytoscape and networkx read.
+
+    GraphML holds only numbers and text, so each equation is written as text. A node is called "h[2]" for ("h", 2);
+    nodes that are drawn have `x`, `y` and a `label`. All slices are there, unless another `view` is asked for; the
+    options are those of `svg`.
+
+    Examples
+    --------
+    >>> import networkx as nx, dbn_bptt as db
+    >>> text = graphml(db.unroll(db.cells.elman(3, 4, 2), T=2))
+    >>> nx.parse_graphml(text, force_multigraph=True).nodes["h[1]"]["equation"]
+    'h_1 = tanh(a_1)'
+    """
+    whole_view = options.get("view") is None
+    if not isinstance(obj, Scene):
+        options = options.copy()
+        options["view"] = options.get("view") or "unrolled"
+        options["parameters"] = options.get("parameters") or "shared"
+    picture = scene(obj, **options)
+    plain = nx.MultiDiGraph(name=picture.title, T=picture.source.T)
+    whole = obj.graph if isinstance(obj, Result) else obj
+    if isinstance(whole, nx.MultiDiGraph) and whole_view:
+        _add_unrolled(plain, whole)
+    _add_scene(plain, picture)
+    return "\n".join(nx.generate_graphml(plain))
+
+
+def _called(name: Any, t: int | None, index: tuple[int, ...] = ()) -> str:
+    number = f"({','.join(map(str, index))})" if index else ""
+    return f"{_text(name)}{number}" + (f"[{t}]" if t is not None else "")
+
+
+def _text(name: Any) -> str:
+    """A name without the characters that XML has no way to write."""
+    return "".join(
+        c if c >= " " and c not in "\ufffe\uffff" and not "\ud800" <= c <= "\udfff" else "\ufffd" for c in str(name)
+    )
+
+
+def _add_unrolled(plain: nx.MultiDiGraph, graph: nx.MultiDiGraph) -> None:
+    """All nodes and edges of an unrolled graph, the totals and constants that are not drawn too."""
+    write, names = Writer("text"), {}
+    for node, at in graph.nodes(data=True):
+        name, t, rule = at["name"], at["t"], at["rule"]
+        names[node] = _called(name, t)
+        plain.add_node(names[node], variable=name, kind=at["kind"], shape=" x ".join(map(str, at["shape"])) or "scalar")
+        if t is not None:
+            plain.nodes[names[node]]["slice"] = t
+        if rule is not None:
+            text = f"{write.timed(name, str(t), 0)} = {write.expression(rule, str(t))[0]}"
+            plain.nodes[names[node]]["equation"] = text
+    for u, v, key, lag in graph.edges(keys=True, data="lag"):
+        plain.add_edge(names[u], names[v], key=key, lag=lag)
+
+
+def _add_scene(plain: nx.MultiDiGraph, picture: Scene) -> None:
+    """The places of the nodes that are drawn, and the nodes and edges that are not there yet."""
+    names: dict[int, str] = {}
+    known = set(plain)
+    for spot in picture.spots:
+        called = _called(spot.name, spot.t, spot.key[1])
+        while called in names.values():  # the same node in another block
+            called += "'"
+        names[spot.id] = called
+        plain.add_node(called, x=spot.x, y=spot.y, label=_text(spot.label.text))
+        if called not in known:
+            plain.nodes[called].update(variable=_text(spot.name), kind=spot.kind)
+            if spot.t is not None:
+                plain.nodes[called]["slice"] = spot.t
+    for line in picture.lines:
+        tail, head = names[line.tail], names[line.head]
+        if tail in known and head in known:
+            continue
+        key = plain.number_of_edges(tail, head)
+        plain.add_edge(tail, head, key=key, delay=line.delay)
+        if line.weight is not None:
+            plain.edges[tail, head, key]["weight"] = line.weight

@@ -1,0 +1,89 @@
+"""Scenes as Mermaid flowcharts, which Markdown pages draw themselves."""
+
+import re
+from typing import Any, Unpack
+
+from dbn_bptt.render.colors import THEMES, edge_color
+from dbn_bptt.render.layout import scene
+from dbn_bptt.render.subjects.scene import Line, Options, Scene, Spot
+
+INK = THEMES["light"]
+
+
+def mermaid(obj: Any, **options: Unpack[Options]) -> str:
+    """A picture as a Mermaid flowchart, one subgraph for each slice; Mermaid places the nodes itself.
+
+    The options are those of `svg`.
+
+    Examples
+    --------
+    >>> import dbn_bptt as db
+    >>> t = db.SliceTemplate("decay")
+    >>> w, h = t.parameter("w", (2, 2)), t.variable("h", 2)
+    >>> t.define(h, w @ h.prev)
+    >>> print("\\n".join(mermaid(t).splitlines()[3:]))
+      subgraph s0["t = 0, …, T−1"]
+        n0(("h⁽ᵗ⁾"))
+      end
+      n0 -->|"w, 1 later"| n0
+    """
+    picture = scene(obj, **options)
+    lines = [
+        f"flowchart {'TB' if picture.source.downward else 'BT'}",
+        f"  accTitle: {_plain(picture.title)}",
+        f"  accDescr: {_plain(picture.description)}",
+    ]
+    columns: dict[int | None, list[Spot]] = {}
+    for spot in picture.spots:
+        columns.setdefault(spot.column, []).append(spot)
+    for column, spots in columns.items():
+        heading = _heading(picture, column)
+        lines += [f'  subgraph s{column}["{_escaped(heading)}"]'] if heading else []
+        lines += [f"{'    ' if heading else '  '}{_node(spot)}" for spot in spots]
+        lines += ["  end"] if heading else []
+    lines += [f"  {_edge(line)}" for line in picture.lines]
+    lines += [
+        f"  linkStyle {line.id} stroke:{edge_color(line.weight, INK)},stroke-width:{0.6 + 4 * line.weight:.1f}px"
+        for line in picture.lines if line.weight is not None
+    ]  # fmt: skip
+    for kinds, fill in (
+        (("input", "target", "observed"), INK.shade),
+        (("term",), INK.loss),
+        (("parameter", "copy"), INK.tint),
+    ):
+        ids = [f"n{spot.id}" for spot in picture.spots if spot.kind in kinds]
+        if ids:
+            lines += [f"  classDef {kinds[0]}Kind fill:{fill},color:#000", f"  class {','.join(ids)} {kinds[0]}Kind"]
+    return "\n".join(lines) + "\n"
+
+
+def _heading(picture: Scene, column: int | None) -> str:
+    return picture.columns[column] if column is not None else ""
+
+
+def _escaped(text: str) -> str:
+    """A text for quotes: what could mean something to Mermaid or HTML as the number of its character."""
+    return re.sub(
+        r"[^\w .,:=+()\u2026\u2212\u22ef\u207d\u207e⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ᵗᵀ\u0300-\u036f\u20d0-\u20ff-]",
+        lambda m: f"#{ord(m[0])};",
+        text,
+    )
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^\w .,=()\u2026\u2212-]", "_", text)
+
+
+def _node(spot: Spot) -> str:
+    left, right = '["', '"]'
+    if spot.kind in ("variable", "input", "target", "initial", "chance", "observed"):
+        left, right = ('(("', '"))') if spot.shape == "circle" else ('(["', '"])')
+    return f"n{spot.id}{left}{_escaped(spot.label.text)}{right}"
+
+
+def _edge(line: Line) -> str:
+    arrow = "-.->" if line.dashed else "==>" if line.marked else "-->"
+    name = [_escaped(line.label.text)] if line.label else []
+    name += [f"{abs(line.delay)} {'later' if line.delay > 0 else 'earlier'}"] if line.delay else []
+    label = f'|"{", ".join(name)}"|' if name else ""
+    return f"n{line.tail} {arrow}{label} n{line.head}"

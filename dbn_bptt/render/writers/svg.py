@@ -1,0 +1,249 @@
+"""Scenes as SVG: stand-alone, made of plain shapes and text."""
+
+from html import escape
+from typing import Any, Literal, Unpack
+
+from dbn_bptt.errors import DataError
+from dbn_bptt.render.colors import LEVELS, THEMES, Ink, edge_color, level
+from dbn_bptt.render.layout import scene
+from dbn_bptt.render.placing.curves import Points, shortened
+from dbn_bptt.render.placing.labels import FONT, SMALL, Label, text_width
+from dbn_bptt.render.subjects.overlays import BARS, CELL, Heat
+from dbn_bptt.render.subjects.scene import Frame, Line, Options, Scene, Spot
+
+FACES = "'STIX Two Text', 'Latin Modern Roman', 'Times New Roman', Georgia, serif"
+Theme = Literal["auto", "light", "dark"]
+
+
+class Svg(str):
+    """SVG text that a notebook shows as the picture."""
+
+    def _repr_svg_(self) -> str:
+        return str(self)
+
+
+def svg(obj: Any, *, theme: Theme = "light", **options: Unpack[Options]) -> Svg:
+    """A picture as stand-alone SVG; a notebook shows it.
+
+    Columns are time slices and rows are variables. Inputs and targets are grey, terms of losses square, initial states
+    dashed. Of a result of `bptt`, edges are as thick as the messages on them are large, on a log scale. Each node and
+    edge tells on hovering what it is.
+
+    Parameters
+    ----------
+    obj : SliceTemplate, unrolled graph, Result, graph of `paths.linearize`, pgmpy DynamicBayesianNetwork, or Scene
+    theme : "light", "dark" or "auto"
+        "auto" follows the reader's system.
+    **options
+        view, T, parameters, show, path, truncate, evidence: see `render.Options`.
+
+    Examples
+    --------
+    >>> import dbn_bptt as db
+    >>> picture = svg(db.unroll(db.cells.elman(n_inputs=3, n_hidden=4, n_outputs=2), T=3))
+    >>> picture[:4], picture.count("<circle")
+    ('<svg', 19)
+    """
+    if theme not in ("auto", "light", "dark"):
+        raise DataError(f"theme is {theme!r}; it must be 'auto', 'light' or 'dark'")
+    return Svg(document(scene(obj, **options), theme))
+
+
+def document(picture: Scene, theme: Theme = "light", head: bool = True) -> str:
+    """A scene as SVG; without a head it is the inside alone, for a page that brings its own style."""
+    w, h = picture.width, picture.height
+    inside = [
+        *(_frame(frame) for frame in picture.frames),
+        *(_border(x, picture) for x in picture.borders),
+        *(_edge(line) for line in picture.lines),
+        *dict.fromkeys(_mark(line) for line in picture.lines if line.delay),
+        *(_edge_heat(line) for line in picture.lines if line.heat),
+        *(_edge_label(line) for line in picture.lines if line.label),
+        *(_node(spot) for spot in picture.spots),
+        *(f'<text class="slice" x="{x:g}" y="{y:g}">{escape(text)}</text>' for x, y, text in picture.headings),
+    ]
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="dbn-bptt" viewBox="0 0 {w:.0f} {h:.0f}" width="{w:.0f}" '
+        f'height="{h:.0f}" role="img">',
+        f"<title>{escape(picture.title)}</title>",
+        f"<desc>{escape(picture.description)}</desc>",
+        *([f"<style>{style(theme)}</style>"] if head else []),
+        TIPS,
+        *([f'<rect class="paper" width="{w:.0f}" height="{h:.0f}"/>'] if head else []),
+        *([f'<text class="head" x="{w / 2:.0f}" y="24">{escape(picture.title)}</text>'] if head else []),
+        *inside,
+        "</svg>",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+TIP = 8.0  # px
+
+
+def _tip(kind: str, height: int) -> str:
+    """The marker of an arrow's tip."""
+    name = f"tip-{kind}" if kind else "tip"
+    return (
+        f'<marker id="{name}" viewBox="0 0 8 8" refX="0.4" refY="4" markerWidth="9" markerHeight="{height}" '
+        f'markerUnits="userSpaceOnUse" orient="auto"><path class="tip {kind}" d="M0 0.8 L8 4 L0 7.2 z"/></marker>'
+    )
+
+
+_KINDS = {"": 8, "weighted": 11, "marked": 12, **{f"w{k}": 9 + k // 2 for k in range(LEVELS)}}
+TIPS = f"<defs>{''.join(_tip(kind, height) for kind, height in _KINDS.items())}</defs>"
+
+
+def style(theme: Theme) -> str:
+    """The style sheet of a theme."""
+    if theme == "auto":
+        return _rules(THEMES["light"]) + "@media (prefers-color-scheme: dark) {" + _rules(THEMES["dark"]) + "}\n"
+    return _rules(THEMES[theme])
+
+
+def _rules(ink: Ink) -> str:
+    levels = "\n".join(
+        f".dbn-bptt .w{k} {{ stroke: {edge_color(k / (LEVELS - 1), ink)} }} "
+        f".dbn-bptt path.tip.w{k} {{ fill: {edge_color(k / (LEVELS - 1), ink)}; stroke: none }}"
+        for k in range(LEVELS)
+    )
+    return f"""
+.dbn-bptt text {{ font-family: {FACES}; fill: {ink.text}; text-anchor: middle }}
+.dbn-bptt .end {{ text-anchor: end }} .dbn-bptt .start {{ text-anchor: start }}
+.dbn-bptt .italic {{ font-style: italic }} .dbn-bptt .head {{ font-size: 15px }}
+.dbn-bptt .slice {{ font-size: 13px; fill: {ink.faint} }}
+.dbn-bptt .halo {{ stroke: {ink.paper}; stroke-width: 4px; paint-order: stroke }}
+.dbn-bptt .label {{ fill: {ink.blue}; stroke: {ink.paper}; stroke-width: 4px; paint-order: stroke;
+  stroke-linejoin: round }}
+.dbn-bptt .paper {{ fill: {ink.paper} }}
+.dbn-bptt .node {{ fill: {ink.paper}; stroke: {ink.text}; stroke-width: 1.6 }}
+.dbn-bptt .input, .dbn-bptt .target, .dbn-bptt .observed {{ fill: {ink.shade} }}
+.dbn-bptt .term {{ fill: {ink.loss}; stroke: {ink.orange} }}
+.dbn-bptt .initial {{ stroke-dasharray: 4 3 }} .dbn-bptt .elided {{ stroke: none; fill: none }}
+.dbn-bptt .parameter, .dbn-bptt .copy {{ stroke: {ink.blue}; fill: {ink.tint} }}
+.dbn-bptt .marked {{ stroke-width: 3.4; stroke: {ink.green} }}
+.dbn-bptt .edge {{ fill: none; stroke: {ink.line}; stroke-width: 1.4 }}
+.dbn-bptt .dashed {{ stroke-dasharray: 5 4 }} .dbn-bptt .tip {{ fill: {ink.line} }}
+.dbn-bptt .weighted {{ stroke: {ink.orange} }} .dbn-bptt path.tip.weighted {{ fill: {ink.orange}; stroke: none }}
+.dbn-bptt path.tip.marked {{ fill: {ink.green}; stroke: none }}
+{levels}
+.dbn-bptt .edge.marked {{ stroke: {ink.green}; stroke-width: 4.5 }}
+.dbn-bptt .plate {{ fill: none; stroke: {ink.faint}; stroke-width: 1.1 }}
+.dbn-bptt .border {{ stroke: {ink.purple}; stroke-width: 2; stroke-dasharray: 8 5; fill: none }}
+.dbn-bptt .delay {{ fill: {ink.text}; stroke: {ink.paper}; stroke-width: 1.5 }}
+.dbn-bptt .cell {{ stroke: {ink.paper}; stroke-width: 0.6 }} .dbn-bptt .minus {{ stroke: #1a1a1a; stroke-width: 1 }}
+.dbn-bptt .bar {{ fill: {ink.blue} }} .dbn-bptt .rest {{ fill: none; stroke: {ink.faint}; stroke-width: 0.7 }}
+"""
+
+
+def mathematics(name: Label, x: float, y: float, size: float, kind: str) -> str:
+    """A label as SVG text around x: the letter, and behind its right edge what stands above and below it."""
+    italic = " italic" if name.italic else ""
+    scripts = [(text, dy) for text, dy in ((name.below, size * 0.26), (name.above, -size * 0.4)) if text]
+    if not scripts:
+        return _text(f"{kind}{italic}", size, x, y, name.letter)
+    edge = x - name.width_at(size) / 2 + text_width(name.letter, size)
+    after = edge + (1.2 if italic else 0.4)
+    parts = [_text(f"{kind} small start", size * SMALL / FONT, after, y + dy, text) for text, dy in scripts]
+    return "".join(parts) + _text(f"{kind}{italic} end", size, edge, y, name.letter)
+
+
+def _text(kind: str, size: float, x: float, y: float, text: str) -> str:
+    return f'<text class="{kind}" font-size="{size:.3g}" x="{x:.1f}" y="{y:.1f}">{escape(text)}</text>'
+
+
+def _frame(frame: Frame) -> str:
+    return (
+        f'<rect class="plate" x="{frame.x:.1f}" y="{frame.y:.1f}" width="{frame.width:.1f}" '
+        f'height="{frame.height:.1f}" rx="9"/>'
+        f'<text class="slice" x="{frame.x + frame.width / 2:.1f}" y="{frame.y + 17:.1f}">{escape(frame.caption)}</text>'
+    )
+
+
+def _border(x: float, picture: Scene) -> str:
+    top, low = 40.0, picture.height - 34
+    title = "<title>truncated: no message crosses this border</title>"
+    return f'<path class="border" d="M{x:.1f} {top:.1f} V{low:.1f}">{title}</path>'
+
+
+def path(points: Points) -> str:
+    """Bezier curves as the data of a path."""
+    (x, y), *others = points
+    return f"M{x:.1f} {y:.1f} C" + " ".join(f"{x:.1f} {y:.1f}" for x, y in others)
+
+
+def _edge(line: Line) -> str:
+    kinds = ["edge"]
+    kinds += ["dashed"] if line.dashed else []
+    weighted = [] if line.weight is None else ["weighted", f"w{level(line.weight)}"]
+    kinds += ["marked"] if line.marked else weighted
+    own = "" if line.weight is None or line.marked else f' style="stroke-width:{0.6 + 4 * line.weight:.2f}"'
+    tip = "tip-marked" if line.marked else "tip" if line.weight is None else f"tip-w{level(line.weight)}"
+    return (
+        f'<path class="{" ".join(kinds)}" data-edge="{line.id}" d="{path(shortened(line.points, TIP))}" '
+        f'marker-end="url(#{tip})"{own}>'
+        f"<title>{escape(line.title)}</title></path>"
+    )
+
+
+def _mark(line: Line) -> str:
+    """The square that says how many slices an edge of the rolled view skips."""
+    x, y = line.mark
+    number = f'<text class="slice halo" x="{x + 12:.1f}" y="{y - 6:.1f}">{line.delay:+d}</text>'.replace("-", "\u2212")
+    square = f'<rect class="delay" x="{x - 5:.1f}" y="{y - 5:.1f}" width="10" height="10"/>'
+    return square + (number if line.delay != 1 else "")
+
+
+def _edge_label(line: Line) -> str:
+    assert line.label is not None
+    x, y = line.label_at
+    return mathematics(line.label, x, y + 5, 14.0, "label")
+
+
+def _node(spot: Spot) -> str:
+    kind = f"node {spot.kind}" + (" marked" if spot.marked else "")
+    x, y, w, h = spot.x, spot.y, spot.width, spot.height
+    if spot.shape == "box":
+        shape = (
+            f'<rect class="{kind}" x="{x - w / 2:.1f}" y="{y - h / 2:.1f}" width="{w:.1f}" height="{h:.1f}" rx="5"/>'
+        )
+    elif spot.shape == "circle":
+        shape = f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="{w / 2:.1f}"/>'
+    else:
+        shape = (
+            f'<rect class="{kind}" x="{x - w / 2:.1f}" y="{y - h / 2:.1f}" width="{w:.1f}" height="{h:.1f}" '
+            f'rx="{h / 2:.1f}"/>'
+        )
+    size = FONT * (0.85 if spot.kind in ("parameter", "copy") else 1.0)
+    at = y - h / 2 + 22 if spot.heat else y + size * 0.32
+    text = mathematics(spot.label, x, at, size, "name")
+    numbers = _heat(spot.heat, x, y + h / 2 - 8) if spot.heat else ""
+    return f'<g data-node="{spot.id}"><title>{escape(spot.title)}</title>{shape}{text}{numbers}</g>'
+
+
+def _heat(heat: Heat, x: float, low: float) -> str:
+    """Cells, a negative one with a dash in it; or bars."""
+    parts = []
+    for cell in heat.cells(x, low):
+        kind = "bar" if heat.bars else "cell"
+        fill = "" if heat.bars else f' fill="{cell.color}"'
+        parts.append(
+            f'<rect class="{kind}" x="{cell.x:.1f}" y="{cell.y:.1f}" width="{cell.width:.1f}" '
+            f'height="{cell.height:.1f}"{fill}/>'
+        )
+        if heat.bars:
+            parts.append(
+                f'<rect class="rest" x="{cell.x:.1f}" y="{low - BARS:.1f}" width="{cell.width:.1f}" height="{BARS:g}"/>'
+            )
+        elif cell.number < -0.02:
+            dash = f"M{cell.x + 2:.1f} {cell.y + cell.height / 2:.1f} h{cell.width - 4:.1f}"
+            parts.append(f'<path class="minus" d="{dash}"/>')
+    return "".join(parts)
+
+
+def _edge_heat(line: Line) -> str:
+    assert line.heat is not None
+    x, low = line.heat_at
+    columns, rows = line.heat.size
+    w, h = columns * CELL + 4, rows * CELL + 4
+    back = f'<rect class="paper" x="{x - w / 2:.1f}" y="{low - h + 2:.1f}" width="{w:.1f}" height="{h:.1f}" rx="2"/>'
+    return back + _heat(line.heat, x, low)

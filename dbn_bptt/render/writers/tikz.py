@@ -1,0 +1,135 @@
+"""Scenes as TikZ: a standalone LaTeX document, or a picture to be put into one's own."""
+
+from typing import Any, Unpack
+
+from dbn_bptt.render.colors import THEMES, level
+from dbn_bptt.render.layout import scene
+from dbn_bptt.render.placing.curves import Point
+from dbn_bptt.render.placing.labels import latex_text
+from dbn_bptt.render.subjects.overlays import Heat
+from dbn_bptt.render.subjects.scene import Frame, Line, Options, Scene, Spot
+
+_UNIT = 0.75  # bp for a px
+_COLORS = ("shade", "tint", "loss", "blue", "orange", "green", "purple", "faint", "pale")
+_STYLES = {
+    "input": "fill=dbshade", "target": "fill=dbshade", "observed": "fill=dbshade", "term": "fill=dbloss, draw=dborange",
+    "initial": "dashed", "elided": "draw=none", "parameter": "fill=dbtint, draw=dbblue",
+    "copy": "fill=dbtint, draw=dbblue",
+}  # fmt: skip
+
+
+def tikz(obj: Any, *, standalone: bool = True, **options: Unpack[Options]) -> str:
+    r"""A picture as TikZ, with the labels in LaTeX's mathematics; it needs the packages tikz and amsmath.
+
+    Parameters
+    ----------
+    obj
+        Whatever `svg` draws.
+    standalone : bool
+        A whole document for pdflatex; otherwise the `tikzpicture` alone.
+    **options
+        Those of `svg`.
+
+    Examples
+    --------
+    >>> import dbn_bptt as db
+    >>> text = tikz(db.unroll(db.cells.elman(n_inputs=3, n_hidden=4, n_outputs=2), T=2), standalone=False)
+    >>> print(text.splitlines()[0], r"$\hat{y}^{(1)}$" in text)
+    \begin{tikzpicture}[x=0.75bp, y=-0.75bp, >=latex, line width=0.6bp] True
+    """
+    picture = scene(obj, **options)
+    body = "\n".join(_picture(picture))
+    if not standalone:
+        return body + "\n"
+    head = [r"\documentclass[tikz, border=4pt]{standalone}", r"\usepackage{amsmath}", r"\begin{document}"]
+    return "\n".join([*head, body, r"\end{document}"]) + "\n"
+
+
+def _picture(picture: Scene) -> list[str]:
+    ink = THEMES["light"]
+    colors = [rf"\definecolor{{db{name}}}{{HTML}}{{{getattr(ink, name)[1:].upper()}}}" for name in _COLORS]
+    return [
+        rf"\begin{{tikzpicture}}[x={_UNIT}bp, y=-{_UNIT}bp, >=latex, line width=0.6bp]",
+        *colors,
+        rf"\node at ({picture.width / 2:.1f},18) {{{latex_text(picture.title)}}};",
+        *(_frame(frame) for frame in picture.frames),
+        *(
+            rf"\draw[dbpurple, dashed, line width=1bp] ({x:.1f},40) -- ({x:.1f},{picture.height - 34:.1f});"
+            for x in picture.borders
+        ),
+        *(_edge(line) for line in picture.lines),
+        *dict.fromkeys(_mark(line) for line in picture.lines if line.delay),
+        *(_name(line) for line in picture.lines if line.label),
+        *(cell for line in picture.lines if line.heat for cell in _numbers(line.heat, *line.heat_at)),
+        *(_node(spot) for spot in picture.spots),
+        *(
+            rf"\node[dbfaint, font=\footnotesize] at ({x:.1f},{y - 5:.1f}) {{{latex_text(text)}}};"
+            for x, y, text in picture.headings
+        ),
+        r"\end{tikzpicture}",
+    ]
+
+
+def _at(point: Point) -> str:
+    return f"({point[0]:.1f},{point[1]:.1f})"
+
+
+def _frame(frame: Frame) -> str:
+    middle = f"({frame.x + frame.width / 2:.1f},{frame.y + 13:.1f})"
+    corner = frame.x + frame.width, frame.y + frame.height
+    return (
+        rf"\draw[dbfaint, rounded corners=6bp] {_at((frame.x, frame.y))} rectangle {_at(corner)};"
+        rf" \node[dbfaint, font=\footnotesize] at {middle} {{{latex_text(frame.caption)}}};"
+    )
+
+
+def _edge(line: Line) -> str:
+    style = ["->"]
+    if line.weight is not None:
+        style += [f"dborange!{25 * level(line.weight)}!dbpale", f"line width={0.4 + 2.6 * line.weight:.2f}bp"]
+    if line.marked:
+        style += ["dbgreen", "line width=3bp"]
+    if line.dashed:
+        style.append("dashed")
+    p = line.points
+    curves = "".join(f" .. controls {_at(p[k])} and {_at(p[k + 1])} .. {_at(p[k + 2])}" for k in range(1, len(p), 3))
+    return rf"\draw[{', '.join(style)}] {_at(p[0])}{curves};"
+
+
+def _mark(line: Line) -> str:
+    number = rf" \node[font=\scriptsize] at ({line.mark[0] + 12:.1f},{line.mark[1] - 8:.1f}) {{{line.delay:+d}}};"
+    return rf"\node[fill=black, inner sep=2.6bp] at {_at(line.mark)} {{}};" + (number if line.delay != 1 else "")
+
+
+def _name(line: Line) -> str:
+    assert line.label is not None
+    style = "dbblue, inner sep=1bp, fill=white, fill opacity=0.75, text opacity=1"
+    return rf"\node[{style}] at {_at(line.label_at)} {{${line.label.latex}$}};"
+
+
+def _node(spot: Spot) -> str:
+    w, h = spot.width * _UNIT, spot.height * _UNIT
+    circle = spot.shape == "circle"
+    corners = "" if circle else f", rounded corners={3 if spot.shape == 'box' else h / 2:.1f}bp"
+    style = f"draw, fill=white, inner sep=0, minimum width={w:.1f}bp, minimum height={h:.1f}bp{corners}"
+    style += ", circle" if circle else ""
+    style += f", {_STYLES[spot.kind]}" if spot.kind in _STYLES else ""
+    style += ", draw=dbgreen, line width=2bp" if spot.marked else ""
+    if not spot.heat:
+        return rf"\node[{style}] at {_at((spot.x, spot.y))} {{${spot.label.latex}$}};"
+    name = rf"\node at {_at((spot.x, spot.y - spot.height / 2 + 16))} {{${spot.label.latex}$}};"
+    numbers = "".join(_numbers(spot.heat, spot.x, spot.y + spot.height / 2 - 8))
+    return rf"\node[{style}] at {_at((spot.x, spot.y))} {{}}; {name}{numbers}"
+
+
+def _numbers(heat: Heat, x: float, low: float) -> list[str]:
+    """Cells or bars, around x and above y = low."""
+    drawn = []
+    for cell in heat.cells(x, low):
+        corners = f"{_at((cell.x, cell.y))} rectangle {_at((cell.x + cell.width, cell.y + cell.height))}"
+        red, green, blue = (int(cell.color[k : k + 2], 16) for k in (1, 3, 5))
+        drawn.append(rf" \fill[fill={{rgb,255:red,{red};green,{green};blue,{blue}}}] {corners};")
+        if cell.number < 0:
+            y = cell.y + cell.height / 2
+            drawn.append(rf" \draw[line width=0.4bp] {_at((cell.x + 2, y))} -- {_at((cell.x + cell.width - 2, y))};")
+    return drawn

@@ -1,0 +1,236 @@
+"""What comes in: parameters, data, initial states and lengths are checked and put on the roots of the graph."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dbn_bptt.errors import DataError, unknown_name
+from dbn_bptt.ops.kernels import Array
+from dbn_bptt.ops.shapes import Shape
+from dbn_bptt.template.expressions import Reference
+from dbn_bptt.template.template import SliceTemplate
+
+Arrays = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Given:
+    """Checked input in one floating type.
+
+    Attributes
+    ----------
+    T : number of slices
+    batch : () for one sequence, (B,) for a batch
+    dtype : float64, or float32 if only such arrays came in
+    parameters : by name, constants included
+    data : inputs and targets by name, (T, *batch, *shape); classes as indicator vectors
+    initial : initial states by name, one row a slice, (rows, [B,] *shape)
+    initial_shapes : the shape in which each initial state was given
+    absent : inputs that were not given, so that they are their defaults in every slice
+    """
+
+    T: int
+    batch: Shape
+    dtype: np.dtype[Any]
+    parameters: dict[str, Array]
+    data: dict[str, Array]
+    initial: dict[str, Array]
+    initial_shapes: dict[str, Shape]
+    absent: frozenset[str] = frozenset()
+
+
+def given(
+    template: SliceTemplate, parameters: Arrays, data: Arrays, initial: Arrays | None = None, T: int | None = None
+) -> Given:
+    """Check everything that a computation is given, before any work.
+
+    Raises
+    ------
+    DataError
+        Where a name is missing, a shape or a type does not fit, an array holds NaN, or a class index is out of range.
+    UnknownNameError
+        Where a name is not in the template.
+    """
+    initial = {} if initial is None else initial
+    states = template.initial_shapes()
+    series = template.names("input", "target")
+    check_mapping("initial states", initial)
+    _check_names("parameter", parameters, template.names("parameter"), template)
+    _check_names("input or target", data, series, template)
+    for name in initial:
+        if name not in states:
+            raise unknown_name(name, states, "initial state")
+    arrays = {name: _numbers(name, value) for group in (parameters, data) for name, value in group.items()}
+    starts = {name: _numbers(f"initial state of {name}", value) for name, value in initial.items()}
+    floats = [a.dtype for a in [*arrays.values(), *starts.values()] if a.dtype.kind == "f"]
+    dtype = np.dtype(np.float32 if floats and all(d.itemsize <= 4 for d in floats) else np.float64)
+    encoded = {name: _encoded(template, name, arrays[name], dtype) for name in data}
+    slices, batch = _extent(template, encoded, T)
+    if not data:
+        batch = _batch_of_states(template, states, starts)
+    rows = {name: _initial_rows(template, name, shape, starts.get(name), batch) for name, shape in states.items()}
+    return Given(
+        T=slices,
+        batch=batch,
+        dtype=dtype,
+        parameters={n: _parameter(template, n, arrays).astype(dtype) for n in template.names("parameter", "constant")},
+        data={n: _series(template, n, encoded, (slices, *batch)).astype(dtype, copy=False) for n in series},
+        initial={name: row.astype(dtype, copy=False) for name, row in rows.items() if row is not None},
+        initial_shapes={name: starts[name].shape if name in starts else shape for name, shape in states.items()},
+        absent=frozenset(name for name in series if name not in data),
+    )
+
+
+def check_mapping(what: str, found: object) -> None:
+    """Refuse anything but a mapping from names."""
+    if not isinstance(found, Mapping):
+        raise DataError(f"{what} must be a dict from names to arrays, not {type(found).__name__}")
+
+
+def _check_names(what: str, found: Arrays, known: list[str], template: SliceTemplate) -> None:
+    check_mapping(f"{what}s", found)
+    for name in found:
+        if name not in known:
+            raise unknown_name(name, known, what)
+    for name in known:
+        if name not in found and name not in template.arrays:
+            raise DataError(f"{what} {name!r} is missing; template {template.name!r} needs {', '.join(known)}")
+
+
+def _numbers(name: str, value: Any) -> Array:
+    """An array of finite real numbers."""
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise DataError(f"{name} has masked elements; fill them, or give lengths= where sequences end early")
+    try:
+        array = np.asarray(value)
+    except (ValueError, RuntimeError, TypeError) as error:
+        if not isinstance(error, ValueError):  # torch's, of tensors that require a gradient, or on another device
+            raise DataError(f"{name}: {error}") from None
+        raise DataError(f"{name} is not a rectangular array; pad sequences to one length and give lengths=") from None
+    if array.dtype == bool:
+        return array.astype(float)
+    if array.dtype.kind not in "iuf":
+        raise DataError(f"{name} has type {array.dtype}; give real numbers")
+    # the sum of squares is finite only if all numbers are, and takes a third of the time
+    if array.dtype.kind == "f" and not math.isfinite(np.vdot(array, array)) and not np.isfinite(array).all():
+        place = tuple(int(k) for k in np.argwhere(~np.isfinite(array))[0])
+        raise DataError(f"{name} holds {array[place]} at index {place}; all numbers must be finite")
+    return array
+
+
+def _parameter(template: SliceTemplate, name: str, arrays: Mapping[str, Array]) -> Array:
+    array = arrays.get(name, template.arrays.get(name))
+    shape = template.symbols[name].shape
+    if array is None or array.shape != shape:
+        raise DataError(f"parameter {name!r} has shape {None if array is None else array.shape}, not {shape}")
+    return array
+
+
+def _encoded(template: SliceTemplate, name: str, array: Array, dtype: np.dtype[Any]) -> Array:
+    """Class indices as indicator vectors; probabilities as they are."""
+    symbol = template.symbols[name]
+    if not symbol.probabilities:
+        return array
+    K = symbol.shape[-1]
+    if array.dtype.kind in "iu":
+        if array.size and not 0 <= array.min() <= array.max() < K:
+            place = tuple(int(k) for k in np.argwhere((array < 0) | (array >= K))[0])
+            raise DataError(f"target {name!r} is class {array[place]} at index {place}; classes run from 0 to {K - 1}")
+        return np.eye(K, dtype=dtype)[array]
+    if array.ndim and array.shape[-1] == K:
+        total = array.sum(-1)
+        wrong = (np.abs(total - 1) > 1e-5) | (array < 0).any(-1)
+        if wrong.any():
+            place = tuple(int(k) for k in np.argwhere(wrong)[0])
+            mend = (
+                "give class indices, or rows of probabilities that sum to 1 (for weights multiply the loss by an input)"
+            )
+            raise DataError(f"target {name!r} at index {place} is no distribution (sum {total[place]:g}); {mend}")
+        return np.asarray(array / np.sum(array, -1, float, keepdims=True))
+    return array
+
+
+def _extent(template: SliceTemplate, data: Mapping[str, Array], T: int | None) -> tuple[int, Shape]:
+    """The number of slices and the batch axes on which all data agree."""
+    if T is not None and (not isinstance(T, int | np.integer) or isinstance(T, bool)):
+        raise DataError(f"T is {T!r}; the number of slices must be a positive integer")
+    extents = {}
+    for name, array in data.items():
+        shape = template.symbols[name].shape
+        lead = array.shape[: array.ndim - len(shape)]
+        if array.shape[array.ndim - len(shape) :] != shape or len(lead) not in (1, 2):
+            sizes = "".join(f", {n}" for n in shape)
+            classes = (
+                f", or integer class indices (T,) or (T, B) below {shape[-1]}"
+                if template.symbols[name].probabilities
+                else ""
+            )
+            raise DataError(f"{name!r} has shape {array.shape}; it must be (T{sizes}) or (T, B{sizes}){classes}")
+        extents[name] = lead
+    for name, lead in extents.items():
+        first = next(iter(extents))
+        if lead != extents[first]:
+            mend = "time is axis 0 and the batch axis 1, in all data alike (one-hot targets must be floats)"
+            raise DataError(f"{first!r} has (T[, B]) = {extents[first]} but {name!r} has {lead}; {mend}")
+        if T is not None and lead[0] != T:
+            raise DataError(f"{name!r} has {lead[0]} slices, but T is {T}")
+    if not extents and T is None:
+        raise DataError(f"template {template.name!r} got no data that tells the number of slices; give T=")
+    slices, *batch = next(iter(extents.values())) if extents else (T,)
+    if slices is None or slices < 1 or 0 in batch:
+        raise DataError(
+            f"there are {slices} slices (T) of batch {tuple(batch)}; give at least one slice of one sequence"
+        )
+    return slices, tuple(batch)
+
+
+def _batch_of_states(template: SliceTemplate, states: Mapping[str, Shape], starts: Mapping[str, Array]) -> Shape:
+    """The batch axis of initial states, where there are no data to tell it."""
+    for name, start in starts.items():
+        shape = states[name]
+        at = len(shape) - len(template.symbols[name].shape)
+        if start.size and start.ndim > len(shape) and start.shape == (*shape[:at], start.shape[at], *shape[at:]):
+            return (start.shape[at],)
+    return ()
+
+
+def _series(template: SliceTemplate, name: str, data: Mapping[str, Array], lead: Shape) -> Array:
+    return data[name] if name in data else np.broadcast_to(template.arrays[name], lead + template.symbols[name].shape)
+
+
+def _initial_rows(template: SliceTemplate, name: str, shape: Shape, start: Array | None, batch: Shape) -> Array | None:
+    """An initial state with an axis of rows in front; None where a learned parameter gives it."""
+    declared = template.initial.get(name)
+    core = template.symbols[name].shape
+    if start is None:
+        if isinstance(declared, Reference):
+            return None
+        start = np.zeros(shape) if declared is None else declared
+    elif isinstance(declared, Reference):
+        raise DataError(f"the initial state of {name} is the parameter {declared.name!r}; give it among the parameters")
+    rows = shape[: len(shape) - len(core)]
+    if start.shape not in (shape, rows + batch + core):
+        both = f"{shape} or {rows + batch + core}" if batch else f"{shape}"
+        raise DataError(f"the initial state of {name} has shape {start.shape}; it must be {both}")
+    return start if rows else start[None]
+
+
+def roots(template: SliceTemplate, found: Given) -> Iterator[tuple[Any, Array]]:
+    """The nodes of the unrolled graph whose values are given, with these values; timed ones with batch axes."""
+    yield from found.parameters.items()
+    for name, series in found.data.items():
+        yield from (((name, t), series[t]) for t in range(found.T))
+    reaches = template.reaches()
+    for name, rows in found.initial.items():
+        wanted = found.batch + template.symbols[name].shape
+        for t, row in zip(initial_slices(template, name, reaches[name], found.T), rows, strict=True):
+            yield (name, t), np.broadcast_to(row, wanted)
+
+
+def initial_slices(template: SliceTemplate, name: str, reach: tuple[int, int], T: int) -> list[int]:
+    """The slices that hold a name's initial states, in order of time."""
+    low, high = template.definitions[name].span(T) if name in template.definitions else (0, T)
+    return [*range(low - reach[0], low), *range(high, high + reach[1])]

@@ -1,0 +1,98 @@
+"""The local steps of the sweeps: a node's value from those of its parents, and its messages to them.
+
+Both are straight-line programs made from the node's equation, once for all slices that share it. A node without an
+equation, a copy of a parameter or a total, is the sum of its parents.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from dbn_bptt.errors import DataError
+from dbn_bptt.ops.kernels import Array
+from dbn_bptt.sweep.given import Given
+from dbn_bptt.sweep.tape import Tape, tape
+from dbn_bptt.sweep.unroll import Node
+from dbn_bptt.template.expressions import Expression, Symbol, reference
+from dbn_bptt.template.traversal import uses
+from dbn_bptt.transforms.pullback import pullback
+
+
+def added(arrays: list[Array], like: Array) -> Array:
+    """The sum of the messages; zeros where none arrives."""
+    if len(arrays) < 2:
+        return arrays[0] if arrays else np.broadcast_to(like.dtype.type(0), like.shape)
+    total = arrays[0] + arrays[1]
+    for array in arrays[2:]:
+        total += array
+    return np.asarray(total)
+
+
+def _run(node: Node, program: Tape, arrays: list[Array]) -> list[Array]:
+    """Run a program; what overflows becomes infinite without a warning, what cannot be computed raises."""
+    try:
+        with np.errstate(all="ignore"):
+            return program(arrays)
+    except np.linalg.LinAlgError as error:
+        raise DataError(f"{node!r}: {error}; the values of its parents do not allow its equation") from None
+
+
+class LocalSteps:
+    """The programs of the equations, written once for all slices that share one."""
+
+    def __init__(self, found: Given):
+        self.found = found
+        self.values: dict[Expression, Tape] = {}
+        self.pulls: dict[tuple[Expression, str], tuple[Tape, list[int]]] = {}
+
+    def value(self, node: Node, attributes: Mapping[str, Any], parents: list[Array]) -> Array:
+        """The value of a node from those of its parents."""
+        rule = attributes["rule"]
+        if rule is None:  # a copy, or a total
+            return added(parents, np.zeros(attributes["shape"], self.found.dtype))
+        if rule not in self.values:
+            leaves = [leaf for _, _, leaf in uses(rule)]
+            self.values[rule] = tape([rule], leaves, self.found.batch, self.found.dtype)
+        value = np.asarray(_run(node, self.values[rule], parents)[0])
+        return self._batched(node, value, attributes)
+
+    def messages(
+        self, node: Node, attributes: Mapping[str, Any], parents: list[Array], value: Array, adjoint: Array
+    ) -> list[tuple[int, Array]]:
+        """The messages of a node to its parents, by argument position."""
+        rule = attributes["rule"]
+        if rule is None:
+            return [(key, adjoint) for key in range(len(parents))]
+        memo = rule, attributes["name"]
+        if memo not in self.pulls:
+            self.pulls[memo] = self._pull(rule, attributes["name"])
+        pull, keys = self.pulls[memo]
+        sent = zip(keys, _run(node, pull, [*parents, value, adjoint]), strict=True)
+        return [(key, self._spread(message, parents[key])) for key, message in sent]
+
+    def _pull(self, rule: Expression, name: str) -> tuple[Tape, list[int]]:
+        places = uses(rule)
+        own = reference(Symbol(name, rule.shape, "variable"))
+        seed = reference(Symbol(f"adjoint of {name}", rule.shape, "variable"))
+        messages, _ = pullback(rule, own, seed)
+        keys = [
+            key for key, (user, position, leaf) in enumerate(places)
+            if (user, position) in messages and leaf.symbol.kind not in ("target", "constant")
+        ]  # fmt: skip
+        wanted = [messages[places[key][0], places[key][1]] for key in keys]
+        leaves = [*(leaf for _, _, leaf in places), own, seed]
+        return tape(wanted, leaves, self.found.batch, self.found.dtype), keys
+
+    def _batched(self, node: Node, value: Array, attributes: Mapping[str, Any]) -> Array:
+        """A value with the axes of the batch, which what does not depend on data lacks."""
+        shape, whole = attributes["shape"], self.found.batch + attributes["shape"]
+        if value.shape == shape if attributes["kind"] == "term" else value.shape == whole:
+            return value
+        if value.shape != shape or any(leaf.symbol.timed for _, _, leaf in uses(attributes["rule"])):
+            mend = "a forward function must keep axes in front of those of its arguments' shapes"
+            raise DataError(f"{node!r}: an operation returned shape {value.shape} instead of {whole}; {mend}")
+        return np.broadcast_to(value, whole)
+
+    def _spread(self, message: Array, parent: Array) -> Array:
+        return message if message.shape == parent.shape else np.broadcast_to(message, parent.shape)

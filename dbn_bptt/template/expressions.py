@@ -1,0 +1,407 @@
+"""Expressions: the right-hand sides of equations, built by operators on variables and parameters.
+
+An expression is a node of an immutable directed acyclic graph:
+
+- `Reference`: a variable in this slice (lag 0) or in another one (lag k: k slices before), or a parameter
+- `Constant`: an array written into the equation
+- `Apply`: an operation on expressions
+- `Window`: an expression taken from another slice, and zero where that slice lies outside a domain
+
+Equal expressions are one object, so `is` compares structure and a common part is computed once.
+"""
+
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, final
+from weakref import WeakValueDictionary
+
+import numpy as np
+
+from dbn_bptt import ops
+from dbn_bptt.errors import TemplateError
+from dbn_bptt.ops.kernels import Array
+from dbn_bptt.ops.rows import TABLE, Operation, Symbolic
+from dbn_bptt.ops.shapes import Shape
+from dbn_bptt.template.domains import EVERY, Domain
+
+Kind = Literal["parameter", "constant", "input", "target", "variable", "total"]
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """A name in a template: what it stands for and its shape in one slice of one sequence.
+
+    `probabilities` marks a target whose last axis sums to 1.
+    """
+
+    name: str
+    shape: Shape
+    kind: Kind
+    probabilities: bool = False
+
+    @property
+    def timed(self) -> bool:
+        """Whether every slice (and every sequence of a batch) has its own."""
+        return self.kind not in ("parameter", "constant")
+
+
+_NO_COMPARISON = (
+    "expressions are computed later and cannot be compared; step(a - b) is 1 where a > b, as a mask for select"
+)
+
+
+class Expression(Symbolic):
+    """The base of the four kinds of expression; NumPy's operators and `.prev`, `.next`, `.lag(k)` work on it."""
+
+    __slots__ = ()
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        """NumPy's functions build expressions where the table has a row of their name: `np.tanh(h)`, `array + h`."""
+        name = {"true_divide": "divide"}.get(ufunc.__name__, ufunc.__name__)
+        if name == "matmul" and method == "__call__":
+            return ops.matmul(*inputs)
+        if name not in TABLE or method != "__call__" or options:
+            mend = "use the package's operations, or add a row by operation(...)"
+            raise TemplateError(f"np.{ufunc.__name__} has no row in the table of operations; {mend}")
+        return TABLE[name](*inputs)
+
+    def __array_function__(self, function: Callable[..., Any], *_: Any) -> Any:
+        raise TemplateError(f"np.{function.__name__} does not work on expressions; use the package's operations")
+
+    def combine(
+        self, operation: Operation, arguments: tuple[Any, ...], attributes: dict[str, Hashable]
+    ) -> "Expression":
+        return apply(operation, arguments, attributes)
+
+    @property
+    def prev(self) -> "Expression":
+        """The same, one slice before."""
+        return self.lag(1)
+
+    @property
+    def next(self) -> "Expression":
+        """The same, one slice later."""
+        return self.lag(-1)
+
+    def lag(self, k: int) -> "Expression":
+        """The same, k slices before; zero where there is no such slice."""
+        return window(self, _whole(k), EVERY)
+
+    @property
+    def T(self) -> "Expression":
+        """The transpose."""
+        return ops.transpose(self)
+
+    @property
+    def ndim(self) -> int:
+        """The number of core axes."""
+        return len(self.shape)
+
+    def __add__(self, other: Any) -> Any:
+        return ops.add(self, other)
+
+    def __radd__(self, other: Any) -> Any:
+        return ops.add(other, self)
+
+    def __sub__(self, other: Any) -> Any:
+        return ops.subtract(self, other)
+
+    def __rsub__(self, other: Any) -> Any:
+        return ops.subtract(other, self)
+
+    def __mul__(self, other: Any) -> Any:
+        return ops.multiply(self, other)
+
+    def __rmul__(self, other: Any) -> Any:
+        return ops.multiply(other, self)
+
+    def __truediv__(self, other: Any) -> Any:
+        return ops.divide(self, other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return ops.divide(other, self)
+
+    def __matmul__(self, other: Any) -> Any:
+        return ops.matmul(self, other)
+
+    def __rmatmul__(self, other: Any) -> Any:
+        return ops.matmul(other, self)
+
+    def __neg__(self) -> Any:
+        return ops.negative(self)
+
+    def __pow__(self, exponent: float) -> Any:
+        if not isinstance(exponent, int | float | np.number):
+            raise TemplateError(f"the exponent must be a number, not {exponent!r}; write exp(b * log(a)) for others")
+        if exponent in (1, 2):
+            return ops.square(self) if exponent == 2 else self
+        return ops.power(self, exponent=float(exponent))
+
+    def __getitem__(self, key: Any) -> Any:
+        return ops.index(self, key)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Expression):
+            raise TemplateError(_NO_COMPARISON)
+        return self is other
+
+    __hash__ = object.__hash__
+
+    def _compared(self, other: Any) -> bool:
+        raise TemplateError(_NO_COMPARISON)
+
+    __lt__ = __le__ = __gt__ = __ge__ = _compared
+
+    def __abs__(self) -> Any:
+        raise TemplateError("abs of an expression has no row; use relu(a) + relu(-a), or add one by operation(...)")
+
+    def __rpow__(self, base: Any) -> Any:
+        raise TemplateError("the exponent must be a number; write exp(b * log(a)) for others")
+
+    def __bool__(self) -> bool:
+        raise TemplateError(
+            "an expression has no truth value: it is computed later; use select(mask, a, b) for a choice"
+        )
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self.shape:
+            raise TemplateError("a scalar expression has no entries to iterate over")
+        return (self[k] for k in range(self.shape[0]))
+
+
+@final
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
+class Reference(Expression):
+    """A named variable at a lag, or a parameter (lag 0). Make it with `reference`."""
+
+    symbol: Symbol
+    delay: int = 0
+
+    @property
+    def shape(self) -> Shape:
+        """The core shape of the symbol."""
+        return self.symbol.shape
+
+    @property
+    def name(self) -> str:
+        """The name of the symbol."""
+        return self.symbol.name
+
+    def lag(self, k: int) -> "Reference":
+        """The variable k slices before; a negative k looks ahead."""
+        if not self.symbol.timed:
+            raise TemplateError(f"{self.name} is a {self.symbol.kind}, the same in every slice: it has no lag")
+        return reference(self.symbol, self.delay + _whole(k))
+
+    def __repr__(self) -> str:
+        return self.name + {0: "", 1: ".prev", -1: ".next"}.get(self.delay, f".lag({self.delay})")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return reference, (self.symbol, self.delay)
+
+
+@final
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
+class Constant(Expression):
+    """An array written into an equation. Make it with `constant`."""
+
+    array: Array
+
+    @property
+    def shape(self) -> Shape:
+        """The shape of the array."""
+        return self.array.shape
+
+    def is_all(self, number: float) -> bool:
+        """Whether every entry is this number."""
+        return bool((self.array == number).all())
+
+    def __repr__(self) -> str:
+        return f"constant({np.array2string(self.array, threshold=8)})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return constant, (self.array,)
+
+
+@final
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
+class Apply(Expression):
+    """An operation on expressions. Make it by calling the operation."""
+
+    operation: Operation
+    arguments: tuple[Expression, ...]
+    attributes: tuple[tuple[str, Any], ...]
+    shape: Shape
+
+    def __repr__(self) -> str:
+        return _text(self, depth=6)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return apply, (self.operation, self.arguments, dict(self.attributes))
+
+
+@final
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
+class Window(Expression):
+    """`expression` as it is `delay` slices before, where that slice is in `domain`; zero elsewhere."""
+
+    expression: Expression
+    delay: int
+    domain: Domain
+
+    @property
+    def shape(self) -> Shape:
+        """The core shape of the expression."""
+        return self.expression.shape
+
+    def __repr__(self) -> str:
+        return f"{self.expression!r}.lag({self.delay})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return window, (self.expression, self.delay, self.domain)
+
+
+def _text(e: Expression, depth: int) -> str:
+    """An expression in words; what lies deeper than some levels is left out, since shared parts would be repeated."""
+    if not isinstance(e, Apply):
+        return repr(e)
+    if depth == 0:
+        return "..."
+    extra = "".join(f", {key}={value!r}" for key, value in e.attributes)
+    return f"{e.operation.name}({', '.join(_text(a, depth - 1) for a in e.arguments)}{extra})"
+
+
+def _whole(lag: Any) -> int:
+    if not isinstance(lag, int | np.integer):
+        raise TemplateError(f"lag {lag!r} is not a whole number of slices")
+    return int(lag)
+
+
+# ------------------------------------------------------------------------------------------ one object a structure
+_POOL: WeakValueDictionary[tuple[Any, ...], Any] = WeakValueDictionary()
+
+
+def _pooled(key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
+    found = _POOL.get(key)
+    return found if found is not None else _POOL.setdefault(key, make())
+
+
+def reference(symbol: Symbol, delay: int = 0) -> Reference:
+    """The expression that stands for a symbol, `delay` slices before."""
+    found: Reference = _pooled((Reference, symbol, delay), lambda: Reference(symbol, delay))
+    return found
+
+
+def constant(value: Any) -> Constant:
+    """An array or number as an expression."""
+    try:
+        array = np.array(value, dtype=float if value is not None else int)
+    except (TypeError, ValueError):
+        raise TemplateError(
+            f"{value!r} cannot stand in an equation; use numbers, arrays and template variables"
+        ) from None
+    if np.isnan(array).any():
+        raise TemplateError("a constant in an equation contains NaN")
+    array.flags.writeable = False
+    found: Constant = _pooled((Constant, array.shape, array.tobytes()), lambda: Constant(array))
+    return found
+
+
+def window(expression: Expression, delay: int, domain: Domain) -> Expression:
+    """An expression taken from another slice where that slice is in the domain, and zero elsewhere."""
+    if is_zero(expression):
+        return expression
+    found: Expression = _pooled((Window, expression, delay, domain), lambda: Window(expression, delay, domain))
+    return found
+
+
+def apply(operation: Operation, arguments: tuple[Any, ...], attributes: dict[str, Hashable]) -> Expression:
+    """An operation on expressions: shapes checked, arguments aligned, and what is plain to see simplified."""
+    parts = tuple(a if isinstance(a, Expression) else constant(a) for a in arguments)
+    try:
+        shape = operation.shape(*(a.shape for a in parts), **attributes)
+    except ValueError as error:
+        raise TemplateError(f"{operation.name}({', '.join(map(_label, parts))}): {error}") from None
+    if operation.elementwise:
+        parts = tuple(_aligned(a, len(shape)) for a in parts)
+    if all(isinstance(a, Constant) for a in parts) and operation is not ops.batch_sum:
+        return constant(operation.forward(*(a.array for a in parts if isinstance(a, Constant)), **attributes))
+    rule = _SIMPLIFY.get(operation.name)
+    simpler = rule(parts, attributes) if rule else None
+    if simpler is not None and simpler.shape == shape:
+        return simpler
+    key = tuple(sorted(attributes.items()))
+    found: Expression = _pooled((Apply, operation, parts, key), lambda: Apply(operation, parts, key, shape))
+    return found
+
+
+def _aligned(a: Expression, rank: int) -> Expression:
+    """Axes of size 1 in front, so that a batch axis before them stays apart."""
+    if a.ndim == rank or (isinstance(a, Constant) and not a.shape):
+        return a
+    aligned: Expression = ops.reshape(a, (1,) * (rank - a.ndim) + a.shape)
+    return aligned
+
+
+def _label(a: Expression) -> str:
+    name = repr(a)
+    return f"{name if len(name) < 40 else 'an expression'} of shape {a.shape}"
+
+
+# --------------------------------------------------------------------------------------------------- simplification
+def is_zero(a: Expression) -> bool:
+    """Whether an expression is the constant 0."""
+    return isinstance(a, Constant) and a.is_all(0)
+
+
+def _is_one(a: Expression) -> bool:
+    return isinstance(a, Constant) and a.is_all(1)
+
+
+def _simpler_sum(parts: tuple[Expression, ...], attributes: Mapping[str, Any]) -> Expression | None:
+    a, b = parts
+    return b if is_zero(a) else a if is_zero(b) else None
+
+
+def _simpler_difference(parts: tuple[Expression, ...], attributes: Mapping[str, Any]) -> Expression | None:
+    a, b = parts
+    return -b if is_zero(a) else a if is_zero(b) else None
+
+
+def _simpler_product(parts: tuple[Expression, ...], attributes: Mapping[str, Any]) -> Expression | None:
+    a, b = parts
+    if is_zero(a) or is_zero(b):
+        return constant(np.zeros(np.broadcast_shapes(a.shape, b.shape)))
+    if isinstance(b, Constant) and not b.shape:
+        a, b = b, a
+    if isinstance(a, Constant) and not a.shape and isinstance(b, Apply) and b.operation is ops.multiply:
+        inner, rest = b.arguments
+        if isinstance(inner, Constant) and not inner.shape:  # numbers are gathered in front
+            return constant(a.array * inner.array) * rest
+    return b if _is_one(a) else a if _is_one(b) else None
+
+
+def _simpler_negative(parts: tuple[Expression, ...], attributes: Mapping[str, Any]) -> Expression | None:
+    (a,) = parts
+    return a.arguments[0] if isinstance(a, Apply) and a.operation is ops.negative else None
+
+
+def _simpler_transpose(parts: tuple[Expression, ...], attributes: Mapping[str, Any]) -> Expression | None:
+    (a,), axes = parts, attributes["axes"]
+    if isinstance(a, Apply) and a.operation.name == "transpose":
+        inner = dict(a.attributes)["axes"]
+        twice: Expression = ops.transpose(a.arguments[0], [inner[k] for k in axes])
+        return twice
+    if isinstance(a, Apply) and a.operation is ops.outer:
+        turned: Expression = ops.outer(a.arguments[1], a.arguments[0])
+        return turned
+    return None
+
+
+_SIMPLIFY: dict[str, Callable[[tuple[Expression, ...], Mapping[str, Any]], Expression | None]] = {
+    "add": _simpler_sum,
+    "subtract": _simpler_difference,
+    "multiply": _simpler_product,
+    "negative": _simpler_negative,
+    "transpose": _simpler_transpose,
+}

@@ -1,0 +1,1 @@
+"""Templates made from templates: adjoint, tangent, ragged, segments."""

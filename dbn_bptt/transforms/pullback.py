@@ -1,0 +1,92 @@
+"""The pullback of an equation: from the adjoint of its result, the message to each of its arguments.
+
+It applies the VJP rows of the table, last operation first. Evaluated on arrays it is the step of the reverse sweep that
+one node takes; as an expression it is a term of the adjoint template.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from dbn_bptt import ops
+from dbn_bptt.errors import TemplateError
+from dbn_bptt.template.expressions import Apply, Constant, Expression, Reference, Window, constant
+from dbn_bptt.template.traversal import walk
+
+Place = tuple[Apply | None, int]
+
+
+def pullback(
+    root: Expression,
+    value: Expression,
+    seed: Expression,
+    name: Callable[[Expression, Expression], Expression] = lambda e, g: g,
+) -> tuple[dict[Place, Expression], list[tuple[Window, Expression]]]:
+    """The messages that an equation sends to its arguments, given the adjoint of its result.
+
+    Parameters
+    ----------
+    root : Expression
+        The right-hand side.
+    value : Expression
+        What stands for the value of the root: the variable that it defines.
+    seed : Expression
+        The adjoint of the root.
+    name : function, optional
+        Called with each operation below the root and its adjoint; may return another expression for the latter.
+
+    Returns
+    -------
+    messages : dict
+        For each place of `uses(root)` the message; no entry where the derivative is zero by definition.
+    windows : list
+        The windows in the equation with their adjoints.
+
+    Examples
+    --------
+    >>> import dbn_bptt as db
+    >>> t = db.SliceTemplate()
+    >>> w, h, g = t.parameter("w", ()), t.variable("h", ()), t.variable("g", ())
+    >>> messages, _ = pullback(db.exp(w * h.prev), value=h, seed=g)
+    >>> list(messages.values())
+    [batch_sum(multiply(multiply(g, h), h.prev), rank=0), multiply(multiply(g, h), w)]
+    """
+    if isinstance(root, Reference):
+        return {(None, 0): _summed(seed, root)}, []
+    adjoints: dict[Expression, Expression] = {root: seed}
+    messages: dict[Place, Expression] = {}
+    for e in reversed(walk([root])):
+        if not isinstance(e, Apply) or e not in adjoints:
+            continue
+        y, g = (value, seed) if e is root else (e, name(e, adjoints[e]))
+        for position, argument in enumerate(e.arguments):
+            vjp = e.operation.vjp(position)
+            if vjp is None or isinstance(argument, Constant):
+                continue
+            message = _message(e, position, vjp, g, y)
+            if isinstance(argument, Reference):
+                messages[e, position] = _summed(message, argument)
+            else:
+                adjoints[argument] = adjoints[argument] + message if argument in adjoints else message
+    return messages, [(e, g) for e, g in adjoints.items() if isinstance(e, Window)]
+
+
+def _message(e: Apply, position: int, vjp: Callable[..., Any], g: Expression, y: Expression) -> Expression:
+    """The VJP of an operation for one of its arguments."""
+    try:
+        message = vjp(g, y, *e.arguments, **dict(e.attributes))
+    except (TypeError, ValueError, AttributeError) as error:
+        mend = "it gets (g, y, *arguments) as expressions and must use the package's operations"
+        raise TemplateError(f"the VJP of {e.operation.name} for argument {position}: {error}; {mend}") from None
+    message = message if isinstance(message, Expression) else constant(message)
+    if e.operation.elementwise:
+        message = ops.sum_to(message, e.arguments[position])
+    if message.shape != e.arguments[position].shape:
+        shapes = f"{message.shape} for an argument of shape {e.arguments[position].shape}"
+        raise TemplateError(f"the VJP of {e.operation.name} for argument {position} returns shape {shapes}")
+    return message
+
+
+def _summed(message: Expression, to: Reference) -> Expression:
+    """A parameter has no batch: it gets the sum of the messages of all sequences."""
+    summed: Expression = message if to.symbol.timed else ops.batch_sum(message, rank=to.ndim)
+    return summed

@@ -1,0 +1,95 @@
+"""The tangent of a template is a template: forward-mode differentiation, the twin of the adjoint.
+
+There is no rule for it beside the VJPs. The messages of an equation are linear in the adjoint of its result; their
+pullback, with tangents in place of adjoints, is the equation's derivative along the tangents (reverse mode twice is
+forward mode). Its chains run the way the template's do, so that running it is real-time recurrent learning (RTRL).
+"""
+
+from dbn_bptt import ops
+from dbn_bptt.template.definitions import Piece
+from dbn_bptt.template.domains import AFTER_FIRST, FIRST, LAST, between
+from dbn_bptt.template.expressions import Expression, Reference, Symbol, Window, constant, reference, window
+from dbn_bptt.template.template import SliceTemplate, checked_template, ending
+from dbn_bptt.template.traversal import delayed, transformed, uses
+from dbn_bptt.transforms.adjoint import known_parts, unsummed, without_losses
+from dbn_bptt.transforms.pullback import pullback
+
+
+def tangent(template: SliceTemplate) -> SliceTemplate:
+    """The template that carries the derivative along a direction forwards, beside the values.
+
+    For every parameter, input and variable it holds one with ``_dot`` after its name, or ``_dot2`` where there is an
+    ``x_dot`` of an x already. Those of parameters and inputs are inputs, zero unless given: a direction, the same in
+    every slice, or one for each slice's copy. The initial state of ``h_dot`` is the direction of h's. For a loss L, the
+    variable ``L_dot`` is what each slice adds to the derivative; for another total, as in an adjoint template, there is
+    a total. The tangent of the adjoint gives products with the Hessian.
+
+    Examples
+    --------
+    >>> import dbn_bptt as db
+    >>> print(db.equations(db.tangent(db.cells.elman(3, 4, 2)), format="text").splitlines()[5])
+    a_dot_t = b_dot_t + W_dot_t h_{t-1} + W h_dot_{t-1} + U_dot_t x_t + U x_dot_t
+    """
+    template = checked_template(template, "tangent")
+    result, mark = without_losses(template), dot(template)
+    result.name = f"tangent of {template.name}"
+    dots: dict[str, Reference] = {}
+    for name in template.names("parameter", "input"):
+        dots[name] = result.input(name + mark, template.symbols[name].shape, default=0.0)
+    for name in template.names("variable"):
+        dots[name] = result.variable(name + mark, template.symbols[name].shape)
+    known = known_parts(template)
+    for name, definition in template.definitions.items():
+        own = {p: reference(definition.symbol) if name in dots else p.expression for p in definition.pieces}
+        pieces = [Piece(p.domain, _derivative(p.expression, own[p], dots)) for p in definition.pieces]
+        pieces = [Piece(p.domain, transformed(p.expression, lambda leaf: leaf, known)) for p in pieces]
+        if name in dots:
+            result.add(dots[name].symbol, pieces)
+        elif definition.loss:
+            result.add(result.variable(name + mark, definition.symbol.shape).symbol, _everywhere(pieces))
+        else:
+            result.symbols[name + mark] = Symbol(name + mark, definition.symbol.shape, "total")
+            result.add(result.symbols[name + mark], pieces)
+    result.check()
+    return result
+
+
+def dot(template: SliceTemplate) -> str:
+    """The ending of names in a template's tangent: x_dot is the derivative of x, or x_dot2 where there is an x_dot."""
+    return ending(template, "_dot")
+
+
+def _everywhere(pieces: list[Piece]) -> list[Piece]:
+    """The pieces of a loss, with zeros in the slices where it does not count."""
+    (piece,) = pieces
+    rest = {FIRST: AFTER_FIRST, LAST: between(0, -1)}
+    return [*pieces, Piece(rest[piece.domain], constant(0.0))] if piece.domain in rest else pieces
+
+
+def _derivative(root: Expression, value: Expression, dots: dict[str, Reference]) -> Expression:
+    """The derivative of an expression along the tangents of what it is made of; `value` stands for its value."""
+    g = reference(Symbol("adjoint of the root", root.shape, "variable"))
+    messages, windows = pullback(root, value, g)
+    total: Expression = constant(0.0)
+    for user, position, leaf in uses(root):
+        if (user, position) in messages and leaf.name in dots:
+            along = delayed(dots[leaf.name], leaf.delay)
+            total = total + _transposed(unsummed(messages[user, position]), g, along)
+    for seen, message in windows:
+        total = total + _transposed(message, g, _shown(seen, dots))
+    spread: Expression = ops.broadcast_to(total, root.shape)
+    return spread
+
+
+def _shown(seen: Window, dots: dict[str, Reference]) -> Expression:
+    return window(_derivative(seen.expression, seen.expression, dots), seen.delay, seen.domain)
+
+
+def _transposed(message: Expression, g: Reference, along: Expression) -> Expression:
+    """The transpose of a map that is linear in g, applied to a tangent."""
+    back, _ = pullback(message, message, ops.broadcast_to(along, message.shape))
+    total: Expression = constant(0.0)
+    for user, position, leaf in uses(message):
+        if leaf is g and (user, position) in back:
+            total = total + back[user, position]
+    return total
