@@ -19,8 +19,7 @@ from dbn_bptt.errors import (
     TemplateError,
     UnknownNameError,
 )
-from dbn_bptt.ops.rows import operation
-from dbn_bptt.ops.table import (
+from dbn_bptt.ops import (
     concatenate,
     cross_entropy,
     einsum,
@@ -48,13 +47,14 @@ from dbn_bptt.ops.table import (
     tanh,
     transpose,
 )
+from dbn_bptt.ops.rows import operation
 from dbn_bptt.program import Program, compile
 from dbn_bptt.program.forward_mode import hessian_vector_product, rtrl
 from dbn_bptt.sweep.bptt import backward, bptt, forward
 from dbn_bptt.sweep.results import Messages, Result, Values
 from dbn_bptt.sweep.unroll import unroll
+from dbn_bptt.template.builder import SliceTemplate
 from dbn_bptt.template.equations import equations
-from dbn_bptt.template.template import SliceTemplate
 from dbn_bptt.transforms.adjoint import adjoint
 from dbn_bptt.transforms.ragged import ragged
 from dbn_bptt.transforms.tangent import tangent

@@ -1,9 +1,11 @@
 """Do the engines agree? Gradients by messages beside those of every other engine, and finite differences."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
+import networkx as nx
 import numpy as np
 from tqdm import tqdm
 
@@ -11,18 +13,19 @@ from dbn_bptt import cells
 from dbn_bptt.errors import DbnBpttError, NotCompiledError
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.program.forward_mode import rtrl_on
-from dbn_bptt.program.run import WRT, Program, compile
+from dbn_bptt.program.run import WRT, compile
 from dbn_bptt.reference import elman_bptt
-from dbn_bptt.sweep.bptt import bptt, checked, evaluate, gathered
-from dbn_bptt.sweep.given import Arrays, initial_slices
+from dbn_bptt.sweep.bptt import swept_both_ways
+from dbn_bptt.sweep.given import Arrays, Given, admitted
 from dbn_bptt.sweep.results import Result
+from dbn_bptt.sweep.sweeps import evaluate
 from dbn_bptt.sweep.unroll import unroll
 from dbn_bptt.template.expressions import Apply
 from dbn_bptt.template.shown import Shown
-from dbn_bptt.template.template import SliceTemplate
+from dbn_bptt.template.template import Described, Template
 from dbn_bptt.template.traversal import walk
-from dbn_bptt.transforms.adjoint import adjoint, bar
-from dbn_bptt.transforms.ragged import is_ragged
+from dbn_bptt.transforms.adjoint import adjoint
+from dbn_bptt.transforms.ragged import is_ragged, ragged
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ class Report(Shown):
 
 
 def compare(
-    template: SliceTemplate,
+    template: Described,
     parameters: Arrays,
     data: Arrays | None = None,
     *,
@@ -132,44 +135,30 @@ def compare(
     >>> report.ok, sorted({row.engine for row in report.rows})
     (True, ['NumPy reference', 'adjoint network', 'finite differences', 'program'])
     """
-    arrays = Inputs(data or {}, initial or {}, lengths)
-    result = bptt(template, parameters, data, initial=initial, lengths=lengths, T=T, progress=progress)
+    of, given = admitted(template, parameters, data, initial, lengths, T, who="compare")
+    result = swept_both_ways(of, given, progress=progress)
     gradients = _all_gradients(result)
     compared = {"loss": np.asarray(result.loss), **gradients}
-    single = result.values.given.dtype == np.float32
     engines = (*ENGINES, _forward_mode) if forward_mode else ENGINES
-    answers = [answer for engine in engines if (answer := engine(template, result, lengths)) is not None]
+    answers = [answer for engine in engines if (answer := engine(of, result)) is not None]
     largest = max((float(np.max(np.abs(a), initial=0.0)) for a in compared.values()), default=0.0)
+    tolerance = 1e-4 if given.dtype == np.float32 else 1e-10
     rows = [
-        _row(title, name, compared[name], found[name], largest, 1e-4 if single else 1e-10)
+        _row(title, name, mine, found[name], largest, tolerance)
         for title, found in answers
-        for name in compared
+        for name, mine in compared.items()
         if name in found
     ]
-    rows += _differences(result, arrays, gradients, np.random.default_rng(seed), progress)
-    return Report(template.name, result.loss, tuple(rows), result)
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What a gradient is taken at, beside the parameters, as it was given."""
-
-    data: Arrays
-    initial: Arrays
-    lengths: Any
+    rows += _differences(result, gradients, np.random.default_rng(seed), progress)
+    return Report(of.name, result.loss, tuple(rows), result)
 
 
 def _all_gradients(result: Result) -> dict[str, Array]:
     """The gradients of parameters, initial states and inputs under names that tell them apart."""
     m = result.messages
-    masks = {"valid", "ends"} if is_ragged(result.graph.graph["template"]) else set()
+    masks = {"valid", "ends"} if is_ragged(result.template) else set()
     states = {f"initial {name}": g for name, g in m.initial_gradients.items()}
     return {**m.gradients, **states, **{name: g for name, g in m.input_gradients.items() if name not in masks}}
-
-
-def _expressions(result: Result) -> Iterator[Any]:
-    rules = {rule for _, rule in result.graph.nodes(data="rule") if rule is not None}
-    return iter(walk(rules))
 
 
 def _row(engine: str, name: str, mine: Array, other: Array, largest: float, tolerance: float) -> Row:
@@ -181,115 +170,127 @@ def _row(engine: str, name: str, mine: Array, other: Array, largest: float, tole
 
 
 # ----------------------------------------------------------------------------------------------------- NumPy reference
-def _reference(template: SliceTemplate, result: Result, lengths: Any) -> tuple[str, dict[str, Array]] | None:
+def _reference(of: Template, result: Result) -> tuple[str, dict[str, Array]] | None:
     """The hand-written BPTT, where the template is the Elman network that it is written for."""
-    activation = _elman_activation(template)
+    activation, given = _elman_activation(of), result.values.given
     if activation is None:
         return None
-    given = result.values.given
-    x, y, h0, shape = given.data["x"], given.data["y"], given.initial["h"][0], given.initial_shapes["h"]
-    if not given.batch:
-        loss, found = elman_bptt(given.parameters, x, y, h0, activation)
-        return "NumPy reference", {"loss": np.asarray(loss), "initial h": found.pop("h0"), **found}
-    B = given.batch[0]
-    ends = [given.T] * B if lengths is None else lengths
-    total: dict[str, Any] = {"x": np.zeros_like(x), "initial h": np.zeros((B, *h0.shape[-1:]), x.dtype)}
-    states = np.broadcast_to(h0, total["initial h"].shape)
+    whole = given if given.batch else given.repeated(1)
+    x, y, states = whole.data["x"], whole.data["y"], whole.initial["h"][0]
+    ends = whole.data["valid"].sum(0).astype(int) if is_ragged(of) else [whole.T] * len(states)
+    total: dict[str, Any] = {"loss": 0.0, "x": np.zeros_like(x)}
+    starts = np.zeros_like(states)
     for b, end in enumerate(ends):
-        loss, found = elman_bptt(given.parameters, x[:end, b], y[:end, b], states[b], activation)
-        total["loss"] = total.get("loss", 0) + np.asarray(loss)
-        total["x"][:end, b], total["initial h"][b] = found.pop("x"), found.pop("h0")
-        total |= {name: total.get(name, 0) + g for name, g in found.items()}
-    if len(shape) == 1:
-        total["initial h"] = total["initial h"].sum(0)
-    return "NumPy reference", total
+        loss, found = elman_bptt(whole.parameters, x[:end, b], y[:end, b], states[b], activation)
+        total["x"][:end, b], starts[b] = found.pop("x"), found.pop("h0")
+        total |= {name: total.get(name, 0) + g for name, g in {**found, "loss": loss}.items()}
+    if not given.batch:
+        return "NumPy reference", {
+            **total,
+            "loss": np.asarray(total["loss"]),
+            "x": total["x"][:, 0],
+            "initial h": starts[0],
+        }
+    return "NumPy reference", {**total, "loss": np.asarray(total["loss"]), "initial h": given.state("h", starts[None])}
 
 
-def _elman_activation(template: SliceTemplate) -> str | None:
+def _elman_activation(of: Template) -> str | None:
     """tanh or sigmoid if the template is `cells.elman` with that activation: equal expressions are one object."""
     try:
-        (H, n), K = template.symbols["U"].shape, template.symbols["c"].shape[0]
+        (H, n), K = of.symbols["U"].shape, of.symbols["c"].shape[0]
         for activation in ("tanh", "sigmoid"):
             model = cells.elman(n, H, K, activation=activation)
-            if template.definitions == model.definitions and not template.initial:
+            if of.definitions == (ragged(model) if is_ragged(of) else model).definitions and not of.initial:
                 return activation
     except (KeyError, ValueError, IndexError, DbnBpttError):
         return None
     return None
 
 
-# ----------------------------------------------------------------------------------------------------- adjoint network
+# ------------------------------------------------------------------------------------------------------- other engines
 _FEW_SLICES = 500  # the terms of the totals of an unrolled adjoint template take the memory of all per-slice gradients
 
 
-def _adjoint_network(_: SliceTemplate, result: Result, __: Any) -> tuple[str, dict[str, Array]] | None:
+def _adjoint_network(of: Template, result: Result) -> tuple[str, dict[str, Array]] | None:
     """The gradients as values on the unrolled adjoint template."""
-    template, given = result.graph.graph["template"], result.values.given
+    given = result.values.given
     if given.T > _FEW_SLICES:
         return None
-    backward, mark = adjoint(template), bar(template)
-    values = evaluate(unroll(backward, given.T), given)
-    found = {name: values[name + mark] for name in template.names("parameter")}
-    found["loss"] = np.asarray(sum(values[name] for name in template.losses))
-    for name in template.names("input"):
-        if name + mark in backward.symbols:
-            found[name] = values.stack(name + mark)
+    backward = adjoint(of).frozen
+    values, bars = evaluate(unroll(backward, given.T), given), backward.partners
+    found = {name: values[bars[name]] for name in of.names("parameter")}
+    found["loss"] = np.asarray(sum(values[name] for name in of.losses))
+    found |= {name: values.stack(bars[name]) for name in of.names("input") if name in bars}
     for name in given.initial:
-        if name + mark in backward.symbols:
-            slices = initial_slices(template, name, template.reaches()[name], given.T)
-            found[f"initial {name}"] = gathered([values[name + mark, t] for t in slices], template, name, given)
+        if name in bars:
+            rows = np.stack([values[bars[name], t] for t in of.initial_slices(name, given.T)])
+            found[f"initial {name}"] = given.state(name, rows)
     return "adjoint network", found
 
 
-def _program(_: SliceTemplate, result: Result, __: Any) -> tuple[str, dict[str, Array]] | None:
+def _program(of: Template, result: Result) -> tuple[str, dict[str, Array]] | None:
     """The gradients by the compiled program, where there is one."""
     try:
-        loss, found = compile(result.graph.graph["template"]).on(result.values.given, WRT)
+        loss, found = compile(of).on(result.values.given, WRT)
     except NotCompiledError:
         return None
     return "program", {"loss": np.asarray(loss), **found}
 
 
-def _forward_mode(_: SliceTemplate, result: Result, __: Any) -> tuple[str, dict[str, Array]]:
+def _forward_mode(of: Template, result: Result) -> tuple[str, dict[str, Array]]:
     """The gradients of parameters by real-time recurrent learning."""
-    return "forward mode", rtrl_on(result.graph.graph["template"], result.values.given)
+    return "forward mode", rtrl_on(of, result.values.given)
 
 
-Engine = Callable[[SliceTemplate, Result, Any], tuple[str, dict[str, Array]] | None]
+Engine = Callable[[Template, Result], tuple[str, dict[str, Array]] | None]
 ENGINES: tuple[Engine, ...] = (_reference, _adjoint_network, _program)
 
 
 # -------------------------------------------------------------------------------------------------- finite differences
 def _differences(
-    result: Result, arrays: Inputs, gradients: dict[str, Array], rng: np.random.Generator, progress: bool
-) -> list[Row]:
+    result: Result, gradients: Mapping[str, Array], rng: np.random.Generator, progress: bool
+) -> Iterator[Row]:
     """Finite differences of each gradient; none where messages are stopped, of which a difference knows nothing."""
-    operations = {e.operation for e in _expressions(result) if isinstance(e, Apply)}
-    if any(operation.name == "stop_gradient" for operation in operations):
-        return []
+    rules = {rule for _, rule in result.graph.nodes(data="rule") if rule is not None}
+    operations = {e.operation for e in walk(rules) if isinstance(e, Apply)}
+    if any(operation.stops for operation in operations):
+        return
     step, tolerance = (1e-6, 1e-4) if any(operation.kinked for operation in operations) else (1e-4, 1e-6)
     tolerance = 1e-3 if result.values.given.dtype == np.float32 else tolerance
-    program = compile(result.graph.graph["template"]) if result.values.given.T > _FEW_SLICES else None
-    names = tqdm(gradients, desc="finite differences", leave=False, disable=not progress)
-    return [_difference_row(result, arrays, name, gradients[name], rng, step, tolerance, program) for name in names]
+    given = _in_double_precision(result.values.given)
+    few = given.T <= _FEW_SLICES
+    loss_on = partial(_loss_by_messages, result.graph) if few else compile(result.template).loss_on
+    for name in tqdm(gradients, desc="finite differences", leave=False, disable=not progress):
+        yield _difference_row(given, name, gradients[name], rng, step, tolerance, loss_on)
+
+
+def _loss_by_messages(graph: nx.MultiDiGraph, given: Given) -> float:
+    return evaluate(graph, given).loss
+
+
+def _in_double_precision(given: Given) -> Given:
+    groups: dict[str, Any] = {
+        group: {name: a.astype(float) for name, a in getattr(given, group).items()}
+        for group in ("parameters", "data", "initial")
+    }
+    return replace(given, dtype=np.dtype(float), **groups)
 
 
 def _difference_row(
-    result: Result,
-    arrays: Inputs,
+    given: Given,
     name: str,
     gradient: Array,
     rng: np.random.Generator,
     step: float,
     tolerance: float,
-    program: Program | None,
+    loss_on: Callable[[Given], float],
 ) -> Row:
     """The derivative of the loss along a random direction of unit norm, by messages and by differences."""
-    direction = rng.normal(size=gradient.shape)
+    at = _point(given, name)
+    direction = np.where(np.isfinite(at), rng.normal(size=gradient.shape), 0.0)
     direction /= np.linalg.norm(direction)
-    at = _point(result, name)
-    h = step * max(1.0, float(np.linalg.norm(at)) / np.sqrt(at.size))
-    losses = [_loss_at(result, arrays, name, at + k * h * direction, program) for k in (-2, -1, 1, 2)]
+    h = step * max(1.0, float(np.linalg.norm(at[np.isfinite(at)])) / np.sqrt(at.size))
+    losses = [loss_on(_moved(given, name, k * h * direction)) for k in (-2, -1, 1, 2)]
     by_differences = (losses[0] - 8 * losses[1] + 8 * losses[2] - losses[3]) / (12 * h)
     norm = float(np.linalg.norm(gradient))
     difference = abs(float(np.sum(gradient * direction)) - by_differences)
@@ -298,29 +299,23 @@ def _difference_row(
     return Row("finite differences", name, norm, difference, difference / scale, max(tolerance, rounding / scale))
 
 
-def _point(result: Result, name: str) -> Array:
-    """The value of a parameter, input or initial state, in float64."""
-    given = result.values.given
+def _point(given: Given, name: str) -> Array:
+    """The value of a parameter, input or initial state, in the shape of its gradient."""
+    if name.startswith("initial "):
+        rows = given.initial[name.removeprefix("initial ")]
+        own = rows[:, 0] if given.batch and name.removeprefix("initial ") in given.shared else rows
+        return own[0] if len(own) == 1 else own
+    return (given.parameters if name in given.parameters else given.data)[name]
+
+
+def _moved(given: Given, name: str, by: Array) -> Given:
+    """The input with one quantity moved."""
     if name.startswith("initial "):
         state = name.removeprefix("initial ")
-        return given.initial[state].reshape(given.initial_shapes[state]).astype(float)
-    return (given.parameters if name in given.parameters else given.data)[name].astype(float)
-
-
-def _loss_at(result: Result, arrays: Inputs, name: str, value: Array, program: Program | None) -> float:
-    """The loss with one quantity replaced."""
-    given = result.values.given
-    parameters = {n: v.astype(float) for n, v in given.parameters.items()}
-    constants = result.graph.graph["template"].names("constant")
-    parameters = {n: v for n, v in parameters.items() if n not in constants}
-    data = {n: np.asarray(v) for n, v in arrays.data.items()}
-    initial = dict(arrays.initial)
-    if name.startswith("initial "):
-        initial[name.removeprefix("initial ")] = value
-    elif name in parameters:
-        parameters[name] = value
-    else:
-        data[name] = value
-    graph = result.graph
-    found = checked(graph.graph["template"], parameters, data, initial, arrays.lengths, graph.graph["T"])
-    return evaluate(graph, found).loss if program is None else program.loss_on(found)
+        rows = given.initial[state]
+        moved = by if len(rows) > 1 else by[None]
+        moved = moved[:, None] if given.batch and state in given.shared else moved
+        return replace(given, initial={**given.initial, state: rows + moved})
+    group = "parameters" if name in given.parameters else "data"
+    changed: dict[str, Any] = {group: {**getattr(given, group), name: _point(given, name) + by}}
+    return replace(given, absent=given.absent - {name}, **changed)

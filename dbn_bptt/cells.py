@@ -14,8 +14,8 @@ from typing import Any, Literal, Protocol
 
 from dbn_bptt import ops
 from dbn_bptt.errors import TemplateError, unknown_name
+from dbn_bptt.template.builder import At, SliceTemplate
 from dbn_bptt.template.expressions import Expression, Reference
-from dbn_bptt.template.template import At, SliceTemplate
 
 Output = Literal["softmax", "linear"]
 Activation = Literal["tanh", "sigmoid", "relu", "identity"]

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
+from numbers import Integral
 
 
 class DbnBpttError(Exception):
@@ -34,6 +35,23 @@ class NotANumberError(DataError):
 
 class UnknownNameError(DbnBpttError, LookupError):
     """A name was used that nothing is called."""
+
+
+def positive(value: object, message: str) -> int:
+    """A positive integer, such as a number of slices; for anything else an error with a message.
+
+    Raises
+    ------
+    DataError
+
+    Examples
+    --------
+    >>> positive(3, "T must be positive")
+    3
+    """
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+        raise DataError(message)
+    return int(value)
 
 
 def unknown_name(name: object, known: Iterable[object], what: str) -> UnknownNameError:

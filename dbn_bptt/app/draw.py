@@ -15,7 +15,7 @@ from dbn_bptt.errors import DataError, unknown_name
 from dbn_bptt.render import Options
 from dbn_bptt.sweep.bptt import bptt
 from dbn_bptt.sweep.results import Result
-from dbn_bptt.template.template import SliceTemplate
+from dbn_bptt.template.builder import SliceTemplate
 from dbn_bptt.transforms.adjoint import adjoint
 
 FORMATS = ("svg", "html", "dot", "mermaid", "tikz", "graphml", "png", "pdf")

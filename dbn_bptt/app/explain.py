@@ -14,9 +14,10 @@ from dbn_bptt.link import Correspondences, correspondences
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.program import compile
 from dbn_bptt.render import html, svg
-from dbn_bptt.sweep.bptt import checked
+from dbn_bptt.sweep.given import checked
+from dbn_bptt.template.builder import At, SliceTemplate
 from dbn_bptt.template.equations import equations
-from dbn_bptt.template.template import At, SliceTemplate, interface, parents
+from dbn_bptt.template.structure import interface, parents
 from dbn_bptt.transforms.adjoint import adjoint
 
 TEXT = "hello world, hello back-propagation through time"
@@ -169,9 +170,11 @@ def _network(size: int, cell: str, hidden: int, activation: str | None, loss_at:
 def _adjoints(template: SliceTemplate, parameters: Mapping[str, Array], data: Mapping[str, Array]) -> dict[str, Array]:
     """The adjoints of a template's states in all slices, by its program."""
     states = interface(template)
-    found = checked(template, parameters, data, None, None, None)
-    _, _, series = compile(template).parts_on(found, ("params",), [f"{name}_bar" for name in states])
-    return {name: series[f"{name}_bar"] for name in states}
+    program = compile(template)
+    bars = program.backward.partners
+    given = checked(program.template, parameters, data)
+    series = program.run(given, series=[bars[name] for name in states], wrt=("params",)).series
+    return {name: series[bars[name]] for name in states}
 
 
 def _norms(series: Array) -> Array:

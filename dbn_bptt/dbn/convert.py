@@ -8,7 +8,8 @@ from dbn_bptt.dbn.forward import titles
 from dbn_bptt.dbn.network import Network, Table, read
 from dbn_bptt.errors import DataError, ModelError
 from dbn_bptt.template.domains import EVERY
-from dbn_bptt.template.template import SliceTemplate, checked_template, parents
+from dbn_bptt.template.structure import parents
+from dbn_bptt.template.template import Described, Template, checked_template
 from dbn_bptt.template.traversal import dependencies
 
 
@@ -75,7 +76,7 @@ def _cpd(network: Network, table: Table, node: Any, parent_nodes: list[Any]) -> 
     return TabularCPD(node, shape[0], values, parent_nodes or None, list(shape[1:]) or None, state_names=states)
 
 
-def from_template(template: SliceTemplate) -> Any:
+def from_template(template: Described) -> Any:
     """The two-slice structure of a template as a pgmpy `DynamicBayesianNetwork` without CPDs.
 
     Its nodes are inputs, variables and targets. A target is a child of what its loss compares it with. The attribute
@@ -96,17 +97,17 @@ def from_template(template: SliceTemplate) -> Any:
     """
     from pgmpy.models import DynamicBayesianNetwork
 
-    template = checked_template(template, "from_template")
-    edges = [(u, v, lag) for v, used in parents(template).items() for u, lag in used]
+    of = checked_template(template, "from_template")
+    edges = [(u, v, lag) for v, used in parents(of).items() for u, lag in used]
     for u, v, lag in edges:
         if lag not in (0, 1):
             mend = "a two-slice network knows lags 0 and 1; carry it on in another variable"
             raise ModelError(f"{v} uses {u} at lag {lag}; {mend}")
-    kinds = {name: symbol.kind for name, symbol in template.symbols.items()}
+    kinds = {name: symbol.kind for name, symbol in of.symbols.items()}
     model = DynamicBayesianNetwork()
-    for name in template.names("input", "variable", "target"):
+    for name in of.names("input", "variable", "target"):
         model.add_node(name)
-    for u, v, lag in [*edges, *_of_targets(template)]:
+    for u, v, lag in [*edges, *_of_targets(of)]:
         if kinds[v] == "variable" or kinds[v] == "target":
             model.add_edge((u, 0), (v, lag))
     for node in model.nodes():
@@ -114,7 +115,7 @@ def from_template(template: SliceTemplate) -> Any:
     return model
 
 
-def _of_targets(template: SliceTemplate) -> list[tuple[str, str, int]]:
+def _of_targets(template: Template) -> list[tuple[str, str, int]]:
     """The edges to targets from the variables that their losses compare them with."""
     found: dict[tuple[str, str, int], None] = {}
     for name in template.losses:

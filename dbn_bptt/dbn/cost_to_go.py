@@ -15,12 +15,12 @@ from dbn_bptt import ops
 from dbn_bptt.errors import DataError, TemplateError
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.program import Program, compile
-from dbn_bptt.sweep.bptt import checked
-from dbn_bptt.sweep.given import Arrays, Given
+from dbn_bptt.sweep.given import Arrays, Given, admitted
+from dbn_bptt.template.builder import SliceTemplate
 from dbn_bptt.template.definitions import Definition, Piece
 from dbn_bptt.template.domains import AFTER_FIRST, EVERY, FIRST
-from dbn_bptt.template.template import SliceTemplate, checked_template, interface, parents
-from dbn_bptt.transforms.adjoint import bar
+from dbn_bptt.template.structure import interface, parents
+from dbn_bptt.template.template import Described, Template
 from dbn_bptt.transforms.segments import equations_of
 
 PINNED = "_given"
@@ -37,14 +37,14 @@ class ValueFunction:
     given : checked input of these slices, for one sequence
     """
 
-    template: SliceTemplate = field(repr=False)
+    template: Template = field(repr=False)
     state: str
     given: Given = field(repr=False)
 
     def __call__(self, h: Any) -> Array:
         """The loss from slice t on for each state, (...)."""
         rows, lead = self._rows(h)
-        series = self._items.series(self._batch(rows), [name + "_term" for name in self.template.losses])
+        series = self._items.run(self._batch(rows), series=[name + "_term" for name in self.template.losses]).series
         return np.asarray(sum(a.sum(0) for a in series.values())).reshape(lead)
 
     def gradient(self, h: Any) -> Array:
@@ -57,19 +57,18 @@ class ValueFunction:
         """The second derivatives at each state, (..., H, H)."""
         rows, lead = self._rows(h)
         H = rows.shape[-1]
-        program, mark = self._program.second
+        program, bars = self._program.second, self._program.backward.partners
+        dots, pinned = program.template.partners, self.state + PINNED
         batch = self._batch(np.repeat(rows, H, 0))
-        shape = batch.data[self.state + PINNED].shape
+        shape = batch.data[pinned].shape
         data = dict(batch.data)
         for name in self.template.names("parameter", "input"):
-            core = self.template.symbols[name].shape
-            data[name + mark] = np.zeros((*shape[:2], *core))
-        data[self.state + PINNED + mark] = np.broadcast_to(np.tile(np.eye(H), (len(rows), 1)), shape)
-        initial = {**batch.initial, **{n + mark: np.zeros_like(a) for n, a in batch.initial.items()}}
-        shapes = {n: a.shape[1:] if len(a) == 1 else a.shape for n, a in initial.items()}
-        along = replace(batch, data=data, initial=initial, initial_shapes=shapes)
-        name = self.state + PINNED + bar(self.template) + mark
-        return program.series(along, [name])[name][0].reshape(*lead, H, H)
+            data[dots[name]] = np.zeros((*shape[:2], *self.template.symbols[name].shape))
+        data[dots[pinned]] = np.broadcast_to(np.tile(np.eye(H), (len(rows), 1)), shape)
+        initial = {**batch.initial, **{dots[n]: np.zeros_like(a) for n, a in batch.initial.items()}}
+        along = replace(batch, data=data, initial=initial)
+        name = dots[bars[pinned]]
+        return program.run(along, series=[name]).series[name][0].reshape(*lead, H, H)
 
     @cached_property
     def _program(self) -> Program:
@@ -89,13 +88,12 @@ class ValueFunction:
     def _batch(self, rows: Array) -> Given:
         """The input of the slices, repeated for each state."""
         n, T = len(rows), self.given.T
-        data = {k: np.broadcast_to(a[:, None], (T, n, *a.shape[1:])) for k, a in self.given.data.items()}
-        data[self.state + PINNED] = np.broadcast_to(rows, (T, n, rows.shape[-1]))
-        return replace(self.given, batch=(n,), data=data)
+        many = self.given.repeated(n)
+        return replace(many, data={**many.data, self.state + PINNED: np.broadcast_to(rows, (T, n, rows.shape[-1]))})
 
 
 def value_function(
-    template: SliceTemplate, parameters: Arrays, data: Arrays, t: int, *, initial: Arrays | None = None
+    template: Described, parameters: Arrays, data: Arrays, t: int, *, initial: Arrays | None = None
 ) -> ValueFunction:
     """J_t of a network with one state variable, a vector, for one sequence.
 
@@ -112,8 +110,7 @@ def value_function(
     >>> J(np.zeros((7, 4))).shape, J.hessian(np.zeros(4)).shape
     ((7,), (4, 4))
     """
-    template = checked_template(template, "value_function")
-    found = checked(template, parameters, data, initial, None, None)
+    template, found = admitted(template, parameters, data, initial, who="value_function")
     states = interface(template)
     if found.batch:
         raise DataError("the value function is that of one sequence; give data without the axis of a batch")
@@ -128,7 +125,7 @@ def value_function(
     return ValueFunction(_pinned(_from(template, t), states[0]), states[0], replace(found, T=found.T - t, data=tail))
 
 
-def _check_markov(template: SliceTemplate, state: str) -> None:
+def _check_markov(template: Template, state: str) -> None:
     """Refuse templates in which the slices from t on depend on more of the past than the state at t."""
     inside = nx.DiGraph()
     inside.add_nodes_from(template.definitions)
@@ -151,28 +148,30 @@ def _check_markov(template: SliceTemplate, state: str) -> None:
             )
 
 
-def _from(template: SliceTemplate, t: int) -> SliceTemplate:
+def _from(template: Template, t: int) -> Template:
     """The template of the slices from t on: without the equations of the first slice, unless it is the first."""
     result = equations_of(template, is_first=t == 0, is_last=True)
-    if not result.losses:
-        result.loss("none", 0.0 * ops.sum(result[interface(template)[0]]))
-    return result
+    if result.losses:
+        return result
+    new = SliceTemplate.of(result)
+    new.loss("none", 0.0 * ops.sum(result[interface(template)[0]]))
+    return new.frozen
 
 
-def _pinned(template: SliceTemplate, state: str) -> SliceTemplate:
+def _pinned(template: Template, state: str) -> Template:
     """The template with the state in slice 0 as an input."""
-    result = template.copy()
+    result = SliceTemplate.of(template)
     pin = result.input(state + PINNED, template.symbols[state].shape)
     pieces = template.definitions[state].pieces
     later = [Piece(AFTER_FIRST, p.expression) for p in pieces if p.domain in (EVERY, AFTER_FIRST)]
-    result.definitions[state] = Definition(template.symbols[state], (Piece(FIRST, pin), *later))
-    return result
+    pinned = Definition(template.symbols[state], (Piece(FIRST, pin), *later))
+    return result.frozen.rewritten(definitions={**template.definitions, state: pinned})
 
 
-def _itemised(template: SliceTemplate) -> SliceTemplate:
+def _itemised(template: Template) -> Template:
     """The template with each slice's part of a loss as a variable."""
-    result = template.copy()
+    result = SliceTemplate.of(template)
     for name in template.losses:
         (piece,) = template.definitions[name].pieces
         result.add(result.variable(name + "_term", ()).symbol, [piece])
-    return result
+    return result.frozen

@@ -7,8 +7,8 @@ from dbn_bptt.dbn.forward import Label, Labels, Structure, parts, path, structur
 from dbn_bptt.dbn.forward import interface as interface_of
 from dbn_bptt.dbn.network import Name, read
 from dbn_bptt.errors import ModelError
-from dbn_bptt.template.template import SliceTemplate
-from dbn_bptt.template.template import interface as interface_of_template
+from dbn_bptt.template.structure import interface as interface_of_template
+from dbn_bptt.template.template import Described, Template
 
 
 def interface(model: Any) -> list[Any]:
@@ -25,7 +25,7 @@ def interface(model: Any) -> list[Any]:
     >>> interface(umbrella()), interface(db.cells.lstm(n_inputs=3, n_hidden=4, n_outputs=2))
     (['Rain'], ['s', 'h'])
     """
-    if isinstance(model, SliceTemplate):
+    if isinstance(model, Described):
         return list(interface_of_template(model))
     if not hasattr(model, "get_inter_edges"):
         raise ModelError(f"give a pgmpy DynamicBayesianNetwork or a SliceTemplate, not {type(model).__name__}")
@@ -45,8 +45,8 @@ def summary(model: Any) -> str:
       order of elimination in a slice: Rain of the slice before, Umbrella
       a slice takes about 20 additions and multiplications; its largest table has 2 entries
     """
-    if isinstance(model, SliceTemplate):
-        return _of_template(model)
+    if isinstance(model, Described):
+        return _of_template(model.frozen)
     of = structure(read(model))
     listed = ", ".join(f"{name} ({size} states)" for name, size in of.sizes)
     lines = [f"{len(of.sizes)} variables a slice: {listed}"]
@@ -88,7 +88,7 @@ def _order(factors: list[Labels], steps: list[tuple[int, ...]], kept: set[Label]
     return gone
 
 
-def _of_template(template: SliceTemplate) -> str:
+def _of_template(template: Template) -> str:
     state = interface_of_template(template)
     numbers = sum(prod(template.symbols[name].shape) for name in state)
     names = ", ".join(template.names("variable"))

@@ -25,8 +25,8 @@ from dbn_bptt.dbn.network import Name, Network, Table
 from dbn_bptt.dbn.reductions import DRAW, SUM, Reduction
 from dbn_bptt.errors import ModelError
 from dbn_bptt.program import Program, compile
+from dbn_bptt.template.builder import SliceTemplate
 from dbn_bptt.template.expressions import Expression
-from dbn_bptt.template.template import SliceTemplate
 
 Label = tuple[Name, int]  # a variable, and its lag
 Labels = tuple[Label, ...]

@@ -17,8 +17,8 @@ from dbn_bptt import ops
 from dbn_bptt.errors import DataError, NotANumberError, unknown_name
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.program import compile
-from dbn_bptt.sweep.bptt import checked
-from dbn_bptt.template.template import SliceTemplate
+from dbn_bptt.sweep.given import checked
+from dbn_bptt.template.builder import SliceTemplate
 
 MEAN, COVARIANCE, OBSERVED = "m_pred", "P_pred", "seen"
 
@@ -139,17 +139,17 @@ def is_kalman(model: Any) -> bool:
 def smooth_gaussian(kalman: SliceTemplate, evidence: Any) -> GaussianPosterior:
     """`smooth` for a template from `linear_gaussian`: evidence is y and, where there are inputs, u; NaN is missing."""
     data = kalman_data(kalman, evidence)
-    found = checked(kalman, {}, data, None, None, None)
     program = compile(kalman)
+    found = checked(program.template, {}, data)
+    bars = program.backward.partners
     try:
         log_likelihood = -program.loss_on(found)
     except NotANumberError:
         raise
     except DataError:
         raise DataError("a covariance of observations is singular; give R (or Q) some noise") from None
-    _, _, series = program.parts_on(found, ("params",), (MEAN, COVARIANCE, MEAN + "_bar", COVARIANCE + "_bar"))
-    P, lam = series[COVARIANCE], series[MEAN + "_bar"]
-    second = series[COVARIANCE + "_bar"]
+    series = program.run(found, series=(MEAN, COVARIANCE, bars[MEAN], bars[COVARIANCE]), wrt=("params",)).series
+    P, lam, second = series[COVARIANCE], series[bars[MEAN]], series[bars[COVARIANCE]]
     Lam = second + np.swapaxes(second, -1, -2) + lam[..., :, None] * lam[..., None, :]
     mean = series[MEAN] - np.einsum("...ij,...j->...i", P, lam)
     covariance = P - P @ Lam @ P

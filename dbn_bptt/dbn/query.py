@@ -14,7 +14,7 @@ from dbn_bptt.dbn.reductions import DRAW, LOG_SUM, MAX, POSSIBLE, SUM, Reduction
 from dbn_bptt.errors import ImpossibleEvidenceError
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.ops.shapes import Shape
-from dbn_bptt.sweep.bptt import checked
+from dbn_bptt.sweep.given import checked
 from dbn_bptt.transforms.ragged import masks
 
 
@@ -133,9 +133,9 @@ def _run(
     names = [*scales(task.structure), *messages(task.structure)]
     with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
         if not wrt:
-            return {}, made.series(found, names)
-        _, gradients, series = made.parts_on(found, wrt, names)  # NaN after an impossible slice
-        return gradients, series
+            return {}, made.run(found, series=names).series
+        outcome = made.run(found, series=names, wrt=wrt)  # NaN after an impossible slice
+        return outcome.gradients.named(), outcome.series
 
 
 def alone(task: Task, forward: Swept) -> dict[str, Array]:
@@ -150,7 +150,7 @@ def alone(task: Task, forward: Swept) -> dict[str, Array]:
     likelihoods = {name: task.likelihood(name) for name in task.network.names}
     data = {task.structure.evidence(name): logarithms(a) if logs else a for name, a in likelihoods.items()}
     found = checked(made.template, tables, {**data, **before}, None, None, task.evidence.T)
-    return made.parts_on(found, ("inputs",))[1]
+    return made.run(found, wrt=("inputs",)).gradients.inputs
 
 
 PORTION = 1 << 24  # numbers in the tables of a portion: some hundred MB of work

@@ -19,7 +19,7 @@ from dbn_bptt.errors import DataError
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.sweep.bptt import bptt
 from dbn_bptt.sweep.given import Arrays
-from dbn_bptt.template.template import SliceTemplate
+from dbn_bptt.template.builder import SliceTemplate
 
 Activation = Literal["tanh", "sigmoid"]
 MOST_STATES = 4096

@@ -29,7 +29,7 @@ from dbn_bptt.dbn.query import (
 from dbn_bptt.dbn.reductions import DRAW, MAX, SUM
 from dbn_bptt.errors import DataError
 from dbn_bptt.ops.kernels import Array
-from dbn_bptt.template.template import SliceTemplate
+from dbn_bptt.template.builder import SliceTemplate
 
 
 def template(model: Any) -> SliceTemplate:
@@ -56,10 +56,8 @@ def template(model: Any) -> SliceTemplate:
     """
     network = read(model)
     of = structure(network)
-    found = polynomial(of)
-    for name, values in parameters(network, of).items():
-        found.arrays[name] = np.array(values)
-    return found
+    tables = {name: np.array(values) for name, values in parameters(network, of).items()}
+    return SliceTemplate.of(polynomial(of).frozen.rewritten(arrays={**polynomial(of).arrays, **tables}))
 
 
 def smooth(

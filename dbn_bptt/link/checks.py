@@ -23,8 +23,8 @@ from dbn_bptt.program.forward_mode import rtrl as by_rtrl
 from dbn_bptt.sweep.bptt import bptt, forward
 from dbn_bptt.sweep.results import Result
 from dbn_bptt.sweep.unroll import unroll
-from dbn_bptt.template.template import SliceTemplate
-from dbn_bptt.template.template import interface as interface_of
+from dbn_bptt.template.builder import SliceTemplate
+from dbn_bptt.template.structure import interface as interface_of
 from dbn_bptt.template.traversal import uses
 
 T = 4
@@ -217,9 +217,8 @@ def filtering(s: Setting) -> float:
 
 def _per_slice(polynomial: SliceTemplate) -> SliceTemplate:
     """The polynomial with the loss -log sum f in every slice, whose gradient does not wait for the last slice."""
-    result = polynomial.copy()
-    for name in ("L", "end"):
-        del result.definitions[name], result.symbols[name]
+    left = {name: symbol for name, symbol in polynomial.symbols.items() if name not in ("L", "end")}
+    result = SliceTemplate.of(polynomial.frozen.rewritten(symbols=left))
     result.loss("L", -ops.log(ops.sum(result["f"])))
     return result
 

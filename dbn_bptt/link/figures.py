@@ -17,7 +17,7 @@ from dbn_bptt.errors import DbnBpttError
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.paths import Credit
 from dbn_bptt.sweep.bptt import bptt
-from dbn_bptt.template.template import SliceTemplate
+from dbn_bptt.template.builder import SliceTemplate
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v", "P")

@@ -1,50 +1,33 @@
 """Primitive operations: what each computes, its derivatives, its shape, how it is written, and how it compiles."""
 
-from dbn_bptt.ops.table import (
+from dbn_bptt.ops.algebra import einsum, inner, inverse, logdet, matmul, outer, transpose
+from dbn_bptt.ops.axes import batch_sum, broadcast_to, concatenate, index, reshape, sum, sum_to
+from dbn_bptt.ops.elementwise import (
     add,
-    batch_sum,
-    broadcast_to,
-    concatenate,
-    cross_entropy,
     divide,
-    einsum,
     exp,
-    index,
-    inner,
-    inverse,
     log,
-    log_softmax,
-    logdet,
-    logsumexp,
-    matmul,
-    max,
     multiply,
     negative,
-    outer,
-    peak,
     power,
     relu,
-    reshape,
     select,
     sigmoid,
-    softmax,
     softplus,
     sqrt,
     square,
-    squared_error,
     step,
     stop_gradient,
     subtract,
-    sum,
-    sum_to,
     tanh,
-    total_probability,
-    transpose,
 )
+from dbn_bptt.ops.losses import cross_entropy, expectation, squared_error, total_probability
+from dbn_bptt.ops.reductions import log_softmax, logsumexp, max, peak, softmax
 
 __all__ = [
     "add", "subtract", "multiply", "divide", "negative", "square", "power", "exp", "log", "sqrt",
     "tanh", "sigmoid", "step", "relu", "softplus", "select", "matmul", "inner", "outer", "inverse", "logdet", "einsum",
     "transpose", "reshape", "broadcast_to", "concatenate", "index", "sum", "sum_to", "max", "peak", "logsumexp",
-    "softmax", "log_softmax", "stop_gradient", "cross_entropy", "squared_error", "total_probability", "batch_sum",
+    "softmax", "log_softmax", "stop_gradient", "cross_entropy", "expectation", "squared_error",
+    "total_probability", "batch_sum",
 ]  # fmt: skip

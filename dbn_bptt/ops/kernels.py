@@ -177,8 +177,10 @@ def max_(a: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
 
 
 def peak(a: Array, axis: tuple[int, ...]) -> Array:
-    """The maximum over core axes, which stay with size 1; NaN left out, which makes it several times faster."""
-    return np.fmax.reduce(a, axis, keepdims=True)
+    """The maximum over core axes, which stay with size 1; 0 where all is -inf, and NaN left out, which makes it several
+    times faster."""
+    m = np.fmax.reduce(a, axis, keepdims=True)
+    return m if m.size and m.min() > -np.inf else np.where(m == -np.inf, m.dtype.type(0), m)
 
 
 def is_max(a: Array, axis: tuple[int, ...]) -> Array:
@@ -217,11 +219,22 @@ def log_softmax(a: Array, axis: tuple[int, ...]) -> Array:
 # ------------------------------------------------------------------------------------------------------------- losses
 def cross_entropy(logits: Array, target: Array) -> Array:
     """-sum target * log_softmax(logits) over the last axis."""
-    scores = log_softmax(logits, (-1,))
-    loss = -np.einsum("...k,...k->...", scores, target)
-    if np.isnan(loss).any():  # a class that the target does not ask for counts 0, though its score be -inf
-        loss = -np.einsum("...k,...k->...", np.where(target == 0, 0, scores), target)
+    loss = -expectation(target, log_softmax(logits, (-1,)))
     return np.asarray(loss, np.result_type(logits, np.float16))
+
+
+def expectation(p: Array, a: Array) -> Array:
+    """sum p * a over the last axis; what p gives nothing counts 0, though it be infinite."""
+    total = np.einsum("...k,...k->...", p, a)
+    return np.einsum("...k,...k->...", p, np.where(p == 0, 0, a)) if np.isnan(total).any() else total
+
+
+def expectation_batch_sum(p: Array, a: Array, batch: Shape) -> Array:
+    """An expectation summed over the batch."""
+    if p.shape != a.shape or p.ndim == 1:
+        return batch_sum(expectation(p, a), 0, batch)
+    total = np.vdot(p, a)
+    return np.asarray(np.vdot(p, np.where(p == 0, 0, a)) if np.isnan(total) else total)
 
 
 def half_square(difference: Array, rank: int) -> Array:

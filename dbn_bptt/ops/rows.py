@@ -12,7 +12,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import numpy as np
 
@@ -38,6 +38,18 @@ class Symbolic(ABC):
     @abstractmethod
     def combine(self, operation: "Operation", arguments: tuple[Any, ...], attributes: dict[str, Hashable]) -> Any:
         """The expression that applies an operation to arguments, of which this is one."""
+
+    def is_all(self, number: float) -> bool:
+        """Whether every entry is known to be this number."""
+        return False
+
+    def number(self) -> float | None:
+        """The number that a scalar is known to be."""
+        return None
+
+    def applied(self, operation: "Operation") -> tuple[Any, ...]:
+        """The arguments to which this applies an operation; () where it applies another one, or none."""
+        return ()
 
 
 @dataclass(frozen=True)
@@ -65,6 +77,51 @@ class Notation:
         return re.sub(r"\{(\d)\}", lambda m: parts[int(m[1])] if int(m[1]) < len(parts) else m[0], form)
 
 
+# ------------------------------------------------------------------------------------------------- roles in algebra
+@dataclass(frozen=True)
+class Sum:
+    """The sum of the arguments, each with its sign."""
+
+    signs: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Product:
+    """The product of the arguments, number by number."""
+
+
+@dataclass(frozen=True)
+class Map:
+    """A matrix times something; where `of_vectors` holds of the attributes, times one vector in every sequence."""
+
+    of_vectors: Callable[..., bool]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """The numbers along some axes taken together by a ufunc: ``ufunc.reduce``; attributes `axis` and `keepdims`."""
+
+    ufunc: np.ufunc
+
+
+@dataclass(frozen=True)
+class Move:
+    """Numbers moved, picked or repeated, none computed.
+
+    Attributes
+    ----------
+    view : from the argument's core shape and the attributes, what is written behind an array's name to get the same in
+        NumPy, as ``.mT`` or ``[..., 1:]``, axes of a batch in front or not; None where that cannot be
+    in_order : all numbers stay, in their order
+    """
+
+    view: Callable[..., str | None] = lambda shape, **attributes: None
+    in_order: bool = False
+
+
+Role = Sum | Product | Map | Fold | Move
+
+
 @dataclass(frozen=True, eq=False)
 class Operation:
     """One row of the table; call it with arrays or expressions.
@@ -78,9 +135,20 @@ class Operation:
     shape : the shape rule, ``shape(*core_shapes, **attributes) -> core shape``; ValueError where shapes do not fit
     notation : how it is written
     elementwise : arguments broadcast; they are aligned to one rank before, and messages summed to their shapes after
-    batch_sum : the kernel fused with a sum over the batch, where that is cheaper than one after the other
     activation : its argument is a pre-activation, whose adjoint the adjoint template calls delta
     kinked : not differentiable everywhere, so that difference quotients need short steps
+    stops : messages are stopped though the derivative is not 0, so that difference quotients know nothing of it
+    simplify : a simpler expression of the same value, ``simplify(*arguments, **attributes)``, or None
+    lower : the same in terms of simpler operations, ``lower(*arguments, **attributes)``, which compilers may share
+    unfolded : the same in terms of what may have a name in a template, for equations; like `lower`
+    role : what it is in algebra, so that compilers can take it apart
+    ufunc : the kernel as a function with ``out=``, so that programs write its result where they need it
+    infix : its sign between the arguments
+    fresh : its result is surely a new array, and no view of an argument
+    batch_sum : the kernel fused with a sum over the batch, ``batch_sum(*arrays, batch=, **attributes)``, where that is
+        cheaper than one after the other
+    summed : the same over all slices and sequences as NumPy text, in which flat({0}) has all vectors of an argument
+    over_batch : its kernel is told the batch, ``forward(a, batch=)``
     """
 
     name: str
@@ -89,9 +157,19 @@ class Operation:
     shape: Callable[..., Shape]
     notation: Notation
     elementwise: bool = False
-    batch_sum: Callable[..., Any] | None = field(default=None, repr=False)
     activation: bool = False
     kinked: bool = False
+    stops: bool = False
+    simplify: Callable[..., Any] | None = field(default=None, repr=False)
+    lower: Callable[..., Any] | None = field(default=None, repr=False)
+    unfolded: Callable[..., Any] | None = field(default=None, repr=False)
+    role: Role | None = None
+    ufunc: Callable[..., Any] | None = field(default=None, repr=False)
+    infix: str = ""
+    fresh: bool = False
+    batch_sum: Callable[..., Any] | None = field(default=None, repr=False)
+    summed: str = ""
+    over_batch: bool = False
 
     def vjp(self, position: int) -> Vjp | None:
         """The VJP of the argument at a position."""
@@ -109,10 +187,30 @@ class Operation:
         return _row, (self.name,)
 
 
+class Columns(TypedDict, total=False):
+    """The columns of a row that most rows leave empty; see `Operation`."""
+
+    activation: bool
+    kinked: bool
+    stops: bool
+    simplify: Callable[..., Any]
+    lower: Callable[..., Any]
+    unfolded: Callable[..., Any]
+    role: Role
+    ufunc: Callable[..., Any]
+    infix: str
+    fresh: bool
+    batch_sum: Callable[..., Any]
+    summed: str
+    over_batch: bool
+
+
 TABLE: dict[str, Operation] = {}
 
 
 def _row(name: str) -> Operation:
+    if name not in TABLE:
+        raise TemplateError(f"there is no operation {name!r} here; import the module that adds it before unpickling")
     return TABLE[name]
 
 
@@ -127,15 +225,14 @@ def operation(
     level: int = ATOM,
     needs: tuple[int, ...] = (SUM,),
     elementwise: bool | None = None,
-    batch_sum: Callable[..., Any] | None = None,
-    activation: bool = False,
-    kinked: bool = False,
+    **columns: Unpack[Columns],
 ) -> Operation:
     r"""Add a row to the table of operations.
 
     Without a shape rule the operation is elementwise. Without a notation it is written as a function of its name. In a
     VJP ``vjp(g, y, *arguments)``, g is the adjoint of the result y; where arguments broadcast, the engine sums the
-    messages to their shapes.
+    messages to their shapes. `Operation` describes the other columns; a forward function that is a ufunc of NumPy needs
+    no ``ufunc=``.
 
     Examples
     --------
@@ -153,7 +250,11 @@ def operation(
     inside = "{0}" if callable(rows) or len(rows) == 1 else ", ".join(f"{{{i}}}" for i in range(len(rows)))
     notation = Notation(latex or rf"\mathrm{{{name}}}({inside})", text or f"{name}({inside})", level, needs)
     elementwise = shape is shapes.broadcast_shapes if elementwise is None else elementwise
-    TABLE[name] = Operation(name, forward, rows, shape, notation, elementwise, batch_sum, activation, kinked)
+    if elementwise and isinstance(forward, np.ufunc):
+        columns.setdefault("ufunc", forward)
+    if columns.get("ufunc"):
+        columns["fresh"] = True
+    TABLE[name] = Operation(name, forward, rows, shape, notation, elementwise, **columns)
     return TABLE[name]
 
 

@@ -14,12 +14,12 @@ import numpy as np
 from dbn_bptt.errors import DataError, unknown_name
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.program.forward_mode import slice_tangents
-from dbn_bptt.sweep.bptt import checked, forward, swept
-from dbn_bptt.sweep.given import Arrays
+from dbn_bptt.sweep.given import Arrays, admitted
 from dbn_bptt.sweep.results import Values
+from dbn_bptt.sweep.sweeps import evaluate, swept
 from dbn_bptt.sweep.unroll import Node, unroll
-from dbn_bptt.template.expressions import Reference
-from dbn_bptt.template.template import SliceTemplate, checked_template, interface, parents
+from dbn_bptt.template.structure import interface, parents
+from dbn_bptt.template.template import Described
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Credit:
 
 
 def credit(
-    template: SliceTemplate, parameters: Arrays, data: Arrays | None = None, *, initial: Arrays | None = None,
+    template: Described, parameters: Arrays, data: Arrays | None = None, *, initial: Arrays | None = None,
     T: int | None = None,
 ) -> Credit:  # fmt: skip
     """The itemised gradient of one sequence or of a batch, by one reverse sweep for each slice's loss.
@@ -84,7 +84,7 @@ def credit(
     items = {
         name: np.zeros((slices, slices, *values.given.parameters[name].shape)) for name in template.names("parameter")
     }
-    learned = {given.name for given in template.initial.values() if isinstance(given, Reference)}
+    learned = {start.name for start in values.template.learned.values()}
     for s in range(slices):
         adjoint, _ = swept(graph, values, _seeds(values, s))
         for name, rows in items.items():
@@ -96,7 +96,7 @@ def credit(
     return Credit(items)
 
 
-def _check_table(template: SliceTemplate, states: list[str]) -> None:
+def _check_table(template: Described, states: list[str]) -> None:
     """Refuse templates in which the sum over the states of one slice is no sum over the paths through it."""
     inside = nx.DiGraph((u, v) for v, used in parents(template).items() for u, lag in used if not lag)
     for a in states:
@@ -108,19 +108,18 @@ def _check_table(template: SliceTemplate, states: list[str]) -> None:
     for name in template.losses:
         if any(v == name or (v in free and name in free and nx.has_path(free, v, name)) for v in lagged):
             raise DataError(f"{name} reads the slice before; the table is that of losses that do not")
-    if any(isinstance(given, Reference) for given in template.initial.values()):
+    if template.frozen.learned:
         raise DataError("an initial state is learnt; the table is that of parameters of the equations")
 
 
 def _values(
-    template: SliceTemplate, parameters: Arrays, data: Arrays | None, initial: Arrays | None, T: int | None
+    template: Described, parameters: Arrays, data: Arrays | None, initial: Arrays | None, T: int | None
 ) -> Values:
     """The forward sweep on the graph in which every slice has its own copies of the parameters."""
-    template = checked_template(template, "credit")
-    if not template.losses:
-        raise DataError(f"template {template.name!r} has no loss whose gradient could be itemised")
-    slices = checked(template, parameters, data, initial, None, T).T
-    return forward(unroll(template, slices, copies=True), parameters, data, initial=initial)
+    of, given = admitted(template, parameters, data, initial, T=T, who="credit")
+    if not of.losses:
+        raise DataError(f"template {of.name!r} has no loss whose gradient could be itemised")
+    return evaluate(unroll(of, given.T, copies=True), given)
 
 
 def _seeds(values: Values, s: int) -> dict[Node, Array]:
@@ -158,7 +157,7 @@ class DerivativeTable:
 
 
 def derivative_table(
-    template: SliceTemplate, parameters: Arrays, data: Arrays | None = None, *, initial: Arrays | None = None,
+    template: Described, parameters: Arrays, data: Arrays | None = None, *, initial: Arrays | None = None,
     T: int | None = None,
 ) -> DerivativeTable:  # fmt: skip
     """The 2 x 2 table of immediate and total derivatives, where learners of BPTT get lost most.
@@ -187,7 +186,7 @@ def derivative_table(
     immediate = [swept(values.graph, values, _seeds(values, t))[0] for t in range(slices)]
     found: dict[str, dict[str, Array]] = {kind: {} for kind in ("bptt", "rtrl", "twice", "one_step")}
     for name in template.names("parameter"):
-        now, ever = (slice_tangents(template, values.given, name, states, immediate=i) for i in (True, False))
+        now, ever = (slice_tangents(values.template, values.given, name, states, immediate=i) for i in (True, False))
         for kind, of, by in (
             ("bptt", now, [total] * slices), ("rtrl", ever, immediate), ("twice", ever, [total] * slices),
             ("one_step", now, immediate),

@@ -6,19 +6,19 @@ from segment to segment and the messages do not.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import comb
 from typing import Any
 
 import numpy as np
 
 from dbn_bptt.ops.kernels import Array
-from dbn_bptt.program.cut import Cut, State
-from dbn_bptt.sweep.bptt import gathered
+from dbn_bptt.program.gradients import Gradients
 from dbn_bptt.sweep.given import Given
-from dbn_bptt.template.expressions import Reference
-from dbn_bptt.template.template import SliceTemplate
-from dbn_bptt.transforms.segments import LATER, carried, segment
+from dbn_bptt.template.template import Template
+from dbn_bptt.transforms.segments import carried, segment
+
+State = dict[str, Array]  # rows of the slices before a segment, (rows, *batch, *shape), by variable
 
 
 def advances(steps: int, stored: int) -> int:
@@ -50,41 +50,38 @@ class Run:
     ----------
     template : of the whole sequence
     compile : makes the program of a segment's template
-    found : the input of the whole sequence
+    given : the input of the whole sequence
     wrt : as in `value_and_grad`
     length : slices in a segment; the last one may be shorter
+    loss, gradients : what has been added up
+    advanced : extra runs of a segment forwards
     """
 
-    template: SliceTemplate
-    compile: Callable[[SliceTemplate], Any]
-    found: Given
+    template: Template
+    compile: Callable[[Template], Any]
+    given: Given
     wrt: tuple[str, ...]
     length: int
     loss: float = 0.0
-    gradients: dict[str, Array] = field(default_factory=dict)
-    advanced: int = 0  # extra runs of a segment forwards
-    programs: dict[tuple[bool, bool], Any] = field(default_factory=dict)
-    of_inputs: dict[str, Array] = field(default_factory=dict)
+    gradients: Gradients = field(default_factory=Gradients)
+    advanced: int = 0
 
     def __post_init__(self) -> None:
         self.rows = carried(self.template)
-        self.cut = Cut(self.template, self.found)
-        self.count = -(-self.found.T // self.length)
-        reaches = self.template.reaches()
-        rows_of_inputs = {name: sum(reaches[name]) for name in self.template.names("input")}
-        wanted = {
-            n: rows for n, rows in rows_of_inputs.items() if "inputs" in self.wrt or (rows and "initial" in self.wrt)
+        self.count = -(-self.given.T // self.length)
+        self.programs: dict[tuple[bool, bool], Any] = {}
+        reaches, data = self.template.reaches(), self.given.data
+        rows = {name: sum(reaches[name]) for name in self.template.names("input")}
+        wanted = {n for n in rows if "inputs" in self.wrt or (rows[n] and "initial" in self.wrt)}
+        self.input_rows = {name: rows[name] for name in rows if name in wanted}
+        self.of_inputs = {  # the initial slices of an input in front of the others
+            n: np.zeros((k + len(data[n]), *data[n].shape[1:]), self.given.dtype) for n, k in self.input_rows.items()
         }
-        self.data_rows = wanted
-        for name, rows in self.data_rows.items():  # the initial slices of an input in front of the others
-            shape = self.found.data[name].shape
-            self.of_inputs[name] = np.zeros((rows + shape[0], *shape[1:]), self.found.dtype)
 
     # ----------------------------------------------------------------------------------------------------- schedules
     def checkpointed(self, stored: int) -> None:
         """Reverse all segments with a number of stored states, the first one counted."""
-        later = self._reversed(0, self.count, stored, self._start(), self._silence())
-        self._keep_initial(later)
+        self._keep(self._reversed(0, self.count, stored, self._start(), self._silence()))
 
     def truncated(self) -> None:
         """Carry the state from segment to segment, and cut the messages."""
@@ -93,7 +90,7 @@ class Run:
             said = self._gradient(i, state, self._silence())
             of_the_start = said if i == 0 else of_the_start
             state = self._advance(i, i + 1, state, extra=False) if i + 1 < self.count else state
-        self._keep_initial(of_the_start)
+        self._keep(of_the_start)
 
     def _reversed(self, first: int, steps: int, stored: int, state: State, later: State) -> State:
         """Reverse the segments from `first` on, given the state before them and what is said after them."""
@@ -111,7 +108,7 @@ class Run:
 
     # ------------------------------------------------------------------------------------------------------ segments
     def _bounds(self, i: int) -> tuple[int, int]:
-        return i * self.length, min(self.found.T, (i + 1) * self.length)
+        return i * self.length, min(self.given.T, (i + 1) * self.length)
 
     def _program(self, i: int) -> Any:
         """The program of a segment; None if it has no loss, and nothing to hand on."""
@@ -121,16 +118,33 @@ class Run:
             self.programs[kind] = self.compile(part) if part.losses else None
         return self.programs[kind]
 
+    def _given(self, of: Template, i: int, state: State, later: State) -> Given:
+        """What a segment is given: its data, the states before it, and what is said later."""
+        a, b = self._bounds(i)
+        part = self.given.slices(a, b)
+        said = {title: name for name, title in of.partners.items()}
+        data, initial = dict(part.data), dict[str, Array]()
+        for name, (before, after) in of.reaches().items():
+            if after:
+                initial[name] = later[said[name]]
+                zeros = np.zeros((), part.dtype)
+                data[name] = np.broadcast_to(zeros, (b - a, *part.batch, *of.symbols[name].shape))
+            elif before and name not in of.learned:
+                initial[name] = state[name] if name in state else self._before(name, a, before)
+        return replace(part, data=data, initial=initial, shared=frozenset())
+
+    def _before(self, name: str, a: int, rows: int) -> Array:
+        """The rows of a lagged input just before slice a; or the given initial state of any name before slice 0."""
+        start = self.given.initial[name]
+        return np.concatenate([start, self.given.data[name][max(0, a - rows) : a]])[-rows:] if a else start
+
     def _advance(self, first: int, last: int, state: State, extra: bool = True) -> State:
         """The state before segment `last`, from that before segment `first`."""
         for i in range(first, last) if self.rows else ():
-            program, (a, b) = self._program(i), self._bounds(i)
-            given = self.cut.given(program.template, a, b, state, self._silence())
-            series = program.series(given, list(self.rows))
-            joined = {
-                name: np.concatenate([state[name], series[name]]) if name in state else series[name]
-                for name in self.rows
-            }
+            program = self._program(i)
+            given = self._given(program.template, i, state, self._silence())
+            series = program.run(given, series=list(self.rows)).series
+            joined = {n: np.concatenate([state[n], series[n]]) if n in state else series[n] for n in self.rows}
             state = {name: joined[name][-rows:].copy() for name, rows in self.rows.items()}
             self.advanced += extra
         return state
@@ -140,51 +154,47 @@ class Run:
         program, (a, b) = self._program(i), self._bounds(i)
         if program is None:
             return {}
-        given = self.cut.given(program.template, a, b, state, later)
-        losses, gradients, _ = program.parts_on(given, (*dict.fromkeys((*self.wrt, "initial")),))
-        self.loss += sum(losses[name] for name in self.template.losses if name in losses)
-        for name in self.template.names("parameter") if "params" in self.wrt else ():
-            self.gradients[name] = self.gradients[name] + gradients[name] if name in self.gradients else gradients[name]
-        for name, rows in self.data_rows.items():
+        given = self._given(program.template, i, state, later)
+        outcome = program.run(given, wrt=(*dict.fromkeys((*self.wrt, "initial")),))
+        self.loss += sum(float(total) for name, total in outcome.totals.items() if name in self.template.losses)
+        own, found = self.gradients.parameters, outcome.gradients
+        for name, g in found.parameters.items():
+            own[name] = own[name] + g if name in own else g
+        said = {name: self._rows(name, g) for name, g in found.initial.items() if name in self.template.symbols}
+        for name, rows in self.input_rows.items():
             if "inputs" in self.wrt:
-                self.of_inputs[name][rows + a : rows + b] += gradients[name]
+                self.of_inputs[name][rows + a : rows + b] += found.inputs[name]
             if rows:
-                before = gradients[f"initial {name}"]
-                self.of_inputs[name][a : a + rows] += before.reshape(rows, *self.of_inputs[name].shape[1:])
-        shapes = {name: (-1, *self.found.batch, *self.template.symbols[name].shape) for name in self.template.symbols}
-        said = {n.removeprefix("initial "): g for n, g in gradients.items() if n.startswith("initial ")}
-        return {name: g.reshape(shapes[name]) for name, g in said.items() if not name.startswith(LATER)}
+                self.of_inputs[name][a : a + rows] += said[name]
+        return said
+
+    def _rows(self, name: str, gradient: Array) -> Array:
+        """The gradient of an initial state with an axis for its rows."""
+        return gradient.reshape(-1, *self.given.batch, *self.template.symbols[name].shape)
 
     # -------------------------------------------------------------------------------------------------------- states
     def _start(self) -> State:
-        """The given initial states of variables, with the axis of the batch."""
-        start = {}
-        for name, rows in self.found.initial.items():
-            core = self.template.symbols[name].shape
-            batched = rows[:, None] if self.found.batch and rows.ndim == 1 + len(core) else rows
+        """The initial states of variables, given or learned."""
+        start = {name: rows for name, rows in self.given.initial.items() if name in self.rows}
+        for name, learned in self.template.learned.items():
             if name in self.rows:
-                start[name] = np.broadcast_to(batched, (len(rows), *self.found.batch, *core))
-        for name, learned in self.template.initial.items():
-            if isinstance(learned, Reference) and name in self.rows:
-                core = self.template.symbols[name].shape
-                rows = self.found.parameters[learned.name].reshape(
-                    self.rows[name], *(1 for _ in self.found.batch), *core
-                )
-                start[name] = np.broadcast_to(rows, (self.rows[name], *self.found.batch, *core))
+                core, batch = self.template.symbols[name].shape, self.given.batch
+                rows = self.given.parameters[learned.name].reshape(-1, *(1 for _ in batch), *core)
+                start[name] = np.broadcast_to(rows, (len(rows), *batch, *core))
         return start
 
     def _silence(self) -> State:
         """Nothing said of any state."""
-        sizes = {n: (rows, *self.found.batch, *self.template.symbols[n].shape) for n, rows in self.rows.items()}
-        return {name: np.zeros(size, self.found.dtype) for name, size in sizes.items()}
+        sizes = {n: (rows, *self.given.batch, *self.template.symbols[n].shape) for n, rows in self.rows.items()}
+        return {name: np.zeros(size, self.given.dtype) for name, size in sizes.items()}
 
-    def _keep_initial(self, said: State) -> None:
+    def _keep(self, said: State) -> None:
         """What is said of the given initial states is their gradient."""
-        for name in self.found.initial if "initial" in self.wrt else ():
+        for name in self.given.initial if "initial" in self.wrt else ():
             if name in said and name in self.rows:
-                self.gradients[f"initial {name}"] = gathered(list(said[name]), self.template, name, self.found)
-            elif name in self.data_rows:
-                rows = list(self.of_inputs[name][: self.data_rows[name]])
-                self.gradients[f"initial {name}"] = gathered(rows, self.template, name, self.found)
-        for name, before in self.data_rows.items() if "inputs" in self.wrt else ():
-            self.gradients[name] = self.of_inputs[name][before:]
+                self.gradients.initial[name] = self.given.state(name, said[name])
+            elif name in self.input_rows:
+                rows = self.of_inputs[name][: self.input_rows[name]]
+                self.gradients.initial[name] = self.given.state(name, rows)
+        for name, before in self.input_rows.items() if "inputs" in self.wrt else ():
+            self.gradients.inputs[name] = self.of_inputs[name][before:]

@@ -12,7 +12,7 @@ from dbn_bptt.program.emit import emit
 from dbn_bptt.program.schedule import Goal, Schedule, schedule
 from dbn_bptt.program.spare import lent
 from dbn_bptt.sweep.given import Given
-from dbn_bptt.template.template import SliceTemplate
+from dbn_bptt.template.template import Template
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Compiled:
             raise DataError(f"a matrix has no inverse or no logarithm of its determinant ({error}); {where}") from None
 
 
-def compiled(template: SliceTemplate, goals: tuple[Goal, ...], T: int | None, absent: frozenset[str]) -> Compiled:
+def compiled(template: Template, goals: tuple[Goal, ...], T: int | None, absent: frozenset[str]) -> Compiled:
     """The function that computes some goals, for sequences of T slices or for all long ones."""
     plan = schedule(template, goals, T, absent)
     results = dict.fromkeys(goal if isinstance(goal, str) else goal[0] for goal in goals)
@@ -47,18 +47,15 @@ def compiled(template: SliceTemplate, goals: tuple[Goal, ...], T: int | None, ab
     return Compiled(plan, source, namespace["run"], numbers)
 
 
-def arguments(template: SliceTemplate, found: Given) -> tuple[Any, ...]:
+def arguments(template: Template, given: Given) -> tuple[Any, ...]:
     """What an emitted function takes: arrays with a batch axis, initial slices beside the others."""
-    B = found.batch[0] if found.batch else 1
-    data = {name: a if found.batch else a[:, None] for name, a in found.data.items()}
-    initial = {}
-    for name, a in found.initial.items():
-        core = template.symbols[name].shape
-        rows = a if found.batch and a.ndim == 2 + len(core) else a[:, None]
-        whole = (len(a), B, *core)
-        initial[name] = rows if rows.shape == whole else np.broadcast_to(rows, whole)
-    for name, (before, _) in template.reaches().items():
-        if name in data and name in initial:
-            rows = initial[name]
-            data[name] = np.concatenate([rows[:before], data[name], rows[before:]])
-    return found.parameters, data, initial, found.T, B, found.dtype
+    B = given.batch[0] if given.batch else 1
+    data, initial = given.data, given.initial
+    if not given.batch:
+        data, initial = ({name: a[:, None] for name, a in of.items()} for of in (data, initial))
+    lagged = {name: before for name, (before, _) in template.reaches().items() if name in data and name in initial}
+    joined = {
+        name: np.concatenate([initial[name][:before], data[name], initial[name][before:]])
+        for name, before in lagged.items()
+    }
+    return given.parameters, {**data, **joined}, initial, given.T, B, given.dtype

@@ -7,19 +7,15 @@ import numpy as np
 
 from dbn_bptt.errors import TemplateError
 from dbn_bptt.ops.kernels import Array
-from dbn_bptt.program import Program, compile
-from dbn_bptt.sweep.bptt import checked
-from dbn_bptt.sweep.given import Arrays, Given, check_mapping
+from dbn_bptt.program.run import Program, compile
+from dbn_bptt.sweep.given import Arrays, Given, admitted, check_mapping, checked
 from dbn_bptt.sweep.results import refuse_nan
-from dbn_bptt.template.expressions import Reference
-from dbn_bptt.template.template import SliceTemplate, checked_template
-from dbn_bptt.transforms.adjoint import bar
-from dbn_bptt.transforms.ragged import is_ragged, ragged
-from dbn_bptt.transforms.tangent import dot, tangent
+from dbn_bptt.template.template import Described, Template, checked_template
+from dbn_bptt.transforms.tangent import tangent
 
 
 def rtrl(
-    template: SliceTemplate, parameters: Arrays, data: Arrays | None = None, *, initial: Arrays | None = None,
+    template: Described, parameters: Arrays, data: Arrays | None = None, *, initial: Arrays | None = None,
     lengths: Any = None, T: int | None = None,
 ) -> dict[str, Array]:  # fmt: skip
     """The gradients of the parameters by real-time recurrent learning: one forward pass for all directions at once.
@@ -35,29 +31,26 @@ def rtrl(
     >>> np.allclose(db.rtrl(rnn, theta, data)["W"], db.bptt(rnn, theta, data).gradients["W"])
     True
     """
-    template = checked_template(template, "rtrl")
-    of = ragged(template) if lengths is not None and not is_ragged(template) else template
-    return rtrl_on(of, checked(of, parameters, data, initial, lengths, T))
+    return rtrl_on(*admitted(template, parameters, data, initial, lengths, T, who="rtrl"))
 
 
-def rtrl_on(of: SliceTemplate, found: Given) -> dict[str, Array]:
+def rtrl_on(of: Template, given: Given) -> dict[str, Array]:
     """`rtrl` on checked input."""
     _check_loss(of)
     program = compile(tangent(of))
-    names = [name + dot(of) for name in of.losses]
+    dots = program.template.partners
     gradients = {}
     for name in of.names("parameter"):
-        along = _along(of, found, {name: np.eye(found.parameters[name].size)}, program.template, dot(of))
-        slices = program.series(along, names)
+        along = _along(of, given, {name: np.eye(given.parameters[name].size)}, program.template)
+        slices = program.run(along, series=[dots[loss] for loss in of.losses]).series
         total = np.sum([series.sum(0) for series in slices.values()], 0)  # one number a direction and sequence
-        shape = found.parameters[name].shape
-        gradients[name] = total.reshape(-1, *(found.batch or (1,))).sum(1).reshape(shape)
+        gradients[name] = total.reshape(-1, *(given.batch or (1,))).sum(1).reshape(given.parameters[name].shape)
     refuse_nan(gradients, "the gradient of ")
     return gradients
 
 
 def hessian_vector_product(
-    template: SliceTemplate | Program, parameters: Arrays, data: Arrays | None = None, direction: Arrays | None = None,
+    template: Described | Program, parameters: Arrays, data: Arrays | None = None, direction: Arrays | None = None,
     *, initial: Arrays | None = None, lengths: Any = None, T: int | None = None,
 ) -> dict[str, Array]:  # fmt: skip
     """The second derivative of the loss in the parameters, times a direction: the tangent of the adjoint.
@@ -78,82 +71,73 @@ def hessian_vector_product(
     >>> db.hessian_vector_product(t, {"w": [1.0, 2.0]}, direction={"w": [1.0, 1.0]}, T=1)["w"]
     array([ 6., 12.])
     """
-    if not isinstance(template, Program):
-        template = compile(checked_template(template, "hessian_vector_product"))
-    program: Program = template
-    program = program.for_lengths() if lengths is not None and not is_ragged(program.template) else program
+    whole = template if isinstance(template, Program) else compile(checked_template(template, "hessian_vector_product"))
+    program = whole.fitting(lengths)
     of = program.template
     _check_loss(of)
-    found = checked(of, parameters, data, initial, lengths, T)
-    given = {} if direction is None else direction
-    check_mapping("directions", given)
-    checked(of, {**parameters, **given}, data, initial, lengths, T)  # the direction fits the parameters
-    second, mark = program.second
-    rows = {name: np.asarray(value, found.dtype)[None] for name, value in given.items()}
-    ends = bar(of) + mark
-    out = second.totals_on(
-        _along(of, found, rows, second.template, mark), [name + ends for name in of.names("parameter")]
-    )
-    products = {name.removesuffix(ends): product for name, product in out.items()}
+    given = checked(of, parameters, data, initial, lengths, T)
+    directions = {} if direction is None else direction
+    check_mapping("directions", directions)
+    checked(of, {**parameters, **directions}, data, initial, lengths, T)  # the direction fits the parameters
+    second = program.second
+    rows = {name: np.asarray(value, given.dtype)[None] for name, value in directions.items()}
+    names = {name: second.template.partners[program.backward.partners[name]] for name in of.names("parameter")}
+    totals = second.run(_along(of, given, rows, second.template), totals=list(names.values())).totals
+    products = {name: totals[title] for name, title in names.items()}
     refuse_nan(products, "the product in ")
     return products
 
 
-def _check_loss(template: SliceTemplate) -> None:
+def _check_loss(template: Template) -> None:
     if not template.losses:
         raise TemplateError(f"template {template.name!r} has no loss to differentiate; add .loss(...)")
 
 
-def slice_tangents(
-    template: SliceTemplate, found: Given, parameter: str, names: list[str], immediate: bool
-) -> dict[str, Array]:
+def slice_tangents(of: Template, given: Given, parameter: str, names: list[str], immediate: bool) -> dict[str, Array]:
     """The derivatives of some variables in a parameter, (T, P, *shape) by variable, on checked input of one sequence.
 
     Total ones; or immediate ones, in which slice t counts its own copy of the parameter alone.
     """
-    program, mark = compile(tangent(template)), dot(template)
-    along = _along(template, found, {parameter: np.eye(found.parameters[parameter].size)}, program.template, mark)
-    wanted = [name + mark for name in names]
+    program = compile(tangent(of))
+    dots = program.template.partners
+    along = _along(of, given, {parameter: np.eye(given.parameters[parameter].size)}, program.template)
+    wanted = [dots[name] for name in names]
     if not immediate:
-        series = program.series(along, wanted)
-        return {name: series[name + mark] for name in names}
+        series = program.run(along, series=wanted).series
+        return {name: series[dots[name]] for name in names}
     rows: dict[str, list[Array]] = {name: [] for name in names}
-    copies = along.data[parameter + mark]
-    for t in range(found.T):
+    copies = along.data[dots[parameter]]
+    for t in range(given.T):
         one = np.zeros_like(copies)
         one[t] = copies[t]
-        series = program.series(replace(along, data={**along.data, parameter + mark: one}), wanted)
+        series = program.run(replace(along, data={**along.data, dots[parameter]: one}), series=wanted).series
         for name in names:
-            rows[name].append(series[name + mark][t])
-    return {name: np.stack(found_rows) for name, found_rows in rows.items()}
+            rows[name].append(series[dots[name]][t])
+    return {name: np.stack(found) for name, found in rows.items()}
 
 
-def _along(of: SliceTemplate, found: Given, directions: dict[str, Array], by: SliceTemplate, mark: str) -> Given:
-    """The input of a tangent template `by`: everything repeated for each direction of some parameters."""
+def _along(of: Template, given: Given, directions: dict[str, Array], by: Template) -> Given:
+    """The input of a tangent template `by`: everything repeated for each direction of some parameters, one a row."""
     P = len(next(iter(directions.values()))) if directions else 1
-    B = found.batch[0] if found.batch else 1
-    data = {}
-    for name, series in found.data.items():
-        whole = series if found.batch else series[:, None]
-        data[name] = np.concatenate([whole] * P, 1)  # the directions are the outer part of the batch
-    initial = {}
-    for name, rows in found.initial.items():
-        core = of.symbols[name].shape
-        whole = rows if found.batch and rows.ndim == 2 + len(core) else rows[:, None]
-        initial[name] = np.tile(np.broadcast_to(whole, (len(rows), B, *core)), (1, P, *(1 for _ in core)))
+    B, T, dtype = given.batch[0] if given.batch else 1, given.T, given.dtype
+    many, dots = given.repeated(P), by.partners
+
+    def spread(rows: Array, slices: int, core: tuple[int, ...]) -> Array:
+        """Rows (P, slices or 1, *core) as a series, the directions the outer part of the batch."""
+        each = np.repeat(np.moveaxis(rows, 0, 1), B, 1).astype(dtype)
+        return np.broadcast_to(each, (slices, P * B, *core))
+
+    data, initial = dict(many.data), dict(many.initial)
     for name in of.names("parameter", "input"):
         core = of.symbols[name].shape
-        spread = directions[name].reshape(P, *core) if name in directions else np.zeros((P, *core))
-        rows = np.repeat(spread, B, 0).astype(found.dtype) if name in directions else np.zeros((), found.dtype)
-        data[name + mark] = np.broadcast_to(rows, (found.T, P * B, *core))
+        rows = directions[name].reshape(P, 1, *core) if name in directions else np.zeros((P, 1, *core))
+        data[dots[name]] = spread(rows, T, core)
     for name, (before, after) in of.reaches().items():
         if before + after and of.symbols[name].kind in ("variable", "input"):
-            core, learned = of.symbols[name].shape, of.initial.get(name)
-            rows = np.zeros((before + after, P * B, *core), found.dtype)
-            if isinstance(learned, Reference) and learned.name in directions:
-                start = directions[learned.name].reshape(P, before + after, *core)
-                rows[:] = np.repeat(np.moveaxis(start, 0, 1), B, 1)
-            earlier, later = by.reaches()[name + mark]  # the tangent may read less: nothing through a step
-            initial[name + mark] = rows[before - earlier : before + later]
-    shapes = {name: rows.shape if len(rows) > 1 else rows.shape[1:] for name, rows in initial.items()}
-    return Given(found.T, (P * B,), found.dtype, found.parameters, data, initial, shapes)
+            core, learned = of.symbols[name].shape, of.learned.get(name)
+            start = np.zeros((P, before + after, *core))
+            if learned is not None and learned.name in directions:
+                start = directions[learned.name].reshape(start.shape)
+            earlier, later = by.reaches()[dots[name]]  # the tangent may read less: nothing through a step
+            initial[dots[name]] = spread(start, before + after, core)[before - earlier : before + later]
+    return replace(many, data=data, initial=initial, shared=frozenset(), absent=frozenset())

@@ -1,78 +1,62 @@
-"""Gradients as results of a program: which adjoints they are, and under which names they are returned."""
+"""Gradients as results of a program: which adjoints they are, and how they are read off a run."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.program.schedule import Goal, Schedule
-from dbn_bptt.sweep.bptt import gathered
-from dbn_bptt.sweep.given import Given, initial_slices
-from dbn_bptt.template.template import SliceTemplate
-from dbn_bptt.transforms.adjoint import adjoint, bar
+from dbn_bptt.sweep.given import Given
+from dbn_bptt.template.template import Template
 
 
 @dataclass(frozen=True)
-class Adjoints:
-    """The adjoints of a template, among which its gradients are.
+class Gradients:
+    """Gradients by what they are the gradients of, each in the shape of that."""
 
-    Attributes
-    ----------
-    template : the template
-    backward : its adjoint
-    ending : of the names of adjoints
-    """
+    parameters: dict[str, Array] = field(default_factory=dict)
+    inputs: dict[str, Array] = field(default_factory=dict)
+    initial: dict[str, Array] = field(default_factory=dict)
 
-    template: SliceTemplate
-    backward: SliceTemplate
-    ending: str
+    def named(self) -> dict[str, Array]:
+        """All under one name each; that of the initial state of h is "initial h"."""
+        return {**self.parameters, **self.inputs, **{f"initial {name}": g for name, g in self.initial.items()}}
 
-    @classmethod
-    def of(cls, template: SliceTemplate) -> "Adjoints":
-        """Those of a template with a loss."""
-        return cls(template, adjoint(template), bar(template))
 
-    def goals(self, wrt: tuple[str, ...], also: tuple[str, ...]) -> tuple[Goal, ...]:
-        """What a program has to compute for the losses, their gradients, and some variables in all slices."""
-        goals: list[Goal] = [*self.template.losses, *((name, "slices") for name in also)]
-        if "params" in wrt:
-            goals += [name + self.ending for name in self.template.names("parameter")]
-        inputs = [name for name in self.template.names("input") if name in wrt or "inputs" in wrt]
-        goals += [(name + self.ending, "slices") for name in inputs if self._has(name)]
-        if "initial" in wrt:
-            goals += [(name + self.ending, "initial") for name in self.template.initial_shapes() if self._has(name)]
-        return tuple(goals)
+def wanted_inputs(of: Template, wrt: Sequence[str]) -> list[str]:
+    """The inputs whose gradients are asked for, all or some by name."""
+    return [name for name in of.names("input") if name in wrt or "inputs" in wrt]
 
-    def _has(self, name: str) -> bool:
-        """Whether a variable has an influence on a loss, and so an adjoint."""
-        return name + self.ending in self.backward.symbols
 
-    def gradients(self, out: dict[str, Array], plan: Schedule, given: Given, wrt: Sequence[str]) -> dict[str, Array]:
-        """The results of a run under the names of what they are the gradients of."""
-        found: dict[str, Array] = {}
-        if "params" in wrt:
-            found |= {
-                name: np.asarray(out[name + self.ending], given.dtype) for name in self.template.names("parameter")
-            }
-        for name in self.template.names("input"):
-            if name in wrt or "inputs" in wrt:
-                found[name] = self._slices(out, plan, name, range(given.T), given)
-        if "initial" in wrt:
-            for name in given.initial:
-                if self.template.symbols[name].kind != "target":
-                    slices = initial_slices(self.template, name, self.template.reaches()[name], given.T)
-                    rows = self._slices(out, plan, name, slices, given)
-                    found[f"initial {name}"] = gathered(list(rows), self.template, name, given)
-        return found
+def gradient_goals(of: Template, bars: Mapping[str, str], wrt: Sequence[str]) -> list[Goal]:
+    """What a program has to compute for gradients; what has no influence on a loss has no adjoint."""
+    goals: list[Goal] = [bars[name] for name in of.names("parameter")] if "params" in wrt else []
+    goals += [(bars[name], "slices") for name in wanted_inputs(of, wrt) if name in bars]
+    if "initial" in wrt:
+        goals += [(bars[name], "initial") for name in of.initial_shapes() if name in bars]
+    return goals
 
-    def _slices(self, out: dict[str, Array], plan: Schedule, name: str, slices: Sequence[int], given: Given) -> Array:
-        """The adjoints of a variable in some slices, 0 where it has no influence."""
-        if not self._has(name):
-            return np.zeros((len(slices), *given.batch, *self.template.symbols[name].shape), given.dtype)
-        low, array = plan.spans[name + self.ending][0], out[name + self.ending]
-        rows = [t - low for t in slices]
-        return unbatched(array if rows == list(range(len(array))) else array[rows], given)
+
+def read_gradients(
+    out: Mapping[str, Array], plan: Schedule, of: Template, bars: Mapping[str, str], given: Given, wrt: Sequence[str]
+) -> Gradients:
+    """The gradients among the results of a run."""
+
+    def in_slices(name: str, slices: Sequence[int]) -> Array:
+        if name not in bars:
+            return np.zeros((len(slices), *given.batch, *of.symbols[name].shape), given.dtype)
+        series = unbatched(out[bars[name]], given)
+        rows = [t - plan.spans[bars[name]][0] for t in slices]
+        return series if rows == list(range(len(series))) else series[rows]
+
+    parameters = of.names("parameter") if "params" in wrt else ()
+    states = [n for n in given.initial if of.symbols[n].kind != "target"] if "initial" in wrt else ()
+    return Gradients(
+        {name: np.asarray(out[bars[name]], given.dtype) for name in parameters},
+        {name: in_slices(name, range(given.T)) for name in wanted_inputs(of, wrt)},
+        {name: given.state(name, in_slices(name, of.initial_slices(name, given.T))) for name in states},
+    )
 
 
 def unbatched(array: Array, given: Given) -> Array:

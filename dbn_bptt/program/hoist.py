@@ -6,7 +6,7 @@ compute over the same slices is computed once, under a name.
 
 from collections.abc import Iterable, Mapping
 
-from dbn_bptt import ops
+from dbn_bptt.ops.rows import Move
 from dbn_bptt.program.lower import is_linear_map, is_static, joined, outside, split
 from dbn_bptt.program.zones import Step, Zone
 from dbn_bptt.template.expressions import Apply, Expression, Reference, Symbol, reference
@@ -158,13 +158,10 @@ def _maps(roots: Iterable[Expression]) -> list[Apply]:
 
 
 def _worth_a_name(e: Expression) -> bool:
+    """Whether an expression takes work, and is not only wanted summed over all slices."""
     if not isinstance(e, Apply):
         return False
-    return e.operation not in (ops.batch_sum, ops.outer) and e.operation.name not in (
-        "reshape",
-        "broadcast",
-        "transpose",
-    )
+    return not (isinstance(e.operation.role, Move) or e.operation.over_batch or e.operation.summed)
 
 
 def _whole_rules(steps: list[Step]) -> list[tuple[Step, Zone, Expression]]:

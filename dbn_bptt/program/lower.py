@@ -12,7 +12,8 @@ from itertools import accumulate
 from typing import Any
 
 from dbn_bptt import ops
-from dbn_bptt.template.expressions import Apply, Expression, Reference, apply
+from dbn_bptt.ops.rows import Map, Product, Sum
+from dbn_bptt.template.expressions import Apply, Expression, Reference, apply, constant
 from dbn_bptt.template.traversal import Signed, terms, transformed, walk
 
 
@@ -24,44 +25,13 @@ def lowered(root: Expression) -> Expression:
             new[e] = e
             continue
         arguments = tuple(new[a] for a in e.arguments)
-        rule = _LOWER.get(e.operation.name)
-        attributes = dict(e.attributes)
-        new[e] = rule(*arguments, **attributes) if rule else apply(e.operation, arguments, attributes)
+        lower, attributes = e.operation.lower, dict(e.attributes)
+        new[e] = _as_expression(lower(*arguments, **attributes)) if lower else apply(e.operation, arguments, attributes)
     return new[root]
 
 
-def _exponentials(o: Expression, axis: tuple[int, ...]) -> tuple[Any, Any, Any]:
-    """o less its maximum, the exponential of that, and its sum."""
-    shifted = o - ops.peak(o, axis=axis)
-    e = ops.exp(shifted)
-    return shifted, e, ops.sum(e, axis, keepdims=True)
-
-
-def _softmax(o: Expression, axis: tuple[int, ...]) -> Any:
-    _, e, total = _exponentials(o, axis)
-    return e / total
-
-
-def _log_softmax(o: Expression, axis: tuple[int, ...]) -> Any:
-    shifted, _, total = _exponentials(o, axis)
-    return shifted - ops.log(total)
-
-
-def _cross_entropy(o: Expression, p: Expression) -> Any:
-    shifted, _, total = _exponentials(o, (-1,))
-    log_total = ops.reshape(ops.log(total), o.shape[:-1])
-    return log_total * ops.total_probability(p) - ops.sum(p * shifted, -1)
-
-
-_LOWER: Mapping[str, Callable[..., Expression]] = {
-    "softmax": _softmax,
-    "log_softmax": _log_softmax,
-    "cross_entropy": _cross_entropy,
-    "stop_gradient": lambda a: a,
-}
-
-
-_SUMS = ("add", "subtract", "negative")
+def _as_expression(e: Any) -> Expression:
+    return e if isinstance(e, Expression) else constant(e)
 
 
 def is_static(root: Expression) -> bool:
@@ -82,7 +52,7 @@ def factors(e: Expression) -> list[Expression]:
     stack = [e]
     while stack:
         part = stack.pop()
-        if isinstance(part, Apply) and part.operation is ops.multiply:
+        if isinstance(part, Apply) and isinstance(part.operation.role, Product):
             stack += reversed(part.arguments)
         else:
             found.append(part)
@@ -109,12 +79,12 @@ def split(root: Expression, inside: set[str], hoist: Callable[[Expression], Expr
             return e if isinstance(e, Reference) or is_static(e) else hoist(e)
         if not isinstance(e, Apply):
             return e
-        if e.operation.name in _SUMS:
+        if isinstance(e.operation.role, Sum):
             found = terms(e)
             own = [(sign, parted(t)) for sign, t in found if t in depends]
             other = [(sign, t) for sign, t in found if t not in depends]
             return summed([*own, (1, parted(summed(other)))]) if other else summed(own)
-        if e.operation is ops.multiply:
+        if isinstance(e.operation.role, Product):
             mine = [parted(f) for f in factors(e) if f in depends]
             others = [f for f in factors(e) if f not in depends]
             return product([*mine, parted(product(others))]) if others else product(mine)
@@ -163,8 +133,8 @@ def joined(rules: Mapping[str, Expression], inside: set[str]) -> dict[str, Expre
 
 def _sums(roots: Iterable[Expression]) -> list[Expression]:
     """The sums and linear maps that are not themselves terms of a sum."""
-    found = [e for e in walk(roots) if isinstance(e, Apply) and (e.operation.name in _SUMS or is_linear_map(e))]
-    below = {a for e in found if e.operation.name in _SUMS for a in e.arguments}
+    found = [e for e in walk(roots) if isinstance(e, Apply) and (isinstance(e.operation.role, Sum) or is_linear_map(e))]
+    below = {a for e in found if isinstance(e.operation.role, Sum) for a in e.arguments}
     return [e for e in found if e not in below]
 
 
@@ -202,5 +172,6 @@ def _together(sums: Sequence[Affine]) -> Any:
 
 def is_linear_map(e: Apply) -> bool:
     """Whether an operation is the product of a parameter matrix with a vector in every slice."""
-    matrix = e.operation.name == "matmul" and dict(e.attributes)["ranks"] == (2, 1)
-    return matrix and is_static(e.arguments[0]) and not is_static(e)
+    role = e.operation.role
+    is_map = isinstance(role, Map) and role.of_vectors(**dict(e.attributes))
+    return is_map and is_static(e.arguments[0]) and not is_static(e)

@@ -8,55 +8,189 @@ from typing import Any
 
 import numpy as np
 
-from dbn_bptt.errors import DataError, TemplateError
+from dbn_bptt.errors import DataError, TemplateError, positive
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.program.bounded import Run
 from dbn_bptt.program.compiled import Compiled, arguments, compiled
-from dbn_bptt.program.gradients import Adjoints, unbatched
+from dbn_bptt.program.gradients import Gradients, gradient_goals, read_gradients, unbatched
 from dbn_bptt.program.schedule import Goal, Schedule, shortest_general
-from dbn_bptt.sweep.bptt import checked
-from dbn_bptt.sweep.given import Arrays, Given
+from dbn_bptt.sweep.given import Arrays, Given, checked
 from dbn_bptt.sweep.results import refuse_nan
 from dbn_bptt.template.shown import Shown
-from dbn_bptt.template.template import SliceTemplate, checked_template, without
+from dbn_bptt.template.structure import without
+from dbn_bptt.template.template import Described, Template, checked_template
+from dbn_bptt.transforms.adjoint import adjoint
 from dbn_bptt.transforms.ragged import is_ragged, ragged
 from dbn_bptt.transforms.segments import carried
-from dbn_bptt.transforms.tangent import dot, tangent
+from dbn_bptt.transforms.tangent import tangent
 
 BLOCKED_FROM, BLOCK = 1 << 30, 96 << 20  # bytes: from what size on a run goes block by block, and how large these are
 WRT = ("params", "inputs", "initial")
 
 
 @dataclass(frozen=True)
+class Outcome:
+    """What a run computed: totals, variables in all slices, and gradients."""
+
+    totals: dict[str, Array]
+    series: dict[str, Array]
+    gradients: Gradients = field(default_factory=Gradients)
+
+
 class Program(Shown):
     """A template's loss, gradients and values as NumPy programs, made when they are first asked for.
+
+    A program can be pickled and sent to other processes, where it is made again, once.
 
     Attributes
     ----------
     template : the template
-    adjoints : those of the template; None if it has no loss
-    least : the number of slices from which one program serves all sequences; shorter ones have programs of their own
-    cuttable : whether a sequence can be run in segments
     """
 
-    template: SliceTemplate
-    adjoints: Adjoints | None = field(repr=False)
-    least: int
-    cuttable: bool
-    _made: dict[Any, Compiled] = field(default_factory=dict, repr=False, compare=False)
-    _parts: dict[Any, "Program"] = field(default_factory=dict, repr=False, compare=False)
-    _for_lengths: list["Program"] = field(default_factory=list, repr=False, compare=False)
+    def __init__(self, template: Template):
+        self.template = template
+        self._made: dict[Any, Compiled] = {}
+        self._parts: dict[Any, Program] = {}
+
+    def __repr__(self) -> str:
+        return f"Program(template={self.template!r}, least={self.least}, cuttable={self.cuttable})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _made_here, (self.template,)
+
+    # --------------------------------------------------------------------------------------------------- properties
+    @cached_property
+    def backward(self) -> Template:
+        """The adjoint of the template, among whose values the gradients are."""
+        if not self.template.losses:
+            raise TemplateError(f"template {self.template.name!r} has no loss to differentiate; add .loss(...)")
+        return adjoint(self.template).frozen
+
+    @cached_property
+    def least(self) -> int:
+        """The number of slices from which one program serves all sequences; shorter ones have programs of their own."""
+        return shortest_general(self.backward if self.template.losses else self.template)
+
+    @cached_property
+    def cuttable(self) -> bool:
+        """Whether a sequence can be run in segments."""
+        try:
+            carried(self.template)
+        except TemplateError:
+            return False
+        return True
 
     @property
     def schedule(self) -> Schedule:
         """The steps of `value_and_grad`, for long sequences."""
-        return self._gradient_program(("params",), None).schedule
+        return self._compiled((), ("params",), None, frozenset()).schedule
 
     @property
     def source(self) -> str:
         """The source of `value_and_grad`, for long sequences."""
-        return self._gradient_program(("params",), None).source
+        return self._compiled((), ("params",), None, frozenset()).source
 
+    @cached_property
+    def _ragged(self) -> "Program":
+        return self if is_ragged(self.template) else compile(ragged(self.template))
+
+    def for_lengths(self) -> "Program":
+        """The program of the ragged template, which takes `lengths`."""
+        return self._ragged
+
+    @cached_property
+    def second(self) -> "Program":
+        """The program of the adjoint's tangent, in which second derivatives are."""
+        return compile(tangent(self.backward))
+
+    # ---------------------------------------------------------------------------------------------------------- runs
+    def run(
+        self, given: Given, totals: Sequence[str] = (), series: Sequence[str] = (), wrt: Sequence[str] = ()
+    ) -> Outcome:
+        """Compute what is asked for, on checked input.
+
+        Parameters
+        ----------
+        totals : totals by name
+        series : variables by name, in all slices; with `wrt` those of the adjoint too
+        wrt : as in `value_and_grad`, or single inputs by name: the gradients of the losses, and these among the totals
+        """
+        totals = (*totals, *(self.template.losses if wrt else ()))
+        made = self._compiled(
+            (*totals, *((name, "slices") for name in series)), tuple(wrt), self._exact(given.T), given.absent
+        )
+        out, spans = made(*arguments(self.template, given)), made.schedule.spans
+        return Outcome(
+            {name: np.asarray(out[name]) for name in totals},
+            {name: unbatched(out[name][-spans[name][0] :][: given.T], given) for name in series},
+            self._gradients(out, made, given, wrt) if wrt else Gradients(),
+        )
+
+    def _gradients(self, out: Mapping[str, Array], made: Compiled, given: Given, wrt: Sequence[str]) -> Gradients:
+        return read_gradients(out, made.schedule, self.template, self.backward.partners, given, wrt)
+
+    def _exact(self, T: int) -> int | None:
+        """T where a sequence is so short that it needs a program of its own; None for the general one."""
+        return T if self.least > T else None
+
+    def _compiled(
+        self, goals: tuple[Goal, ...], wrt: tuple[str, ...], T: int | None, absent: frozenset[str]
+    ) -> Compiled:
+        key = goals, wrt, T, absent
+        if key not in self._made:
+            template = self.backward if wrt else self.template
+            more = gradient_goals(self.template, self.backward.partners, wrt) if wrt else []
+            self._made[key] = compiled(
+                template, tuple(dict.fromkeys((*self.template.losses, *goals, *more) if wrt else goals)), T, absent
+            )
+        return self._made[key]
+
+    def loss_on(self, given: Given) -> float:
+        """`loss` on checked input."""
+        loss = sum(float(total) for total in self.run(given, totals=self.template.losses).totals.values())
+        refuse_nan({"the loss": np.asarray(loss)})
+        return float(loss)
+
+    def on(self, given: Given, wrt: Sequence[str] = ("params",)) -> tuple[float, dict[str, Array]]:
+        """`value_and_grad` on checked input, all slices at once."""
+        outcome = self.run(given, wrt=wrt)
+        return _refused(sum(float(outcome.totals[name]) for name in self.template.losses), outcome.gradients)
+
+    def _whole(self, given: Given, wrt: Sequence[str]) -> tuple[float, dict[str, Array]]:
+        """Loss and gradients of all slices, at once; or in blocks where their arrays would take more than a gigabyte.
+
+        Each block stores its first state and is run once more on the way back.
+        """
+        if self.cuttable:
+            numbers = self._compiled((), tuple(wrt), self._exact(given.T), given.absent).numbers
+            size = numbers * given.dtype.itemsize * math.prod(given.batch)  # of one slice
+            if given.T * size > BLOCKED_FROM:
+                block = max(1, BLOCK // size)
+                return self._segmented(given, wrt, block, -(-given.T // block))
+        return self.on(given, wrt)
+
+    def _segmented(
+        self, given: Given, wrt: Sequence[str], length: int, stored: int | None
+    ) -> tuple[float, dict[str, Array]]:
+        """Loss and gradients segment by segment: with some stored states, or with messages cut between segments."""
+        run = Run(self.template, self.part, given, tuple(wrt), length)
+        if stored is None:
+            run.truncated()
+        else:
+            run.checkpointed(stored)
+        return _refused(run.loss, run.gradients)
+
+    def part(self, template: Template) -> "Program":
+        """The program of a part of the template, kept for the next call."""
+        if template.key not in self._parts:
+            self._parts[template.key] = compile(template)
+        return self._parts[template.key]
+
+    def fitting(self, lengths: Any) -> "Program":
+        """The program that takes these lengths, or none."""
+        return self if lengths is None else self.for_lengths()
+
+    # ------------------------------------------------------------------------------------------------- what users call
     def value_and_grad(
         self, parameters: Arrays, data: Arrays | None = None, *, initial: Arrays | None = None, lengths: Any = None,
         T: int | None = None, wrt: Sequence[str] = ("params",),
@@ -87,90 +221,16 @@ class Program(Shown):
         True
         """
         _check_wrt(wrt)
-        if lengths is not None and not is_ragged(self.template):
-            return self.for_lengths().value_and_grad(
-                parameters, data, initial=initial, lengths=lengths, T=T, wrt=wrt, checkpoints=checkpoints,
-                truncate=truncate, segment=segment,
-            )  # fmt: skip
-        found = checked(self.template, parameters, data, initial, lengths, T)
+        program = self.fitting(lengths)
+        given = checked(program.template, parameters, data, initial, lengths, T)
         if checkpoints is None and truncate is None:
-            return self._whole(found, tuple(wrt))
-        return self._bounded(found, tuple(wrt), checkpoints, truncate, segment)
-
-    def _whole(self, found: Given, wrt: tuple[str, ...]) -> tuple[float, dict[str, Array]]:
-        """Loss and gradients of all slices, at once or in blocks."""
-        block = self._block(found, wrt)
-        return self.on(found, wrt) if block is None else self._bounded(found, wrt, -(-found.T // block), None, block)
-
-    def _bounded(
-        self, found: Given, wrt: tuple[str, ...], checkpoints: int | None, truncate: int | None, segment: int
-    ) -> tuple[float, dict[str, Array]]:
+            return program._whole(given, wrt)
         sizes = {"checkpoints": checkpoints, "truncate": truncate, "segment": segment}
-        for name, size in sizes.items():
-            if size is not None and (not isinstance(size, int | np.integer) or size < 1):
-                raise DataError(f"{name}={size!r}; give a positive number")
+        for name in [name for name, size in sizes.items() if size is not None]:
+            positive(sizes[name], f"{name}={sizes[name]!r}; give a positive number")
         if checkpoints is not None and truncate is not None:
             raise DataError("give checkpoints (exact gradients) or truncate (cut messages), not both")
-        run = Run(self.template, self._of, found, wrt, int(truncate or segment))
-        if truncate is not None:
-            run.truncated()
-        else:
-            run.checkpointed(int(checkpoints or 1))
-        _refuse_nan(run.loss, run.gradients)
-        return run.loss, run.gradients
-
-    def _block(self, found: Given, wrt: tuple[str, ...]) -> int | None:
-        """How many slices to run at once where the arrays of all would take more than a gigabyte.
-
-        Each block stores its first state and is run once more on the way back.
-        """
-        if not self.cuttable:
-            return None
-        B = found.batch[0] if found.batch else 1
-        size = (
-            B * found.dtype.itemsize * self._gradient_program(wrt, self._exact(found.T), (), found.absent).numbers
-        )  # of one slice
-        return max(1, BLOCK // size) if found.T * size > BLOCKED_FROM else None
-
-    def _without(self, targets: list[str]) -> "Program":
-        """The program of what depends on no target that is missing."""
-        return self._of(without(self.template, targets)) if targets else self
-
-    def _of(self, template: SliceTemplate) -> "Program":
-        """The program of a part of the template, as a segment of slices, kept for the next call."""
-        key = tuple(template.definitions.items()), tuple(template.initial)
-        if key not in self._parts:
-            self._parts[key] = compile(template)
-        return self._parts[key]
-
-    def on(self, found: Given, wrt: Sequence[str] = ("params",)) -> tuple[float, dict[str, Array]]:
-        """`value_and_grad` on checked input."""
-        losses, gradients, _ = self.parts_on(found, wrt)
-        loss = sum(losses.values())
-        _refuse_nan(loss, gradients)
-        return loss, gradients
-
-    def parts_on(
-        self, found: Given, wrt: Sequence[str], also: Sequence[str] = ()
-    ) -> tuple[dict[str, float], dict[str, Array], dict[str, Array]]:
-        """Each loss by name, the gradients, and some variables in all slices, on checked input.
-
-        `wrt` may name single inputs.
-        """
-        made = self._gradient_program(tuple(wrt), self._exact(found.T), tuple(also), found.absent)
-        out = made(*arguments(self.template, found))
-        losses = {name: float(out[name]) for name in self.template.losses}
-        return losses, self._adjoints().gradients(out, made.schedule, found, wrt), self._series(out, made, found, also)
-
-    def series(self, found: Given, names: Sequence[str]) -> dict[str, Array]:
-        """Some variables in all slices, on checked input."""
-        goals: tuple[Goal, ...] = tuple((name, "slices") for name in names)
-        made = self._program(goals, self._exact(found.T), found.absent)
-        return self._series(made(*arguments(self.template, found)), made, found, names)
-
-    def _series(self, out: dict[str, Array], made: Compiled, found: Given, names: Sequence[str]) -> dict[str, Array]:
-        lows = {name: made.schedule.spans[name][0] for name in names}
-        return {name: unbatched(out[name][-lows[name] :][: found.T], found) for name in names}
+        return program._segmented(given, wrt, int(truncate or segment), checkpoints)
 
     def loss(
         self, parameters: Arrays, data: Arrays | None = None, *, initial: Arrays | None = None, lengths: Any = None,
@@ -188,20 +248,8 @@ class Program(Shown):
         >>> round(db.compile(t).loss({"w": 0.2}, T=3, initial={"h": 0.9}), 6)
         0.0072
         """
-        if lengths is not None and not is_ragged(self.template):
-            return self.for_lengths().loss(parameters, data, initial=initial, lengths=lengths, T=T)
-        return self.loss_on(checked(self.template, parameters, data, initial, lengths, T))
-
-    def loss_on(self, found: Given) -> float:
-        """`loss` on checked input."""
-        loss = float(sum(self.totals_on(found, self.template.losses).values()))
-        _refuse_nan(loss, {})
-        return loss
-
-    def totals_on(self, found: Given, names: Sequence[str]) -> dict[str, Array]:
-        """Some totals, on checked input."""
-        out = self._program(tuple(names), self._exact(found.T), found.absent)(*arguments(self.template, found))
-        return {name: np.asarray(out[name]) for name in names}
+        program = self.fitting(lengths)
+        return program.loss_on(checked(program.template, parameters, data, initial, lengths, T))
 
     def values(
         self, parameters: Arrays, data: Arrays | None = None, *, initial: Arrays | None = None, lengths: Any = None,
@@ -219,12 +267,14 @@ class Program(Shown):
         >>> values["h"].shape, sorted(values)
         ((5, 4), ['L', 'a', 'h', 'o', 'yhat'])
         """
-        by = self._without([n for n in self.template.names("target") if isinstance(data, Mapping) and n not in data])
-        by = by.for_lengths() if lengths is not None and not is_ragged(by.template) else by
-        given = checked(by.template, parameters, data, initial, lengths, T)
-        totals = by.totals_on(given, [name for name in self.template.names("total") if name in by.template.symbols])
-        _refuse_nan(sum(float(totals[name]) for name in by.template.losses), {})
-        return by.series(given, [n for n in self.template.names("variable") if n in by.template.symbols]) | totals
+        missing = [n for n in self.template.names("target") if isinstance(data, Mapping) and n not in data]
+        program = (self.part(without(self.template, missing)) if missing else self).fitting(lengths)
+        of = program.template
+        given = checked(of, parameters, data, initial, lengths, T)
+        own = [name for name in self.template.names("variable") if name in of.symbols]
+        outcome = program.run(given, totals=of.names("total"), series=own)
+        refuse_nan({"the loss": np.asarray(sum(float(outcome.totals[name]) for name in of.losses))})
+        return outcome.series | outcome.totals
 
     def flat(
         self, data: Arrays | None = None, *, initial: Arrays | None = None, lengths: Any = None, T: int | None = None,
@@ -246,20 +296,19 @@ class Program(Shown):
         >>> x0.shape, gradient.shape
         ((14,), (14,))
         """
-        if lengths is not None and not is_ragged(self.template):
-            return self.for_lengths().flat(data, initial=initial, lengths=lengths, T=T, parameters=parameters)
-        names = self.template.names("parameter")
+        program = self.fitting(lengths)
+        names = program.template.names("parameter")
         if not names:
             raise TemplateError(f"template {self.template.name!r} has no parameters to fit")
-        start = self.template.initial_parameters(0) if parameters is None else parameters
-        found = checked(self.template, start, data, initial, lengths, T)
+        start = program.template.initial_parameters(0) if parameters is None else parameters
+        given = checked(program.template, start, data, initial, lengths, T)
 
         def fun(vector: Array) -> tuple[float, Array]:
-            here = found.parameters | {n: a.astype(found.dtype, copy=False) for n, a in self.unflat(vector).items()}
-            loss, gradients = self._whole(replace(found, parameters=here), ("params",))
+            here = given.parameters | {n: a.astype(given.dtype, copy=False) for n, a in self.unflat(vector).items()}
+            loss, gradients = program._whole(replace(given, parameters=here), ("params",))
             return loss, np.concatenate([np.ravel(gradients[name]) for name in names])
 
-        return fun, np.concatenate([np.ravel(found.parameters[name]) for name in names])
+        return fun, np.concatenate([np.ravel(given.parameters[name]) for name in names])
 
     def unflat(self, vector: Any) -> dict[str, Array]:
         """The parameters that a vector of `flat` stands for, such as the `x` of scipy's result: one after the other.
@@ -282,47 +331,13 @@ class Program(Shown):
         parts = zip(shapes.items(), np.split(numbers, ends[:-1]), strict=True)
         return {name: part.reshape(shape) for (name, shape), part in parts}
 
-    # --------------------------------------------------------------------------------------------------- programs
-    def for_lengths(self) -> "Program":
-        """The program of the ragged template, which takes `lengths`."""
-        if not self._for_lengths:
-            self._for_lengths.append(compile(ragged(self.template)))
-        return self._for_lengths[0]
 
-    @cached_property
-    def second(self) -> "tuple[Program, str]":
-        """The program of the adjoint's tangent, in which second derivatives are, and the ending that it adds."""
-        backward = self._adjoints().backward
-        return compile(tangent(backward)), dot(backward)
-
-    def _exact(self, T: int) -> int | None:
-        """T where a sequence is so short that it needs a program of its own; None for the general one."""
-        return T if self.least > T else None
-
-    def _program(self, goals: tuple[Goal, ...], T: int | None, absent: frozenset[str]) -> Compiled:
-        key = goals, T, absent
-        if key not in self._made:
-            self._made[key] = compiled(self.template, goals, T, absent)
-        return self._made[key]
-
-    def _gradient_program(
-        self, wrt: tuple[str, ...], T: int | None, also: tuple[str, ...] = (), absent: frozenset[str] = frozenset()
-    ) -> Compiled:
-        key = wrt, also, T, absent
-        if key not in self._made:
-            adjoints = self._adjoints()
-            self._made[key] = compiled(adjoints.backward, adjoints.goals(wrt, also), T, absent)
-        return self._made[key]
-
-    def _adjoints(self) -> Adjoints:
-        if self.adjoints is None:
-            raise TemplateError(f"template {self.template.name!r} has no loss to differentiate; add .loss(...)")
-        return self.adjoints
-
-
-def _refuse_nan(loss: float, gradients: dict[str, Array]) -> None:
+def _refused(loss: float, gradients: Gradients) -> tuple[float, dict[str, Array]]:
+    """Loss and gradients by name, unless one is NaN."""
+    named = gradients.named()
     refuse_nan({"the loss": np.asarray(loss)})
-    refuse_nan(gradients, "the gradient of ")
+    refuse_nan(named, "the gradient of ")
+    return loss, named
 
 
 def _check_wrt(wrt: Sequence[str]) -> None:
@@ -331,7 +346,7 @@ def _check_wrt(wrt: Sequence[str]) -> None:
         raise DataError(f"wrt={wrt!r}; give a tuple of any of {', '.join(map(repr, WRT))}")
 
 
-def compile(template: SliceTemplate) -> Program:
+def compile(template: Described) -> Program:
     """Make the fast program of a template.
 
     Examples
@@ -341,14 +356,19 @@ def compile(template: SliceTemplate) -> Program:
     >>> print(str(program.schedule).splitlines()[1])
     slice by slice, forwards: h (each needs the slice before it; interface to the next slice: h)
     """
-    kept = checked_template(template, "compile").copy()
-    adjoints = Adjoints.of(kept) if kept.losses else None
-    return Program(kept, adjoints, shortest_general(adjoints.backward if adjoints else kept), _is_cuttable(kept))
+    program = Program(checked_template(template, "compile"))
+    _ = program.least  # and with it the adjoint: what cannot be derived is refused here
+    return program
 
 
-def _is_cuttable(template: SliceTemplate) -> bool:
-    try:
-        carried(template)
-    except TemplateError:
-        return False
-    return True
+_ARRIVED: dict[Any, Program] = {}
+_MOST_ARRIVED = 64
+
+
+def _made_here(template: Template) -> Program:
+    """The program of a template that came from another process; made for the first one of its kind."""
+    if template.key not in _ARRIVED:
+        if len(_ARRIVED) >= _MOST_ARRIVED:
+            del _ARRIVED[next(iter(_ARRIVED))]
+        _ARRIVED[template.key] = compile(template)
+    return _ARRIVED[template.key]

@@ -19,7 +19,7 @@ from dbn_bptt.program.zones import Step, Zone
 from dbn_bptt.sweep.unroll import Node, unroll
 from dbn_bptt.template.definitions import Definition, Piece
 from dbn_bptt.template.expressions import Expression, Reference, Symbol, Window, constant, window
-from dbn_bptt.template.template import SliceTemplate
+from dbn_bptt.template.template import Template
 from dbn_bptt.template.traversal import frames, transformed, uses
 
 Goal = str | tuple[str, Literal["slices", "initial"]]  # a total; a variable in its slices, or in its initial ones
@@ -33,7 +33,7 @@ class Schedule:
     before the end, for every T from `slices` / 2 on.
     """
 
-    template: SliceTemplate
+    template: Template
     slices: int
     exact: bool
     steps: tuple[Step, ...]
@@ -65,7 +65,7 @@ def _rules(step: Step) -> list[Expression]:
     return [rule for zone in step.zones for rule in zone.rules.values()]
 
 
-def shortest_general(template: SliceTemplate) -> int:
+def shortest_general(template: Template) -> int:
     """The least T for which one program serves all longer sequences: borders on either side do not meet."""
     delays = [abs(delay) for d in template.definitions.values() for p in d.pieces for delay, _ in frames(p.expression)]
     lags = [sum(reach) for reach in template.reaches().values()]
@@ -73,7 +73,7 @@ def shortest_general(template: SliceTemplate) -> int:
 
 
 def schedule(
-    template: SliceTemplate, wanted: Iterable[Goal], T: int | None = None, absent: frozenset[str] = frozenset()
+    template: Template, wanted: Iterable[Goal], T: int | None = None, absent: frozenset[str] = frozenset()
 ) -> Schedule:
     """Order the work for some totals and variables.
 
@@ -97,7 +97,7 @@ def schedule(
     steps = [_step(work, names, lags, set(goals)) for names, lags in _components(work)]
     hoist = Hoist(dict(template.symbols), spans)
     tasks = hoist.all_of([step for step in steps if step is not None])
-    learned = frozenset(template.initial_pieces())
+    learned = frozenset(template.initial_pieces)
     return Schedule(
         template, slices, T is not None, tuple(_ordered(tasks)), hoist.symbols, hoist.spans, template.reaches(), learned
     )
@@ -123,24 +123,25 @@ def _live(graph: nx.MultiDiGraph, goals: Iterable[Node]) -> set[Node]:
         live |= _needed(graph, every)
 
 
-def _without(template: SliceTemplate, absent: frozenset[str]) -> SliceTemplate:
+def _without(template: Template, absent: frozenset[str]) -> Template:
     """The template with inputs replaced by their defaults where these are one number, and no state goes with it."""
     defaults = {name: np.unique(template.arrays[name]) for name in absent if not any(template.reaches()[name])}
     fixed = {name for name, values in defaults.items() if len(values) == 1 and values[0] != 0}
     if not fixed:
         return template
-    result = template.copy()
+    definitions = {}
     try:
         with np.errstate(all="ignore"):
             for name, d in template.definitions.items():
                 pieces = [Piece(p.domain, _with_defaults(p.expression, template, fixed)) for p in d.pieces]
-                result.definitions[name] = Definition(d.symbol, tuple(pieces), d.loss)
+                definitions[name] = Definition(d.symbol, tuple(pieces), d.loss)
     except TemplateError:  # a part that nothing selects is NaN at the default
         return template
+    result = template.rewritten(definitions=definitions)
     return result if result.reaches() == template.reaches() else template
 
 
-def _with_defaults(rule: Expression, template: SliceTemplate, fixed: set[str]) -> Expression:
+def _with_defaults(rule: Expression, template: Template, fixed: set[str]) -> Expression:
     def leaf(e: Expression) -> Expression:
         if isinstance(e, Window):
             return window(_with_defaults(e.expression, template, fixed), e.delay, e.domain)

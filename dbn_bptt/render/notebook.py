@@ -7,11 +7,12 @@ from dbn_bptt.errors import TemplateError
 from dbn_bptt.program import Program
 from dbn_bptt.render.writers.svg import svg
 from dbn_bptt.sweep.results import Result
+from dbn_bptt.template.builder import SliceTemplate
 from dbn_bptt.template.shown import shown_as
-from dbn_bptt.template.template import SliceTemplate
+from dbn_bptt.template.template import Described, Template
 
 
-def _template(template: SliceTemplate) -> str:
+def _template(template: Described) -> str:
     """The rolled picture; the text where the template is not finished."""
     try:
         return str(svg(template))
@@ -29,7 +30,7 @@ def _report(report: Report) -> str:
 
 def _program(program: Program) -> str:
     head = f"<pre>{escape(repr(program))}</pre>"
-    if program.adjoints is None:
+    if not program.template.losses:
         return head
     return f"{head}<details><summary>source</summary><pre>{escape(program.source)}</pre></details>"
 
@@ -37,6 +38,7 @@ def _program(program: Program) -> str:
 def register() -> None:
     """Tell `notebook` how."""
     shown_as(SliceTemplate, _template)
+    shown_as(Template, _template)
     shown_as(Result, _result)
     shown_as(Report, _report)
     shown_as(Program, _program)

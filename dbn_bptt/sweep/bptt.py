@@ -1,26 +1,18 @@
-"""The two sweeps over the unrolled graph: values forwards, messages backwards.
-
-`forward` visits the nodes in topological order and computes each from its parents. `backward` visits them in reverse:
-a node sums the messages on its out-edges into its adjoint, dL/dnode, and sends each parent the vector-Jacobian product
-of its equation. A parameter is a parent in every slice, so the sum over time in its gradient is ordinary fan-in. This
-is back-propagation through time, as dynamic programming on the graph.
-"""
+"""Back-propagation through time: a template unrolled, swept forwards, and swept backwards."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import networkx as nx
 import numpy as np
-from tqdm import tqdm
 
-from dbn_bptt.errors import DataError, NotANumberError, TemplateError
+from dbn_bptt.errors import DataError, TemplateError
 from dbn_bptt.ops.kernels import Array
-from dbn_bptt.sweep.given import Arrays, Given, check_mapping, given, initial_slices, roots
+from dbn_bptt.sweep.given import Arrays, Given, admitted, checked
 from dbn_bptt.sweep.results import Messages, Result, Table, Values
-from dbn_bptt.sweep.steps import LocalSteps, added
-from dbn_bptt.sweep.unroll import Node, arguments, unroll
-from dbn_bptt.template.template import SliceTemplate
-from dbn_bptt.transforms.ragged import is_ragged, ragged, with_lengths
+from dbn_bptt.sweep.sweeps import evaluate, not_a_number, swept
+from dbn_bptt.sweep.unroll import Node, unroll
+from dbn_bptt.template.template import Described, Template
 
 
 def forward(
@@ -59,23 +51,8 @@ def forward(
     >>> round(float(values["h", 2]), 6), round(values.loss, 6)
     (0.0072, 0.0072)
     """
-    template = _template(graph)
-    found = checked(template, parameters, data, initial, lengths, graph.graph["T"])
-    return evaluate(graph, found, progress)
-
-
-def evaluate(graph: nx.MultiDiGraph, given: Given, progress: bool = False) -> Values:
-    """The forward sweep on checked input."""
-    template = graph.graph["template"]
-    node = Table(roots(template, given))
-    local = LocalSteps(given)
-    for v in _shown(nx.topological_sort(graph), len(graph), "values", progress):
-        if v not in node:
-            node[v] = local.value(v, graph.nodes[v], [node[u] for u in arguments(graph, v)])
-    values = Values(graph, node, given, float(sum(node[name] for name in template.losses)))
-    if np.isnan(values.loss):
-        raise _not_a_number(next(v for v in nx.topological_sort(graph) if np.isnan(node[v]).any()), "value")
-    return values
+    given = checked(_template(graph), parameters, data, initial, lengths, graph.graph["T"])
+    return evaluate(graph, given, progress)
 
 
 def backward(graph: nx.MultiDiGraph, values: Values, *, progress: bool = False) -> Messages:
@@ -101,27 +78,8 @@ def backward(graph: nx.MultiDiGraph, values: Values, *, progress: bool = False) 
     return _messages(graph, values, adjoint, edge)
 
 
-def swept(
-    graph: nx.MultiDiGraph, values: Values, seeds: Mapping[Node, Array], progress: bool = False
-) -> tuple[Table, Table]:
-    """The reverse sweep from some nodes: the adjoint of every node, and the message on every edge that has one."""
-    local = LocalSteps(values.given)
-    adjoint, edge = Table(), Table()
-    for v in _shown(reversed(list(nx.topological_sort(graph))), len(graph), "messages", progress):
-        arriving = [edge[e] for child, keys in graph.succ[v].items() for k in keys if (e := (v, child, k)) in edge]
-        if v in seeds:
-            arriving.append(seeds[v])
-        adjoint[v] = added(arriving, values.node[v])
-        if arriving:
-            parents = arguments(graph, v)
-            arrays = [values.node[u] for u in parents]
-            for key, message in local.messages(v, graph.nodes[v], arrays, values.node[v], adjoint[v]):
-                edge[parents[key], v, key] = message
-    return adjoint, edge
-
-
 def bptt(
-    template: SliceTemplate,
+    template: Described,
     parameters: Arrays,
     data: Arrays | None = None,
     *,
@@ -152,41 +110,22 @@ def bptt(
     >>> result.gradients["W"].shape, result.messages.adjoint["h", 4].shape
     ((4, 4), (4,))
     """
-    if not isinstance(template, SliceTemplate):
-        raise DataError(f"bptt takes a SliceTemplate, such as cells.elman(3, 4, 2), not {type(template).__name__}")
-    if lengths is not None and not is_ragged(template):
-        template = ragged(template)
-    found = checked(template, parameters, data, initial, lengths, T)
-    graph = unroll(template, found.T, copies=copies)
-    values = evaluate(graph, found, progress)
+    of, given = admitted(template, parameters, data, initial, lengths, T, who="bptt")
+    return swept_both_ways(of, given, copies, progress)
+
+
+def swept_both_ways(template: Template, given: Given, copies: bool = False, progress: bool = False) -> Result:
+    """`bptt` on checked input."""
+    graph = unroll(template, given.T, copies=copies)
+    values = evaluate(graph, given, progress)
     return Result(graph, values, backward(graph, values, progress=progress))
 
 
-def _template(graph: nx.MultiDiGraph) -> SliceTemplate:
+def _template(graph: nx.MultiDiGraph) -> Template:
     if not isinstance(graph, nx.MultiDiGraph) or "template" not in graph.graph:
         raise DataError(f"give a graph from unroll(template, T), not {type(graph).__name__}, or call bptt")
-    template: SliceTemplate = graph.graph["template"]
+    template: Template = graph.graph["template"]
     return template
-
-
-def _not_a_number(v: Node, what: str) -> NotANumberError:
-    mend = "its equation or its derivative is not defined there (a logarithm, a division, infinities?)"
-    return NotANumberError(f"the {what} of {v!r} is NaN; {mend}; look at the values of its parents")
-
-
-def checked(
-    template: SliceTemplate,
-    parameters: Arrays,
-    data: Arrays | None,
-    initial: Arrays | None,
-    lengths: Any,
-    T: int | None,
-) -> Given:
-    """What a computation is given, checked before any work."""
-    data = {} if data is None else data
-    check_mapping("inputs and targets", data)
-    data = with_lengths(template, data, lengths, T)
-    return given(template, parameters, data, initial, T)
 
 
 def _losses(graph: nx.MultiDiGraph) -> set[Node]:
@@ -196,43 +135,29 @@ def _losses(graph: nx.MultiDiGraph) -> set[Node]:
     return set(template.losses)
 
 
-def _shown(nodes: Iterable[Node], total: int, title: str, progress: bool) -> Iterable[Node]:
-    shown: Iterable[Node] = tqdm(nodes, total=total, desc=title, leave=False) if progress else nodes
-    return shown
-
-
 def _messages(graph: nx.MultiDiGraph, values: Values, adjoint: Table, edge: Table) -> Messages:
     """Collect the gradients from the adjoints of the roots."""
-    template, found = graph.graph["template"], values.given
+    template, given = _template(graph), values.given
     silent = [v for v, kind in graph.nodes(data="kind") if kind in ("target", "constant")]
     for v in silent:
         del adjoint[v]
     if any(np.isnan(adjoint[name]).any() for name in template.names("parameter")):
-        raise _not_a_number(next(v for v, g in adjoint.items() if np.isnan(g).any()), "adjoint")
-    inputs = Table({name: np.stack([adjoint[name, t] for t in range(found.T)]) for name in template.names("input")})
+        raise not_a_number(next(v for v, g in adjoint.items() if np.isnan(g).any()), "adjoint")
+    initial = [name for name in given.initial if template.symbols[name].kind != "target"]
     return Messages(
         adjoint=adjoint,
         edge=edge,
         gradients=Table({name: adjoint[name].copy() for name in template.names("parameter")}),
-        input_gradients=inputs,
-        initial_gradients=_initial_gradients(template, found, adjoint),
-        slices=found.T,
+        input_gradients=Table({name: _stacked(adjoint, name, range(given.T)) for name in template.names("input")}),
+        initial_gradients=Table(
+            {
+                name: given.state(name, _stacked(adjoint, name, template.initial_slices(name, given.T)))
+                for name in initial
+            }
+        ),
+        slices=given.T,
     )
 
 
-def _initial_gradients(template: SliceTemplate, found: Given, adjoint: Mapping[Node, Array]) -> dict[str, Array]:
-    """The adjoints of the initial slices, in the shape in which the states were given."""
-    gradients = Table()
-    for name, reach in template.reaches().items():
-        if name in found.initial and template.symbols[name].kind != "target":
-            slices = initial_slices(template, name, reach, found.T)
-            gradients[name] = gathered([adjoint[name, t] for t in slices], template, name, found)
-    return gradients
-
-
-def gathered(rows: list[Array], template: SliceTemplate, name: str, found: Given) -> Array:
-    """Adjoints of initial slices in the shape of the initial state; one for the whole batch gets their sum."""
-    shape, core = found.initial_shapes[name], template.symbols[name].shape
-    batched = len(shape) > len(core) + (len(rows) > 1)
-    shared = rows if batched or not found.batch else [row.sum(0) for row in rows]
-    return np.stack(shared).reshape(shape)
+def _stacked(adjoint: Mapping[Node, Array], name: str, slices: Iterable[int]) -> Array:
+    return np.stack([adjoint[name, t] for t in slices])

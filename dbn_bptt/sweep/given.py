@@ -1,8 +1,8 @@
-"""What comes in: parameters, data, initial states and lengths are checked and put on the roots of the graph."""
+"""The one front door: parameters, data, initial states and lengths are checked and brought into one shape."""
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,8 @@ import numpy as np
 from dbn_bptt.errors import DataError, unknown_name
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.ops.shapes import Shape
-from dbn_bptt.template.expressions import Reference
-from dbn_bptt.template.template import SliceTemplate
+from dbn_bptt.template.template import Described, Template, checked_template
+from dbn_bptt.transforms.ragged import is_ragged, ragged, with_lengths
 
 Arrays = Mapping[str, Any]
 
@@ -27,8 +27,8 @@ class Given:
     dtype : float64, or float32 if only such arrays came in
     parameters : by name, constants included
     data : inputs and targets by name, (T, *batch, *shape); classes as indicator vectors
-    initial : initial states by name, one row a slice, (rows, [B,] *shape)
-    initial_shapes : the shape in which each initial state was given
+    initial : initial states by name, a row for each slice in order of time, (rows, *batch, *shape)
+    shared : the names of initial states that were given once for all sequences
     absent : inputs that were not given, so that they are their defaults in every slice
     """
 
@@ -38,22 +38,63 @@ class Given:
     parameters: dict[str, Array]
     data: dict[str, Array]
     initial: dict[str, Array]
-    initial_shapes: dict[str, Shape]
+    shared: frozenset[str] = frozenset()
     absent: frozenset[str] = frozenset()
 
+    def slices(self, a: int, b: int) -> "Given":
+        """The input of slices a to b - 1, with the same initial states."""
+        return replace(self, T=b - a, data={name: series[a:b] for name, series in self.data.items()})
 
-def given(
-    template: SliceTemplate, parameters: Arrays, data: Arrays, initial: Arrays | None = None, T: int | None = None
-) -> Given:
-    """Check everything that a computation is given, before any work.
+    def repeated(self, n: int) -> "Given":
+        """The input of n times as many sequences, copy by copy."""
+        B = self.batch[0] if self.batch else 1
+
+        def copies(array: Array) -> Array:
+            whole = array if self.batch else array[:, None]
+            return np.broadcast_to(whole[:, None], (len(whole), n, *whole.shape[1:])).reshape(
+                len(whole), n * B, *whole.shape[2:]
+            )
+
+        data = {name: copies(series) for name, series in self.data.items()}
+        initial = {name: copies(rows) for name, rows in self.initial.items()}
+        return replace(self, batch=(n * B,), data=data, initial=initial)
+
+    def state(self, name: str, rows: Array) -> Array:
+        """What belongs to an initial state, (rows, *batch, *shape), in the shape in which that was given: no axis for
+        one row, and the sum over the batch where one state served all sequences."""
+        own = rows.sum(1) if self.batch and name in self.shared else rows
+        return own[0] if len(own) == 1 else own
+
+
+def admitted(
+    template: Described, parameters: Arrays, data: Arrays | None = None, initial: Arrays | None = None,
+    lengths: Any = None, T: int | None = None, who: str = "this",
+) -> tuple[Template, Given]:  # fmt: skip
+    """The template that fits the input, ragged where there are lengths, and the input, checked before any work.
 
     Raises
     ------
+    TemplateError
+        Where the template is not well formed.
     DataError
         Where a name is missing, a shape or a type does not fit, an array holds NaN, or a class index is out of range.
     UnknownNameError
         Where a name is not in the template.
     """
+    of = checked_template(template, who)
+    if lengths is not None and not is_ragged(of):
+        of = ragged(of).frozen
+    return of, checked(of, parameters, data, initial, lengths, T)
+
+
+def checked(
+    template: Template, parameters: Arrays, data: Arrays | None = None, initial: Arrays | None = None,
+    lengths: Any = None, T: int | None = None,
+) -> Given:  # fmt: skip
+    """What a computation on a checked template is given; errors are those of `admitted`."""
+    data = {} if data is None else data
+    check_mapping("inputs and targets", data)
+    data = with_lengths(template, data, lengths, T)
     initial = {} if initial is None else initial
     states = template.initial_shapes()
     series = template.names("input", "target")
@@ -63,7 +104,8 @@ def given(
     for name in initial:
         if name not in states:
             raise unknown_name(name, states, "initial state")
-    arrays = {name: _numbers(name, value) for group in (parameters, data) for name, value in group.items()}
+    inputs = template.names("input")
+    arrays = {name: _numbers(name, value, name in inputs) for of in (parameters, data) for name, value in of.items()}
     starts = {name: _numbers(f"initial state of {name}", value) for name, value in initial.items()}
     floats = [a.dtype for a in [*arrays.values(), *starts.values()] if a.dtype.kind == "f"]
     dtype = np.dtype(np.float32 if floats and all(d.itemsize <= 4 for d in floats) else np.float64)
@@ -71,15 +113,15 @@ def given(
     slices, batch = _extent(template, encoded, T)
     if not data:
         batch = _batch_of_states(template, states, starts)
-    rows = {name: _initial_rows(template, name, shape, starts.get(name), batch) for name, shape in states.items()}
+    wanted = {name: shape for name, shape in states.items() if _is_free(template, name, starts)}
     return Given(
         T=slices,
         batch=batch,
         dtype=dtype,
         parameters={n: _parameter(template, n, arrays).astype(dtype) for n in template.names("parameter", "constant")},
         data={n: _series(template, n, encoded, (slices, *batch)).astype(dtype, copy=False) for n in series},
-        initial={name: row.astype(dtype, copy=False) for name, row in rows.items() if row is not None},
-        initial_shapes={name: starts[name].shape if name in starts else shape for name, shape in states.items()},
+        initial={n: _initial_rows(template, n, s, starts.get(n), batch, dtype) for n, s in wanted.items()},
+        shared=frozenset(n for n, shape in wanted.items() if n not in starts or starts[n].ndim == len(shape)),
         absent=frozenset(name for name in series if name not in data),
     )
 
@@ -90,7 +132,7 @@ def check_mapping(what: str, found: object) -> None:
         raise DataError(f"{what} must be a dict from names to arrays, not {type(found).__name__}")
 
 
-def _check_names(what: str, found: Arrays, known: list[str], template: SliceTemplate) -> None:
+def _check_names(what: str, found: Arrays, known: list[str], template: Template) -> None:
     check_mapping(f"{what}s", found)
     for name in found:
         if name not in known:
@@ -100,8 +142,8 @@ def _check_names(what: str, found: Arrays, known: list[str], template: SliceTemp
             raise DataError(f"{what} {name!r} is missing; template {template.name!r} needs {', '.join(known)}")
 
 
-def _numbers(name: str, value: Any) -> Array:
-    """An array of finite real numbers."""
+def _numbers(name: str, value: Any, is_input: bool = False) -> Array:
+    """An array of finite real numbers; an input may hold -inf too, as logits do that are masked out."""
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise DataError(f"{name} has masked elements; fill them, or give lengths= where sequences end early")
     try:
@@ -116,12 +158,15 @@ def _numbers(name: str, value: Any) -> Array:
         raise DataError(f"{name} has type {array.dtype}; give real numbers")
     # the sum of squares is finite only if all numbers are, and takes a third of the time
     if array.dtype.kind == "f" and not math.isfinite(np.vdot(array, array)) and not np.isfinite(array).all():
-        place = tuple(int(k) for k in np.argwhere(~np.isfinite(array))[0])
+        wrong = ~np.isfinite(array) & ~(is_input & (array == -np.inf))
+        if not wrong.any():
+            return array
+        place = tuple(int(k) for k in np.argwhere(wrong)[0])
         raise DataError(f"{name} holds {array[place]} at index {place}; all numbers must be finite")
     return array
 
 
-def _parameter(template: SliceTemplate, name: str, arrays: Mapping[str, Array]) -> Array:
+def _parameter(template: Template, name: str, arrays: Mapping[str, Array]) -> Array:
     array = arrays.get(name, template.arrays.get(name))
     shape = template.symbols[name].shape
     if array is None or array.shape != shape:
@@ -129,7 +174,7 @@ def _parameter(template: SliceTemplate, name: str, arrays: Mapping[str, Array]) 
     return array
 
 
-def _encoded(template: SliceTemplate, name: str, array: Array, dtype: np.dtype[Any]) -> Array:
+def _encoded(template: Template, name: str, array: Array, dtype: np.dtype[Any]) -> Array:
     """Class indices as indicator vectors; probabilities as they are."""
     symbol = template.symbols[name]
     if not symbol.probabilities:
@@ -153,7 +198,7 @@ def _encoded(template: SliceTemplate, name: str, array: Array, dtype: np.dtype[A
     return array
 
 
-def _extent(template: SliceTemplate, data: Mapping[str, Array], T: int | None) -> tuple[int, Shape]:
+def _extent(template: Template, data: Mapping[str, Array], T: int | None) -> tuple[int, Shape]:
     """The number of slices and the batch axes on which all data agree."""
     if T is not None and (not isinstance(T, int | np.integer) or isinstance(T, bool)):
         raise DataError(f"T is {T!r}; the number of slices must be a positive integer")
@@ -187,7 +232,7 @@ def _extent(template: SliceTemplate, data: Mapping[str, Array], T: int | None) -
     return slices, tuple(batch)
 
 
-def _batch_of_states(template: SliceTemplate, states: Mapping[str, Shape], starts: Mapping[str, Array]) -> Shape:
+def _batch_of_states(template: Template, states: Mapping[str, Shape], starts: Mapping[str, Array]) -> Shape:
     """The batch axis of initial states, where there are no data to tell it."""
     for name, start in starts.items():
         shape = states[name]
@@ -197,40 +242,39 @@ def _batch_of_states(template: SliceTemplate, states: Mapping[str, Shape], start
     return ()
 
 
-def _series(template: SliceTemplate, name: str, data: Mapping[str, Array], lead: Shape) -> Array:
+def _series(template: Template, name: str, data: Mapping[str, Array], lead: Shape) -> Array:
     return data[name] if name in data else np.broadcast_to(template.arrays[name], lead + template.symbols[name].shape)
 
 
-def _initial_rows(template: SliceTemplate, name: str, shape: Shape, start: Array | None, batch: Shape) -> Array | None:
-    """An initial state with an axis of rows in front; None where a learned parameter gives it."""
-    declared = template.initial.get(name)
+def _is_free(template: Template, name: str, starts: Mapping[str, Array]) -> bool:
+    """Whether an initial state is given, and not learned."""
+    if name in template.learned and name in starts:
+        parameter = template.learned[name].name
+        raise DataError(f"the initial state of {name} is the parameter {parameter!r}; give it among the parameters")
+    return name not in template.learned
+
+
+def _initial_rows(
+    template: Template, name: str, shape: Shape, start: Array | None, batch: Shape, dtype: np.dtype[Any]
+) -> Array:
+    """An initial state, (rows, *batch, *shape)."""
     core = template.symbols[name].shape
-    if start is None:
-        if isinstance(declared, Reference):
-            return None
-        start = np.zeros(shape) if declared is None else declared
-    elif isinstance(declared, Reference):
-        raise DataError(f"the initial state of {name} is the parameter {declared.name!r}; give it among the parameters")
     rows = shape[: len(shape) - len(core)]
-    if start.shape not in (shape, rows + batch + core):
+    array = np.asarray(template.initial.get(name, np.zeros(shape)) if start is None else start)
+    if array.shape not in (shape, rows + batch + core):
         both = f"{shape} or {rows + batch + core}" if batch else f"{shape}"
-        raise DataError(f"the initial state of {name} has shape {start.shape}; it must be {both}")
-    return start if rows else start[None]
+        raise DataError(f"the initial state of {name} has shape {array.shape}; it must be {both}")
+    array = array.astype(dtype, copy=False) if rows else array.astype(dtype, copy=False)[None]
+    whole = (len(array), *batch, *core)
+    if array.shape != whole and array.ndim < len(whole):
+        array = array[:, None]
+    return np.broadcast_to(array, whole)
 
 
-def roots(template: SliceTemplate, found: Given) -> Iterator[tuple[Any, Array]]:
+def roots(template: Template, given: Given) -> Iterator[tuple[Any, Array]]:
     """The nodes of the unrolled graph whose values are given, with these values; timed ones with batch axes."""
-    yield from found.parameters.items()
-    for name, series in found.data.items():
-        yield from (((name, t), series[t]) for t in range(found.T))
-    reaches = template.reaches()
-    for name, rows in found.initial.items():
-        wanted = found.batch + template.symbols[name].shape
-        for t, row in zip(initial_slices(template, name, reaches[name], found.T), rows, strict=True):
-            yield (name, t), np.broadcast_to(row, wanted)
-
-
-def initial_slices(template: SliceTemplate, name: str, reach: tuple[int, int], T: int) -> list[int]:
-    """The slices that hold a name's initial states, in order of time."""
-    low, high = template.definitions[name].span(T) if name in template.definitions else (0, T)
-    return [*range(low - reach[0], low), *range(high, high + reach[1])]
+    yield from given.parameters.items()
+    for name, series in given.data.items():
+        yield from (((name, t), series[t]) for t in range(given.T))
+    for name, rows in given.initial.items():
+        yield from (((name, t), row) for t, row in zip(template.initial_slices(name, given.T), rows, strict=True))

@@ -13,6 +13,7 @@ from dbn_bptt.ops.kernels import Array
 from dbn_bptt.sweep.given import Given
 from dbn_bptt.sweep.unroll import Node
 from dbn_bptt.template.shown import Shown
+from dbn_bptt.template.template import Template
 
 Edge = tuple[Node, Node, int]
 
@@ -63,6 +64,11 @@ class Values:
     node: Mapping[Node, Array] = field(repr=False)
     given: Given = field(repr=False)
     loss: float
+
+    @property
+    def template(self) -> Template:
+        """The template that was unrolled."""
+        return _template(self.graph)
 
     def __getitem__(self, node: Any) -> Array:
         return self.node[node]
@@ -135,6 +141,11 @@ class Result(Shown):
     messages: Messages = field(repr=False)
 
     @property
+    def template(self) -> Template:
+        """The template that was unrolled."""
+        return _template(self.graph)
+
+    @property
     def loss(self) -> float:
         """The sum of all losses over slices and batch."""
         return self.values.loss
@@ -148,7 +159,12 @@ class Result(Shown):
         found = self.values.given
         size = f"T={found.T}" + (f", B={found.batch[0]}" if found.batch else "")
         norms = ", ".join(f"|d{name}| = {np.linalg.norm(g):.4g}" for name, g in self.gradients.items())
-        return f"BPTT of {self.graph.graph['template'].name!r}, {size}: loss = {self.loss:.6g}; {norms}"
+        return f"BPTT of {self.template.name!r}, {size}: loss = {self.loss:.6g}; {norms}"
+
+
+def _template(graph: nx.MultiDiGraph) -> Template:
+    template: Template = graph.graph["template"]
+    return template
 
 
 def refuse_nan(results: Mapping[str, Array], what: str = "") -> None:

@@ -4,21 +4,82 @@ Both are straight-line programs made from the node's equation, once for all slic
 equation, a copy of a parameter or a total, is the sum of its parents.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from dbn_bptt.errors import DataError
 from dbn_bptt.ops.kernels import Array
+from dbn_bptt.ops.shapes import Shape
 from dbn_bptt.sweep.given import Given
-from dbn_bptt.sweep.tape import Tape, tape
 from dbn_bptt.sweep.unroll import Node
-from dbn_bptt.template.expressions import Expression, Symbol, reference
-from dbn_bptt.template.traversal import uses
+from dbn_bptt.template.expressions import Apply, Constant, Expression, Symbol, reference
+from dbn_bptt.template.traversal import uses, walk
 from dbn_bptt.transforms.pullback import pullback
 
+Instruction = tuple[Callable[..., Array], tuple[int, ...], int]
 
+
+@dataclass(frozen=True)
+class Tape:
+    """A program without branches: called with the arrays of its leaves, it returns the arrays of its roots."""
+
+    slots: tuple[Any, ...]
+    instructions: tuple[Instruction, ...]
+    results: tuple[int, ...]
+    leaves: int
+
+    def __call__(self, arrays: Sequence[Array]) -> list[Array]:
+        slots = [*arrays, *self.slots[self.leaves :]]
+        for kernel, arguments, slot in self.instructions:
+            slots[slot] = kernel(*[slots[k] for k in arguments])
+        return [slots[k] for k in self.results]
+
+
+def tape(roots: Sequence[Expression], leaves: Sequence[Expression], batch: Shape, dtype: Any) -> Tape:
+    """Write down the kernel calls that compute the roots from the leaves, each common part once.
+
+    A sum over the batch is fused with the operation below it where that operation offers it.
+    """
+    slot = {leaf: k for k, leaf in reversed(list(enumerate(leaves)))}
+    slots: list[Any] = [None] * len(leaves)
+    instructions: list[Instruction] = []
+    for e in walk(roots, arguments=_operands):
+        if e in slot:
+            continue
+        if not isinstance(e, Constant | Apply):
+            raise LookupError(f"{e!r} is not among the leaves")
+        slot[e] = len(slots)
+        slots.append(e.array.astype(dtype) if isinstance(e, Constant) else None)
+        if isinstance(e, Apply):
+            instructions.append((_kernel(e, batch), tuple(slot[a] for a in _operands(e)), slot[e]))
+    return Tape(tuple(slots), tuple(instructions), tuple(slot[root] for root in roots), len(leaves))
+
+
+def _fused(e: Apply) -> Apply | None:
+    """What a sum over the batch is taken of, where its kernel can do both at once."""
+    below = e.arguments[0]
+    fuses = e.operation.over_batch and isinstance(below, Apply) and below.operation.batch_sum
+    return below if fuses and isinstance(below, Apply) else None
+
+
+def _operands(e: Apply) -> tuple[Expression, ...]:
+    below = _fused(e)
+    return e.arguments if below is None else below.arguments
+
+
+def _kernel(e: Apply, batch: Shape) -> Callable[..., Array]:
+    below = _fused(e)
+    if below is not None and below.operation.batch_sum is not None:
+        return partial(below.operation.batch_sum, batch=batch, **dict(below.attributes))
+    attributes = dict(e.attributes) | ({"batch": batch} if e.operation.over_batch else {})
+    return partial(e.operation.forward, **attributes) if attributes else e.operation.forward
+
+
+# ------------------------------------------------------------------------------------------------------------- steps
 def added(arrays: list[Array], like: Array) -> Array:
     """The sum of the messages; zeros where none arrives."""
     if len(arrays) < 2:
@@ -41,8 +102,8 @@ def _run(node: Node, program: Tape, arrays: list[Array]) -> list[Array]:
 class LocalSteps:
     """The programs of the equations, written once for all slices that share one."""
 
-    def __init__(self, found: Given):
-        self.found = found
+    def __init__(self, given: Given):
+        self.batch, self.dtype = given.batch, given.dtype
         self.values: dict[Expression, Tape] = {}
         self.pulls: dict[tuple[Expression, str], tuple[Tape, list[int]]] = {}
 
@@ -50,10 +111,10 @@ class LocalSteps:
         """The value of a node from those of its parents."""
         rule = attributes["rule"]
         if rule is None:  # a copy, or a total
-            return added(parents, np.zeros(attributes["shape"], self.found.dtype))
+            return added(parents, np.zeros(attributes["shape"], self.dtype))
         if rule not in self.values:
             leaves = [leaf for _, _, leaf in uses(rule)]
-            self.values[rule] = tape([rule], leaves, self.found.batch, self.found.dtype)
+            self.values[rule] = tape([rule], leaves, self.batch, self.dtype)
         value = np.asarray(_run(node, self.values[rule], parents)[0])
         return self._batched(node, value, attributes)
 
@@ -75,18 +136,18 @@ class LocalSteps:
         places = uses(rule)
         own = reference(Symbol(name, rule.shape, "variable"))
         seed = reference(Symbol(f"adjoint of {name}", rule.shape, "variable"))
-        messages, _ = pullback(rule, own, seed)
+        messages = pullback(rule, own, seed).messages
         keys = [
             key for key, (user, position, leaf) in enumerate(places)
             if (user, position) in messages and leaf.symbol.kind not in ("target", "constant")
         ]  # fmt: skip
         wanted = [messages[places[key][0], places[key][1]] for key in keys]
         leaves = [*(leaf for _, _, leaf in places), own, seed]
-        return tape(wanted, leaves, self.found.batch, self.found.dtype), keys
+        return tape(wanted, leaves, self.batch, self.dtype), keys
 
     def _batched(self, node: Node, value: Array, attributes: Mapping[str, Any]) -> Array:
         """A value with the axes of the batch, which what does not depend on data lacks."""
-        shape, whole = attributes["shape"], self.found.batch + attributes["shape"]
+        shape, whole = attributes["shape"], self.batch + attributes["shape"]
         if value.shape == shape if attributes["kind"] == "term" else value.shape == whole:
             return value
         if value.shape != shape or any(leaf.symbol.timed for _, _, leaf in uses(attributes["rule"])):

@@ -7,19 +7,18 @@ totals. An edge (u, v, k) says that u is the k-th argument of v's equation.
 from collections.abc import Iterator
 
 import networkx as nx
-import numpy as np
 
 from dbn_bptt import ops
-from dbn_bptt.errors import DataError
+from dbn_bptt.errors import positive
 from dbn_bptt.template.definitions import Definition, Piece
 from dbn_bptt.template.expressions import Expression, Reference, is_zero
-from dbn_bptt.template.template import SliceTemplate, checked_template
+from dbn_bptt.template.template import Described, Template, checked_template
 from dbn_bptt.template.traversal import frames, resolved, uses
 
 Node = str | tuple[str, int]
 
 
-def unroll(template: SliceTemplate, T: int, copies: bool = False) -> nx.MultiDiGraph:
+def unroll(template: Described, T: int, copies: bool = False) -> nx.MultiDiGraph:
     """Repeat a template over T slices.
 
     Parameters
@@ -48,26 +47,23 @@ def unroll(template: SliceTemplate, T: int, copies: bool = False) -> nx.MultiDiG
     >>> sorted(graph.predecessors(("h", 0))), sorted(graph.successors(("h", 0)))
     ([('a', 0)], [('a', 1), ('o', 0)])
     """
-    template = checked_template(template, "unroll")
-    if not isinstance(T, int | np.integer) or isinstance(T, bool) or T < 1:
-        raise DataError(f"T is {T!r}; the number of slices must be a positive integer")
-    graph = nx.MultiDiGraph(template=template.copy(), T=int(T))
-    _add_given_nodes(graph, template, int(T))
-    _add_slices(graph, template, int(T), copies)
-    _add_totals(graph, template, int(T))
+    of = checked_template(template, "unroll")
+    T = positive(T, f"T is {T!r}; the number of slices must be a positive integer")
+    graph = nx.MultiDiGraph(template=of, T=T)
+    _add_given_nodes(graph, of, T)
+    _add_slices(graph, of, T, copies)
+    _add_totals(graph, of, T)
     return graph
 
 
-def _add_given_nodes(graph: nx.MultiDiGraph, template: SliceTemplate, T: int) -> None:
+def _add_given_nodes(graph: nx.MultiDiGraph, template: Template, T: int) -> None:
     """Parameters, constants, data and initial states."""
     for name in template.names("parameter", "constant"):
         _add(graph, name, template, None, template.symbols[name].kind)
-    learned = template.initial_pieces()
-    for name, (before, after) in template.reaches().items():
-        low, high = template.definitions[name].span(T) if name in template.definitions else (0, T)
-        for t in [*range(low - before, low), *range(high, high + after)]:
+    for name in template.reaches():
+        for t in template.initial_slices(name, T):
             _add(graph, (name, t), template, t, "initial")
-        for piece in learned.get(name, ()):
+        for piece in template.initial_pieces.get(name, ()):
             for t in piece.domain.slices(T):
                 _connect(graph, (name, t), piece.expression, t, copies=False)
     for t in range(T):
@@ -75,7 +71,7 @@ def _add_given_nodes(graph: nx.MultiDiGraph, template: SliceTemplate, T: int) ->
             _add(graph, (name, t), template, t, template.symbols[name].kind)
 
 
-def _add_slices(graph: nx.MultiDiGraph, template: SliceTemplate, T: int, copies: bool) -> None:
+def _add_slices(graph: nx.MultiDiGraph, template: Template, T: int, copies: bool) -> None:
     """The variables and the terms of totals, slice by slice, with their equations."""
     rules = [(t, d, rule) for d in template.definitions.values() for p in d.pieces for t, rule in _rules(d, p, T)]
     rules.sort(key=lambda item: item[0])
@@ -101,7 +97,7 @@ def _rules(definition: Definition, piece: Piece, T: int) -> Iterator[tuple[int, 
             yield t, ops.batch_sum(rule, rank=rule.ndim)
 
 
-def _add_totals(graph: nx.MultiDiGraph, template: SliceTemplate, T: int) -> None:
+def _add_totals(graph: nx.MultiDiGraph, template: Template, T: int) -> None:
     """The sums over all slices."""
     for name in template.names("total"):
         _add(graph, name, template, None, "total")
@@ -110,7 +106,7 @@ def _add_totals(graph: nx.MultiDiGraph, template: SliceTemplate, T: int) -> None
         graph.add_edges_from((term, name, key, {"lag": 0}) for key, term in enumerate(terms))
 
 
-def _add(graph: nx.MultiDiGraph, node: Node, template: SliceTemplate, t: int | None, kind: str) -> None:
+def _add(graph: nx.MultiDiGraph, node: Node, template: Template, t: int | None, kind: str) -> None:
     name = node if isinstance(node, str) else node[0]
     graph.add_node(node, name=name, t=t, kind=kind, shape=template.symbols[name].shape, rule=None)
 

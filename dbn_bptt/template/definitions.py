@@ -1,15 +1,11 @@
-"""Definitions: equations by the slices on which they hold, and the check that they can run in some order."""
+"""Definitions: equations by the slices on which they hold."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-import networkx as nx
-
-from dbn_bptt.errors import TemplateError
 from dbn_bptt.template.domains import Domain
 from dbn_bptt.template.expressions import Expression, Symbol
-from dbn_bptt.template.traversal import dependencies, frames
+from dbn_bptt.template.traversal import dependencies
 
 
 @dataclass(frozen=True)
@@ -40,53 +36,3 @@ def every_dependency(definitions: Mapping[str, Definition]) -> Iterator[tuple[De
         for k, piece in enumerate(definition.pieces):
             for symbol, lag, domain in dependencies(piece.expression, piece.domain):
                 yield definition, k, symbol, lag, domain
-
-
-def farthest_frame(definitions: Mapping[str, Definition]) -> int:
-    """How many slices away expressions are looked at most."""
-    seen = [frames(piece.expression) for definition in definitions.values() for piece in definition.pieces]
-    return max((abs(delay) for found in seen for delay, _ in found), default=0)
-
-
-def check_order(definitions: Mapping[str, Definition]) -> None:
-    """Refuse equations that would have to run before themselves.
-
-    In the graph of pieces weighted by lag, a cycle whose lags add up to 0 lies inside a slice, and a component with
-    cycles of both signs has such a cycle in long sequences. With weights s * lag * (n + 1) - 1 the cycles to refuse for
-    direction s are the negative ones.
-    """
-    pieces, far = nx.MultiDiGraph(), farthest_frame(definitions)
-    for definition, k, symbol, lag, domain in every_dependency(definitions):
-        used = definitions.get(symbol.name)
-        for j, other in enumerate(used.pieces if used else ()):
-            if any((domain.shifted(-lag) & other.domain).slices(T) for T in range(1, abs(lag) + far + 4)):
-                pieces.add_edge((symbol.name, j), (definition.symbol.name, k), lag=lag)
-    for component in nx.strongly_connected_components(pieces):
-        part = pieces.subgraph(component)
-        scale = part.number_of_nodes() + 1
-        cycles = [_refused_cycle(part, sign * scale) for sign in (1, -1)]
-        if all(cycles):
-            names = list(dict.fromkeys(name for name, _ in min((c for c in cycles if c), key=len)))
-            loop = " -> ".join([*names, names[0]])
-            if any(lag < 0 for _, _, lag in part.edges(data="lag")):
-                mend = "no order of the slices serves both; let one of them look the other way"
-                raise TemplateError(f"the equations of {loop} look at slices before and after in one cycle; {mend}")
-            raise TemplateError(f"the equations of {loop} need each other in one slice; use .prev for one of them")
-
-
-def _refused_cycle(graph: nx.MultiDiGraph, scale: int) -> list[Any] | None:
-    """A cycle of negative weight, or None."""
-    simple = nx.DiGraph()
-    for u, v, lag in graph.edges(data="lag"):
-        w = scale * lag - 1
-        if w < simple.get_edge_data(u, v, {"weight": float("inf")})["weight"]:
-            simple.add_edge(u, v, weight=w)
-    if not simple:
-        return None
-    loops = [u for u, v, w in simple.edges(data="weight") if u == v and w < 0]
-    if loops:
-        return loops
-    try:
-        return list(nx.find_negative_cycle(simple, next(iter(simple))))
-    except nx.NetworkXError:
-        return None

@@ -2,6 +2,9 @@
 
 Slice t = 0 is the oldest and t = T-1 the newest. Slices below 0 hold initial states, slices from T on those of
 chains that run backwards in time. A `Domain` says on which slices an equation, or one term of it, holds.
+
+A border is a linear form in T, so that what is asked of domains is answered for all T >= 1 at once: two borders pass
+each other at one T, and between such T nothing changes.
 """
 
 from collections.abc import Iterable
@@ -20,6 +23,10 @@ class Bound:
         """The slice's index among T slices."""
         return self.offset + (T - 1 if self.anchor == "end" else 0)
 
+    def shifted(self, k: int) -> "Bound":
+        """The slice k slices later."""
+        return Bound(self.anchor, self.offset + k)
+
     def __str__(self) -> str:
         if self.anchor == "start":
             return str(self.offset)
@@ -36,18 +43,63 @@ class Domain:
     (range(0, 3), range(0, 1), range(1, 3), range(-1, 2))
     >>> (EVERY & EVERY.shifted(-1)).slices(3)
     range(0, 2)
+    >>> (FIRST & AFTER_FIRST).is_empty, AFTER_FIRST.lengths
+    (True, (2, None))
     """
 
     lows: frozenset[Bound]
     highs: frozenset[Bound]
 
+    def low(self, T: int) -> int:
+        """The first slice of T."""
+        return max(b.at(T) for b in self.lows)
+
+    def high(self, T: int) -> int:
+        """The last slice of T."""
+        return min(b.at(T) for b in self.highs)
+
     def slices(self, T: int) -> range:
         """The slices of the domain when there are T slices."""
-        return range(max(b.at(T) for b in self.lows), min(b.at(T) for b in self.highs) + 1)
+        return range(self.low(T), self.high(T) + 1)
+
+    @property
+    def lengths(self) -> tuple[int, int | None]:
+        """The least and the largest T for which it holds a slice, None where there is no largest; (1, 0) for no T."""
+        least, most = 1, None
+        for low in self.lows:
+            for high in self.highs:
+                gap = low.offset - high.offset
+                if low.anchor == high.anchor:
+                    most = 0 if gap > 0 else most
+                elif low.anchor == "start":
+                    least = max(least, gap + 1)
+                else:
+                    most = 1 - gap if most is None else min(most, 1 - gap)
+        return (1, 0) if most is not None and most < least else (least, most)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it holds no slice, whatever T."""
+        return self.lengths == (1, 0)
 
     def shifted(self, k: int) -> "Domain":
         """The domain moved by k slices towards the newest."""
-        return Domain(*(frozenset(Bound(b.anchor, b.offset + k) for b in bounds) for bounds in (self.lows, self.highs)))
+        return Domain(*(frozenset(b.shifted(k) for b in bounds) for bounds in (self.lows, self.highs)))
+
+    def widened(self, before: int, after: int) -> "Domain":
+        """The domain with some slices more at either end."""
+        return Domain(frozenset(b.shifted(-before) for b in self.lows), frozenset(b.shifted(after) for b in self.highs))
+
+    def turns(self, others: Iterable["Domain"]) -> list[int]:
+        """The T among its lengths at which distances between its borders and those of others can be extreme.
+
+        Between two of them no border passes another, so that all distances are linear in T.
+        """
+        least, most = self.lengths
+        bounds = {b for d in (self, *others) for b in d.lows | d.highs}
+        passes = {s.offset - e.offset + 1 for s in bounds for e in bounds if (s.anchor, e.anchor) == ("start", "end")}
+        last = max(passes | {least}) + 1 if most is None else most
+        return sorted({least, last} | {T for T in passes if least < T < last})
 
     def __and__(self, other: "Domain") -> "Domain":
         return Domain(_tightest(self.lows | other.lows, low=True), _tightest(self.highs | other.highs, low=False))
@@ -79,27 +131,40 @@ AFTER_FIRST = _domain(Bound("start", 1), END)
 LAST = _domain(END, END)
 
 
-def enough(domains: Iterable[Domain]) -> int:
-    """A number of slices among which the borders that domains speak of lie far apart.
+def hull(domains: Iterable[Domain]) -> Domain:
+    """The smallest domain with one border at either end that holds all of these, for every T; every slice for none.
 
     Examples
     --------
-    >>> enough([EVERY, EVERY.shifted(-100)]) > 400
-    True
+    >>> hull([FIRST, AFTER_FIRST]) == EVERY, str(hull([EVERY, LAST.shifted(-3)]))
+    (True, '-3 <= t <= T-1')
     """
-    return 16 + 4 * max((abs(b.offset) for d in domains for b in d.lows | d.highs), default=0)
+    some = [d for d in dict.fromkeys(domains) if not d.is_empty]
+    if len(some) < 2:
+        return some[0] if some else EVERY
+    first = [(d, d.lengths[0]) for d in some]  # where few slices are, a border from the end reaches furthest down
+    if all(b.anchor == "end" for d in some for b in d.lows):
+        low = min(b for d in some for b in d.lows)
+    else:
+        low = Bound("start", min(d.low(T) for d, T in first))
+    if all(b.anchor == "start" for d in some for b in d.highs):
+        high = max(b for d in some for b in d.highs)
+    else:
+        high = Bound("end", max(d.high(T) - (T - 1) for d, T in first))
+    return _domain(low, high)
 
 
-def spanning(first: int, last: int, T: int) -> Domain:
-    """The slices from the first to the last as they are among T, each counted from the border that it is nearer to.
+def settled(domains: Iterable[Domain]) -> int:
+    """A number of slices from which on no border of these domains passes another.
+
+    Borders that are counted from the start lie in the first quarter, those from the end in the last.
 
     Examples
     --------
-    >>> spanning(-1, 7, T=8) == extended(1, 0), spanning(7, 7, T=8) == LAST
-    (True, True)
+    >>> settled([EVERY]), settled([EVERY, AFTER_FIRST.shifted(-3)])
+    (4, 16)
     """
-    bounds = (Bound("start", t) if t < T // 2 else Bound("end", t - T + 1) for t in (first, last))
-    return _domain(*bounds)
+    return 4 + 4 * max((abs(b.offset) for d in domains for b in d.lows | d.highs), default=0)
 
 
 def initial_slice(t: int) -> Domain:
@@ -123,8 +188,3 @@ def between(first: int, last: int) -> Domain:
     range(1, 4)
     """
     return _domain(Bound("start", first), Bound("end", last))
-
-
-def extended(before: int, after: int) -> Domain:
-    """All slices together with `before` initial slices below 0 and `after` from T on."""
-    return _domain(Bound("start", -before), Bound("end", after))

@@ -10,11 +10,11 @@ import numpy as np
 
 from dbn_bptt import ops
 from dbn_bptt.errors import TemplateError
-from dbn_bptt.ops.rows import ATOM, JUXTAPOSED, SUM
+from dbn_bptt.ops.rows import ATOM, JUXTAPOSED, SUM, Move, Product
 from dbn_bptt.template.definitions import Definition, Piece
-from dbn_bptt.template.domains import EVERY, Bound, Domain, enough
+from dbn_bptt.template.domains import EVERY, Bound, Domain, settled
 from dbn_bptt.template.expressions import Apply, Constant, Expression, Reference, Window, is_zero
-from dbn_bptt.template.template import SliceTemplate, checked_template
+from dbn_bptt.template.template import Described, Template, checked_template
 from dbn_bptt.template.traversal import frames, resolved, terms, transformed, walk
 
 Format = Literal["latex", "text"]
@@ -28,10 +28,9 @@ _GREEK = {
     "Lambda": "\u039b", "Xi": "\u039e", "Pi": "\u03a0", "Sigma": "\u03a3", "Phi": "\u03a6", "Psi": "\u03a8",
     "Omega": "\u03a9",
 }  # fmt: skip
-_SOME_T = 64  # more slices than any lag
 
 
-def equations(template: SliceTemplate, format: Format = "latex") -> str:
+def equations(template: Described, format: Format = "latex") -> str:
     r"""The equations of a template, one a line; of an adjoint template, those that it adds.
 
     Parameters
@@ -65,23 +64,21 @@ def equations(template: SliceTemplate, format: Format = "latex") -> str:
     """
     if format not in ("latex", "text"):
         raise TemplateError(f"format={format!r} is not 'latex' or 'text'")
-    template = checked_template(template, "equations")
+    of = checked_template(template, "equations")
     writer = Writer(format)
-    old = template.origin.definitions if template.origin else {}
-    lines = [
-        line for name, d in template.definitions.items() if name not in old for line in _lines(template, d, writer)
-    ]
-    for name, pieces in template.initial_pieces().items() if template.origin is None else ():
+    old = of.origin.definitions if of.origin else {}
+    lines = [line for name, d in of.definitions.items() if name not in old for line in _lines(of, d, writer)]
+    for name, pieces in of.initial_pieces.items() if of.origin is None else ():
         for piece in pieces:
-            at = _slice_name(piece.domain.slices(_SOME_T).start, _SOME_T)
-            lines.append((writer.timed(name, at, 0), writer.expression(piece.expression, at)[0]))
+            (bound,) = piece.domain.lows
+            lines.append((writer.timed(name, str(bound), 0), writer.expression(piece.expression, str(bound))[0]))
     if format == "text":
         return "\n".join(f"{left} = {right}" for left, right in lines)
     body = " \\\\\n".join(f"{left} &= {right}" for left, right in lines)
     return f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}"
 
 
-def _lines(template: SliceTemplate, definition: Definition, writer: "Writer") -> Iterator[tuple[str, str]]:
+def _lines(template: Template, definition: Definition, writer: "Writer") -> Iterator[tuple[str, str]]:
     """Left and right sides of one definition: the general one, then those of the slices at the border."""
     name = definition.symbol.name
     if definition.symbol.kind == "total":
@@ -95,14 +92,13 @@ def _lines(template: SliceTemplate, definition: Definition, writer: "Writer") ->
             at = _slice_name(first, T) if first == last else "t"
             between = f"{_slice_name(first, T)} <= t <= {_slice_name(last, T)}"
             where = "" if first == last else condition if k == 0 else writer.where(between)
-            right = writer.expression(_with_named_softmax(template, rule), at)[0]
+            right = writer.expression(_with_names(template, rule), at)[0]
             yield writer.timed(name, at, 0), right + where
 
 
 def _enough_slices(piece: Piece) -> int:
-    """A number of slices whose middle lies beyond the windows at either border."""
-    views = frames(piece.expression)
-    return enough([piece.domain, *(domain for _, domain in views)]) + 4 * max((abs(d) for d, _ in views), default=0)
+    """A number of slices among which those where windows at either border show something else are few."""
+    return settled([piece.domain, *(domain.shifted(delay) for delay, domain in frames(piece.expression))])
 
 
 def _extends(piece: Piece, T: int) -> bool:
@@ -128,7 +124,7 @@ def _runs(piece: Piece, T: int) -> list[Run]:
     return [runs[middle], *runs[:middle:-1], *runs[:middle]]
 
 
-def _total(template: SliceTemplate, definition: Definition, writer: "Writer") -> str:
+def _total(template: Template, definition: Definition, writer: "Writer") -> str:
     """The right side of a total: its terms, those over the same slices under one sum."""
     groups: dict[Domain, list[Expression]] = {}
     for piece in definition.pieces:
@@ -146,7 +142,7 @@ def _total(template: SliceTemplate, definition: Definition, writer: "Writer") ->
             every = domain == EVERY and (first, last) == (0, T - 1)
             bounds = "" if every else (_slice_name(first, T), _slice_name(last, T))
             if not is_zero(rule):
-                written.append(writer.total(_with_named_softmax(template, rule), bounds))
+                written.append(writer.total(_with_names(template, rule), bounds))
     return " + ".join(written).replace("+ -", "- ") or "0"
 
 
@@ -154,20 +150,14 @@ def _slice_name(t: int, T: int) -> str:
     return str(Bound("start", t)) if t < T // 2 else str(Bound("end", t - T + 1))
 
 
-def _with_named_softmax(template: SliceTemplate, expression: Expression) -> Expression:
-    """-y' log(yhat) for the cross-entropy of logits whose softmax has a name."""
-    named = {
-        d.pieces[0].expression: template[name]
-        for name, d in template.definitions.items()
-        if d.symbol.kind == "variable" and len(d.pieces) == 1
-    }
+def _with_names(template: Template, expression: Expression) -> Expression:
+    """The expression in the template's own names: -y' log(yhat) for a cross-entropy whose softmax is yhat."""
     known: dict[Expression, Expression] = {}
     for e in walk([expression]):
-        if isinstance(e, Apply) and e.operation.name == "cross_entropy" and e.arguments[0].ndim == 1:
-            logits, target = e.arguments
-            softmax = ops.softmax(logits)
-            if softmax in named:
-                known[e] = -(target @ ops.log(named[softmax]))
+        if isinstance(e, Apply) and e.operation.unfolded:
+            unfolded = e.operation.unfolded(*e.arguments, **dict(e.attributes))
+            if unfolded is not None and any(part in template.named_parts for part in walk([unfolded])):
+                known[e] = transformed(unfolded, lambda leaf: leaf, template.named_parts)
     return transformed(expression, lambda leaf: leaf, known)
 
 
@@ -249,7 +239,7 @@ class Writer:
         for position, argument in enumerate(e.arguments):
             text, level = written[argument]
             parts.append(text if level >= notation.need(position) else f"({text})")
-        if e.operation is ops.multiply and any(not _bare(a).shape for a in e.arguments):
+        if isinstance(e.operation.role, Product) and any(not _bare(a).shape for a in e.arguments):
             return self._scaled(e, parts), JUXTAPOSED
         text = notation.written(self.format, parts, attributes)
         axes = attributes.get("axis", ())
@@ -277,7 +267,11 @@ def _is_alignment(e: Apply) -> bool:
         return True
     inside = e.arguments[0].shape
     short, long = sorted((inside, e.shape), key=len)
-    return e.operation.name == "reshape" and long == (1,) * (len(long) - len(short)) + short
+    return (
+        isinstance(e.operation.role, Move)
+        and e.operation.role.in_order
+        and long == (1,) * (len(long) - len(short)) + short
+    )
 
 
 def _minus(at: str, delay: int) -> str:

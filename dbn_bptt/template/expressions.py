@@ -10,7 +10,7 @@ An expression is a node of an immutable directed acyclic graph:
 Equal expressions are one object, so `is` compares structure and a common part is computed once.
 """
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, final
 from weakref import WeakValueDictionary
@@ -216,6 +216,10 @@ class Constant(Expression):
         """Whether every entry is this number."""
         return bool((self.array == number).all())
 
+    def number(self) -> float | None:
+        """The number, of a scalar."""
+        return None if self.array.shape else float(self.array)
+
     def __repr__(self) -> str:
         return f"constant({np.array2string(self.array, threshold=8)})"
 
@@ -232,6 +236,10 @@ class Apply(Expression):
     arguments: tuple[Expression, ...]
     attributes: tuple[tuple[str, Any], ...]
     shape: Shape
+
+    def applied(self, operation: Operation) -> tuple[Expression, ...]:
+        """The arguments, if it applies this operation."""
+        return self.arguments if self.operation is operation else ()
 
     def __repr__(self) -> str:
         return _text(self, depth=6)
@@ -324,12 +332,11 @@ def apply(operation: Operation, arguments: tuple[Any, ...], attributes: dict[str
         raise TemplateError(f"{operation.name}({', '.join(map(_label, parts))}): {error}") from None
     if operation.elementwise:
         parts = tuple(_aligned(a, len(shape)) for a in parts)
-    if all(isinstance(a, Constant) for a in parts) and operation is not ops.batch_sum:
+    if all(isinstance(a, Constant) for a in parts) and not operation.over_batch:
         return constant(operation.forward(*(a.array for a in parts if isinstance(a, Constant)), **attributes))
-    rule = _SIMPLIFY.get(operation.name)
-    simpler = rule(parts, attributes) if rule else None
+    simpler = operation.simplify(*parts, **attributes) if operation.simplify else None
     if simpler is not None and simpler.shape == shape:
-        return simpler
+        return simpler if isinstance(simpler, Expression) else constant(simpler)
     key = tuple(sorted(attributes.items()))
     found: Expression = _pooled((Apply, operation, parts, key), lambda: Apply(operation, parts, key, shape))
     return found
@@ -348,60 +355,6 @@ def _label(a: Expression) -> str:
     return f"{name if len(name) < 40 else 'an expression'} of shape {a.shape}"
 
 
-# --------------------------------------------------------------------------------------------------- simplification
 def is_zero(a: Expression) -> bool:
     """Whether an expression is the constant 0."""
     return isinstance(a, Constant) and a.is_all(0)
-
-
-def _is_one(a: Expression) -> bool:
-    return isinstance(a, Constant) and a.is_all(1)
-
-
-def _simpler_sum(parts: tuple[Expression, ...], attributes: Mapping[str, Any]) -> Expression | None:
-    a, b = parts
-    return b if is_zero(a) else a if is_zero(b) else None
-
-
-def _simpler_difference(parts: tuple[Expression, ...], attributes: Mapping[str, Any]) -> Expression | None:
-    a, b = parts
-    return -b if is_zero(a) else a if is_zero(b) else None
-
-
-def _simpler_product(parts: tuple[Expression, ...], attributes: Mapping[str, Any]) -> Expression | None:
-    a, b = parts
-    if is_zero(a) or is_zero(b):
-        return constant(np.zeros(np.broadcast_shapes(a.shape, b.shape)))
-    if isinstance(b, Constant) and not b.shape:
-        a, b = b, a
-    if isinstance(a, Constant) and not a.shape and isinstance(b, Apply) and b.operation is ops.multiply:
-        inner, rest = b.arguments
-        if isinstance(inner, Constant) and not inner.shape:  # numbers are gathered in front
-            return constant(a.array * inner.array) * rest
-    return b if _is_one(a) else a if _is_one(b) else None
-
-
-def _simpler_negative(parts: tuple[Expression, ...], attributes: Mapping[str, Any]) -> Expression | None:
-    (a,) = parts
-    return a.arguments[0] if isinstance(a, Apply) and a.operation is ops.negative else None
-
-
-def _simpler_transpose(parts: tuple[Expression, ...], attributes: Mapping[str, Any]) -> Expression | None:
-    (a,), axes = parts, attributes["axes"]
-    if isinstance(a, Apply) and a.operation.name == "transpose":
-        inner = dict(a.attributes)["axes"]
-        twice: Expression = ops.transpose(a.arguments[0], [inner[k] for k in axes])
-        return twice
-    if isinstance(a, Apply) and a.operation is ops.outer:
-        turned: Expression = ops.outer(a.arguments[1], a.arguments[0])
-        return turned
-    return None
-
-
-_SIMPLIFY: dict[str, Callable[[tuple[Expression, ...], Mapping[str, Any]], Expression | None]] = {
-    "add": _simpler_sum,
-    "subtract": _simpler_difference,
-    "multiply": _simpler_product,
-    "negative": _simpler_negative,
-    "transpose": _simpler_transpose,
-}

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 
+from dbn_bptt.ops.rows import Sum
 from dbn_bptt.template.domains import Domain
 from dbn_bptt.template.expressions import Apply, Expression, Reference, Symbol, Window, apply, constant, window
 
@@ -116,12 +117,9 @@ def terms(e: Expression) -> list[Signed]:
     stack: list[Signed] = [(1, e)]
     while stack:
         sign, part = stack.pop()
-        name = part.operation.name if isinstance(part, Apply) else ""
-        if isinstance(part, Apply) and name in ("add", "subtract"):
-            first, second = part.arguments
-            stack += [(-sign if name == "subtract" else sign, second), (sign, first)]
-        elif isinstance(part, Apply) and name == "negative":
-            stack.append((-sign, part.arguments[0]))
+        if isinstance(part, Apply) and isinstance(part.operation.role, Sum):
+            signed = zip(part.operation.role.signs, part.arguments, strict=True)
+            stack += [(sign * own, term) for own, term in signed][::-1]
         else:
             found.append((sign, part))
     return found

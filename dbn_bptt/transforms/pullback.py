@@ -5,6 +5,7 @@ one node takes; as an expression it is a term of the adjoint template.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from dbn_bptt import ops
@@ -15,12 +16,23 @@ from dbn_bptt.template.traversal import walk
 Place = tuple[Apply | None, int]
 
 
-def pullback(
-    root: Expression,
-    value: Expression,
-    seed: Expression,
-    name: Callable[[Expression, Expression], Expression] = lambda e, g: g,
-) -> tuple[dict[Place, Expression], list[tuple[Window, Expression]]]:
+@dataclass(frozen=True)
+class Pulled:
+    """What an equation sends back.
+
+    Attributes
+    ----------
+    messages : for each place of `uses(root)` the message; no entry where the derivative is zero by definition
+    windows : the windows in the equation with their adjoints
+    inner : the operations in the equation with their adjoints
+    """
+
+    messages: dict[Place, Expression]
+    windows: list[tuple[Window, Expression]]
+    inner: dict[Expression, Expression]
+
+
+def pullback(root: Expression, value: Expression, seed: Expression) -> Pulled:
     """The messages that an equation sends to its arguments, given the adjoint of its result.
 
     Parameters
@@ -31,33 +43,23 @@ def pullback(
         What stands for the value of the root: the variable that it defines.
     seed : Expression
         The adjoint of the root.
-    name : function, optional
-        Called with each operation below the root and its adjoint; may return another expression for the latter.
-
-    Returns
-    -------
-    messages : dict
-        For each place of `uses(root)` the message; no entry where the derivative is zero by definition.
-    windows : list
-        The windows in the equation with their adjoints.
 
     Examples
     --------
     >>> import dbn_bptt as db
     >>> t = db.SliceTemplate()
     >>> w, h, g = t.parameter("w", ()), t.variable("h", ()), t.variable("g", ())
-    >>> messages, _ = pullback(db.exp(w * h.prev), value=h, seed=g)
-    >>> list(messages.values())
+    >>> list(pullback(db.exp(w * h.prev), value=h, seed=g).messages.values())
     [batch_sum(multiply(multiply(g, h), h.prev), rank=0), multiply(multiply(g, h), w)]
     """
     if isinstance(root, Reference):
-        return {(None, 0): _summed(seed, root)}, []
+        return Pulled({(None, 0): _summed(seed, root)}, [], {})
     adjoints: dict[Expression, Expression] = {root: seed}
     messages: dict[Place, Expression] = {}
     for e in reversed(walk([root])):
         if not isinstance(e, Apply) or e not in adjoints:
             continue
-        y, g = (value, seed) if e is root else (e, name(e, adjoints[e]))
+        y, g = value if e is root else e, adjoints[e]
         for position, argument in enumerate(e.arguments):
             vjp = e.operation.vjp(position)
             if vjp is None or isinstance(argument, Constant):
@@ -67,7 +69,8 @@ def pullback(
                 messages[e, position] = _summed(message, argument)
             else:
                 adjoints[argument] = adjoints[argument] + message if argument in adjoints else message
-    return messages, [(e, g) for e, g in adjoints.items() if isinstance(e, Window)]
+    windows = [(e, g) for e, g in adjoints.items() if isinstance(e, Window)]
+    return Pulled(messages, windows, {e: g for e, g in adjoints.items() if isinstance(e, Apply) and e is not root})
 
 
 def _message(e: Apply, position: int, vjp: Callable[..., Any], g: Expression, y: Expression) -> Expression:
@@ -90,3 +93,8 @@ def _summed(message: Expression, to: Reference) -> Expression:
     """A parameter has no batch: it gets the sum of the messages of all sequences."""
     summed: Expression = message if to.symbol.timed else ops.batch_sum(message, rank=to.ndim)
     return summed
+
+
+def unsummed(message: Expression) -> Expression:
+    """A message to a parameter before the sum over the batch, which a total takes anyway."""
+    return message.arguments[0] if isinstance(message, Apply) and message.operation.over_batch else message

@@ -17,22 +17,22 @@ import numpy as np
 from dbn_bptt import ops
 from dbn_bptt.errors import DataError, TemplateError
 from dbn_bptt.ops.kernels import Array
-from dbn_bptt.template.definitions import Definition, Piece
-from dbn_bptt.template.domains import EVERY, FIRST, LAST, between
+from dbn_bptt.template.builder import SliceTemplate
+from dbn_bptt.template.definitions import Piece
+from dbn_bptt.template.domains import EVERY, FIRST, LAST, between, settled
 from dbn_bptt.template.expressions import Expression, Reference, Symbol, reference
-from dbn_bptt.template.template import SliceTemplate, checked_template
+from dbn_bptt.template.template import Described, Template, checked_template
 from dbn_bptt.template.traversal import dependencies, frames, transformed
 
 VALID, ENDS = "valid", "ends"
-_SOME_T = 16  # a number of slices larger than any in which equations begin
 
 
-def is_ragged(template: SliceTemplate) -> bool:
+def is_ragged(template: Described) -> bool:
     """Whether a template takes lengths."""
-    return VALID in template.symbols and ENDS in template.symbols
+    return {VALID, ENDS} <= template.frozen.symbols.keys()
 
 
-def ragged(template: SliceTemplate) -> SliceTemplate:
+def ragged(template: Described) -> SliceTemplate:
     """The template of a ragged batch.
 
     Examples
@@ -47,23 +47,20 @@ def ragged(template: SliceTemplate) -> SliceTemplate:
     yhat_t = softmax(o_t)
     L = sum_t (-y_t' log(yhat_t) if valid_t else 0)
     """
-    template = checked_template(template, "ragged")
-    if template.origin is not None:
+    of = checked_template(template, "ragged")
+    if of.origin is not None:
         raise TemplateError("take the adjoint of the ragged template: db.adjoint(db.ragged(template))")
-    result = template.copy()
     for name in (VALID, ENDS):
-        if name in template.symbols:
+        if name in of.symbols:
             raise TemplateError(f"the name {name!r} is needed for lengths; rename the template's own {name}")
-    result.definitions.clear()
+    result = SliceTemplate.of(of.rewritten(definitions={}))
     valid, ends = result.input(VALID, ()), result.input(ENDS, ())
-    readings: dict[Expression, Expression] = {
-        reading.leaf: _reading(result, valid, reading) for reading in _readings(template)
-    }
-    for name, d in template.definitions.items():
+    readings: dict[Expression, Expression] = {r.leaf: _reading(result, valid, r) for r in _readings(of)}
+    for d in of.definitions.values():
         pieces = [Piece(p.domain, transformed(p.expression, lambda e: readings.get(e, e))) for p in d.pieces]
         if d.symbol.kind == "total":
             pieces = [_counted(piece, valid, ends) for piece in pieces]
-        result.definitions[name] = Definition(d.symbol, tuple(pieces), d.loss)
+        result.add(d.symbol, pieces, d.loss)
     return result
 
 
@@ -82,7 +79,7 @@ class Reading:
     first: int
 
 
-def _readings(template: SliceTemplate) -> list[Reading]:
+def _readings(template: Template) -> list[Reading]:
     """Every reference to another slice."""
     firsts: dict[Reference, int] = {}
     for d in template.definitions.values():
@@ -94,7 +91,7 @@ def _readings(template: SliceTemplate) -> list[Reading]:
                     raise TemplateError(f"{symbol.name} is used {-lag} slices ahead; lengths allow one slice ahead")
                 if lag:
                     leaf = reference(symbol, lag)
-                    first = 0 if piece.domain == LAST else domain.slices(_SOME_T).start  # each sequence has its last
+                    first = 0 if piece.domain == LAST else domain.low(settled([domain]))  # each sequence has its last
                     firsts[leaf] = min(first, firsts.get(leaf, first))
     return [Reading(leaf, first) for leaf, first in firsts.items()]
 
@@ -117,7 +114,7 @@ def _reading(result: SliceTemplate, valid: Reference, reading: Reading) -> Refer
     return seen
 
 
-def with_lengths(template: SliceTemplate, data: Mapping[str, Any], lengths: Any, T: int | None) -> Mapping[str, Any]:
+def with_lengths(template: Template, data: Mapping[str, Any], lengths: Any, T: int | None) -> Mapping[str, Any]:
     """The data with the masks that lengths stand for; each sequence is continued by its last slice.
 
     What the data hold beyond a length does not matter, NaN and class -1 included.

@@ -7,50 +7,44 @@ what it says to the segment before, and any program can run it.
 
 from dbn_bptt import ops
 from dbn_bptt.errors import TemplateError
+from dbn_bptt.template.builder import SliceTemplate
 from dbn_bptt.template.definitions import Definition, Piece
 from dbn_bptt.template.domains import AFTER_FIRST, EVERY, FIRST, LAST, Domain
-from dbn_bptt.template.template import SliceTemplate
+from dbn_bptt.template.structure import unused_names
+from dbn_bptt.template.template import Template
 from dbn_bptt.template.traversal import frames
 
-LATER = "said_later_of_"
 
-
-def segment(template: SliceTemplate, is_first: bool, is_last: bool) -> SliceTemplate:
+def segment(template: Template, is_first: bool, is_last: bool) -> Template:
     """The template of a segment: without the first-slice equations, unless it is the first, and so on.
 
-    Unless it is the last, ``said_later_of_h`` is what is said of h in its last slices, as an initial state after the
-    end.
+    Unless it is the last, the `partners` of its states are inputs: what is said of a state in the last slices, as an
+    initial state after the end.
     """
-    result = equations_of(template, is_first, is_last)
-    if not is_last:
-        for name, rows in carried(template).items():
-            later = result.input(LATER + name, template.symbols[name].shape, default=0.0)
-            ends = Domain(LAST.shifted(1 - rows).lows, LAST.highs)
-            _add_terminal_loss(result, name, Piece(ends, ops.sum(template[name] * later.lag(-rows))))
-    return result
+    result = SliceTemplate.of(equations_of(template, is_first, is_last))
+    if is_last:
+        return result.frozen
+    later, terms = unused_names(template, "_said_later"), unused_names(template, "_term")
+    rows_of = carried(template)
+    for name, rows in rows_of.items():
+        said = result.input(later[name], template.symbols[name].shape, default=0.0)
+        ends = Domain(LAST.shifted(1 - rows).lows, LAST.highs)
+        result.loss(terms[name], ops.sum(template[name] * said.lag(-rows)), at=ends)
+    return result.frozen.rewritten(partners={name: later[name] for name in rows_of})
 
 
-def equations_of(template: SliceTemplate, is_first: bool, is_last: bool) -> SliceTemplate:
+def equations_of(template: Template, is_first: bool, is_last: bool) -> Template:
     """The template of the equations that hold in a segment."""
-    result = template.copy()
-    result.definitions.clear()
-    if not is_first:
-        result.initial.clear()
+    definitions = {}
     for name, d in template.definitions.items():
         if any(frames(p.expression) for p in d.pieces):
             raise TemplateError(f"{name} looks at another slice of an expression; for segments name it as a variable")
         kept = [Piece(domain, p.expression) for p in d.pieces if (domain := _domain(p.domain, name, is_first, is_last))]
         if kept:
-            result.definitions[name] = Definition(d.symbol, tuple(kept), d.loss)
-        else:
-            del result.symbols[name]
-    return result
-
-
-def _add_terminal_loss(result: SliceTemplate, name: str, piece: Piece) -> None:
-    result.total(f"terminal_{name}", 0.0)
-    symbol = result.symbols[f"terminal_{name}"]
-    result.definitions[symbol.name] = Definition(symbol, (piece,), loss=True)
+            definitions[name] = Definition(d.symbol, tuple(kept), d.loss)
+    gone = template.definitions.keys() - definitions.keys()
+    symbols = {name: symbol for name, symbol in template.symbols.items() if name not in gone}
+    return template.rewritten(symbols=symbols, definitions=definitions, initial=template.initial if is_first else {})
 
 
 def _domain(domain: Domain, name: str, is_first: bool, is_last: bool) -> Domain | None:
@@ -64,7 +58,7 @@ def _domain(domain: Domain, name: str, is_first: bool, is_last: bool) -> Domain 
     raise TemplateError(f"{name} has an equation for {domain}; segments know those of the first and the last slice")
 
 
-def carried(template: SliceTemplate) -> dict[str, int]:
+def carried(template: Template) -> dict[str, int]:
     """How many slices of each variable a segment needs of those before it."""
     reaches = equations_of(template, is_first=False, is_last=False).reaches()
     others = {
@@ -85,5 +79,5 @@ def carried(template: SliceTemplate) -> dict[str, int]:
     return {name: before for name, (before, _) in reaches.items() if before and _is_variable(template, name)}
 
 
-def _is_variable(template: SliceTemplate, name: str) -> bool:
+def _is_variable(template: Template, name: str) -> bool:
     return template.symbols[name].kind == "variable"

@@ -6,16 +6,18 @@ forward mode). Its chains run the way the template's do, so that running it is r
 """
 
 from dbn_bptt import ops
+from dbn_bptt.template.builder import SliceTemplate
 from dbn_bptt.template.definitions import Piece
 from dbn_bptt.template.domains import AFTER_FIRST, FIRST, LAST, between
 from dbn_bptt.template.expressions import Expression, Reference, Symbol, Window, constant, reference, window
-from dbn_bptt.template.template import SliceTemplate, checked_template, ending
+from dbn_bptt.template.structure import unused_names
+from dbn_bptt.template.template import Described, checked_template
 from dbn_bptt.template.traversal import delayed, transformed, uses
-from dbn_bptt.transforms.adjoint import known_parts, unsummed, without_losses
-from dbn_bptt.transforms.pullback import pullback
+from dbn_bptt.transforms.adjoint import without_losses
+from dbn_bptt.transforms.pullback import pullback, unsummed
 
 
-def tangent(template: SliceTemplate) -> SliceTemplate:
+def tangent(template: Described) -> SliceTemplate:
     """The template that carries the derivative along a direction forwards, beside the values.
 
     For every parameter, input and variable it holds one with ``_dot`` after its name, or ``_dot2`` where there is an
@@ -30,33 +32,27 @@ def tangent(template: SliceTemplate) -> SliceTemplate:
     >>> print(db.equations(db.tangent(db.cells.elman(3, 4, 2)), format="text").splitlines()[5])
     a_dot_t = b_dot_t + W_dot_t h_{t-1} + W h_dot_{t-1} + U_dot_t x_t + U x_dot_t
     """
-    template = checked_template(template, "tangent")
-    result, mark = without_losses(template), dot(template)
-    result.name = f"tangent of {template.name}"
+    of = checked_template(template, "tangent")
+    names = unused_names(of, "_dot")
+    result = SliceTemplate.of(without_losses(of).rewritten(name=f"tangent of {of.name}"))
     dots: dict[str, Reference] = {}
-    for name in template.names("parameter", "input"):
-        dots[name] = result.input(name + mark, template.symbols[name].shape, default=0.0)
-    for name in template.names("variable"):
-        dots[name] = result.variable(name + mark, template.symbols[name].shape)
-    known = known_parts(template)
-    for name, definition in template.definitions.items():
+    for name in of.names("parameter", "input"):
+        dots[name] = result.input(names[name], of.symbols[name].shape, default=0.0)
+    for name in of.names("variable"):
+        dots[name] = result.variable(names[name], of.symbols[name].shape)
+    for name, definition in of.definitions.items():
         own = {p: reference(definition.symbol) if name in dots else p.expression for p in definition.pieces}
-        pieces = [Piece(p.domain, _derivative(p.expression, own[p], dots)) for p in definition.pieces]
-        pieces = [Piece(p.domain, transformed(p.expression, lambda leaf: leaf, known)) for p in pieces]
+        plain = [Piece(p.domain, _derivative(p.expression, own[p], dots)) for p in definition.pieces]
+        pieces = [Piece(p.domain, transformed(p.expression, lambda leaf: leaf, of.named_parts)) for p in plain]
         if name in dots:
             result.add(dots[name].symbol, pieces)
         elif definition.loss:
-            result.add(result.variable(name + mark, definition.symbol.shape).symbol, _everywhere(pieces))
+            result.add(result.variable(names[name], definition.symbol.shape).symbol, _everywhere(pieces))
         else:
-            result.symbols[name + mark] = Symbol(name + mark, definition.symbol.shape, "total")
-            result.add(result.symbols[name + mark], pieces)
+            result.add(result.declare(names[name], definition.symbol.shape, "total").symbol, pieces)
     result.check()
-    return result
-
-
-def dot(template: SliceTemplate) -> str:
-    """The ending of names in a template's tangent: x_dot is the derivative of x, or x_dot2 where there is an x_dot."""
-    return ending(template, "_dot")
+    partners = {name: dot for name, dot in names.items() if dot in result.symbols}
+    return SliceTemplate.of(result.frozen.rewritten(partners=partners))
 
 
 def _everywhere(pieces: list[Piece]) -> list[Piece]:
@@ -69,13 +65,13 @@ def _everywhere(pieces: list[Piece]) -> list[Piece]:
 def _derivative(root: Expression, value: Expression, dots: dict[str, Reference]) -> Expression:
     """The derivative of an expression along the tangents of what it is made of; `value` stands for its value."""
     g = reference(Symbol("adjoint of the root", root.shape, "variable"))
-    messages, windows = pullback(root, value, g)
+    pulled = pullback(root, value, g)
     total: Expression = constant(0.0)
     for user, position, leaf in uses(root):
-        if (user, position) in messages and leaf.name in dots:
+        if (user, position) in pulled.messages and leaf.name in dots:
             along = delayed(dots[leaf.name], leaf.delay)
-            total = total + _transposed(unsummed(messages[user, position]), g, along)
-    for seen, message in windows:
+            total = total + _transposed(unsummed(pulled.messages[user, position]), g, along)
+    for seen, message in pulled.windows:
         total = total + _transposed(message, g, _shown(seen, dots))
     spread: Expression = ops.broadcast_to(total, root.shape)
     return spread
@@ -87,7 +83,7 @@ def _shown(seen: Window, dots: dict[str, Reference]) -> Expression:
 
 def _transposed(message: Expression, g: Reference, along: Expression) -> Expression:
     """The transpose of a map that is linear in g, applied to a tangent."""
-    back, _ = pullback(message, message, ops.broadcast_to(along, message.shape))
+    back = pullback(message, message, ops.broadcast_to(along, message.shape)).messages
     total: Expression = constant(0.0)
     for user, position, leaf in uses(message):
         if leaf is g and (user, position) in back:

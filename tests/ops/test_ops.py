@@ -11,7 +11,7 @@ import scipy.special
 import dbn_bptt as db
 from dbn_bptt import ops
 from dbn_bptt.ops.rows import TABLE
-from dbn_bptt.sweep.tape import tape
+from dbn_bptt.sweep.steps import tape
 from dbn_bptt.template.expressions import Apply, Constant
 from dbn_bptt.template.traversal import walk
 from tests.helpers import assert_close, directional_difference
@@ -115,6 +115,7 @@ USES = [
         lambda o, p: -(scipy.special.softmax(p) * scipy.special.log_softmax(o)).sum()),
     Use("cross_entropy, rows", db.cross_entropy, ((2, 3), (2, 3)), lambda o, p: -(p * scipy.special.log_softmax(o, axis=-1)).sum(-1)),
     Use("cross_entropy, class", lambda o: db.cross_entropy(o, 2), (V,), lambda o: -scipy.special.log_softmax(o)[2]),
+    Use("expectation", ops.expectation, ((2, 3), (2, 3)), lambda p, a: (p * a).sum(-1)),
     Use("squared_error", db.squared_error, ((2, 3), (2, 3)), lambda a, b: 0.5 * ((a - b) ** 2).sum()),
 ]  # fmt: skip
 

@@ -11,7 +11,7 @@ import dbn_bptt as db
 from dbn_bptt import cells
 from dbn_bptt.program import run
 from dbn_bptt.program.bounded import Run, advances, best_split
-from dbn_bptt.sweep.bptt import checked
+from dbn_bptt.sweep.given import checked
 from tests.cases import CASES, Case, draw
 from tests.helpers import assert_close
 from tests.random_templates import RandomTemplate
@@ -95,7 +95,7 @@ def test_the_printed_numbers():
 
 @pytest.mark.parametrize(("steps", "stored"), [(10, c) for c in range(1, 7)] + [(100, 3), (100, 10), (37, 5)])
 def test_as_many_advances_are_run_as_the_optimum_says(steps, stored):
-    rnn = cells.elman(1, 1, 2)
+    rnn = cells.elman(1, 1, 2).frozen
     given = checked(
         rnn, rnn.initial_parameters(0), {"x": np.ones((steps, 1)), "y": np.zeros(steps, int)}, None, None, None
     )

@@ -17,7 +17,6 @@ from dbn_bptt import cells, ops
 from dbn_bptt.program import spare
 from dbn_bptt.program.compiled import arguments
 from dbn_bptt.program.schedule import shortest_general
-from dbn_bptt.transforms.adjoint import bar
 from tests.cases import CASES, Case, draw
 from tests.helpers import assert_close, gradients
 from tests.random_templates import RandomTemplate
@@ -112,10 +111,10 @@ def test_the_source_stands_alone(case: Case, tmp_path):
         pytest.skip("its logarithm does not exist for twelve slices")
     program = db.compile(drawn.template)
     loss, expected = program.value_and_grad(**drawn.arguments())
-    from dbn_bptt.sweep.bptt import checked
+    from dbn_bptt.sweep.given import checked
 
-    found = checked(drawn.template, drawn.parameters, drawn.data, drawn.initial, None, 12)
-    parameters, data, initial, T, B, _ = arguments(drawn.template, found)
+    found = checked(program.template, drawn.parameters, drawn.data, drawn.initial, None, 12)
+    parameters, data, initial, T, B, _ = arguments(program.template, found)
     arrays = {f"p_{n}": a for n, a in parameters.items()} | {f"d_{n}": a for n, a in data.items()}
     np.savez(tmp_path / "in.npz", **arrays, **{f"i_{n}": a for n, a in initial.items()})
     main = f"""
@@ -129,7 +128,7 @@ np.savez("out.npz", **run(take("p_"), take("d_"), take("i_"), {T}, {B}, np.dtype
     subprocess.run([sys.executable, "-I", "alone.py"], cwd=tmp_path, check=True)
     out = np.load(tmp_path / "out.npz")
     for name, g in expected.items():
-        assert_close(out[name + bar(drawn.template)], g, 1e-13, name)
+        assert_close(out[program.backward.partners[name]], g, 1e-13, name)
     assert_close(sum(out[name] for name in drawn.template.losses), loss, 1e-13)
 
 

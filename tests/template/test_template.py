@@ -5,8 +5,8 @@ import pytest
 
 import dbn_bptt as db
 from dbn_bptt import cells
-from dbn_bptt.template.domains import AFTER_FIRST, EVERY, FIRST, LAST, extended, initial_slice
-from dbn_bptt.template.template import interface, parents
+from dbn_bptt.template.domains import AFTER_FIRST, EVERY, FIRST, LAST, between, initial_slice
+from dbn_bptt.template.structure import interface, parents
 from tests.cases import CASES, Case, draw
 
 
@@ -71,7 +71,7 @@ def test_shapes_of_initial_states():
         (FIRST & LAST, 1, range(0, 1)),
         (initial_slice(-2), 3, range(-2, -1)),
         (initial_slice(1), 3, range(4, 5)),
-        (extended(2, 1), 3, range(-2, 4)),
+        (between(-2, 1), 3, range(-2, 4)),
     ],
 )
 def test_domains(domain, T, expected):

@@ -18,7 +18,8 @@ from dbn_bptt.sweep.bptt import bptt
 from dbn_bptt.sweep.results import Result
 from dbn_bptt.sweep.steps import LocalSteps
 from dbn_bptt.sweep.unroll import arguments
-from dbn_bptt.template.template import SliceTemplate, interface
+from dbn_bptt.template.structure import interface
+from dbn_bptt.template.template import Template
 
 DIGITS = 4  # significant ones of the numbers that are shown
 MOST_CREDIT = 60  # slices up to which the gradient is itemised
@@ -29,20 +30,15 @@ def one_sequence(result: Result) -> Result:
     given = result.values.given
     if not given.batch:
         return result
-    template: SliceTemplate = result.graph.graph["template"]
+    template: Template = result.graph.graph["template"]
     data = {name: a[:, 0] for name, a in given.data.items()}
-    initial = {}
-    for name in given.initial_shapes:
-        if name in given.initial and name not in template.initial:
-            rows = given.initial[name]
-            own = rows[:, 0] if rows.ndim > len(template.symbols[name].shape) + 1 else rows
-            initial[name] = own if len(rows) > 1 else own[0]
+    initial = {n: a[:, 0] if len(a) > 1 else a[0, 0] for n, a in given.initial.items() if n not in template.initial}
     return bptt(template, own_parameters(result), data, initial=initial, T=given.T)
 
 
 def own_parameters(result: Result) -> dict[str, Array]:
     """The parameters of a run, without the template's constants."""
-    template: SliceTemplate = result.graph.graph["template"]
+    template: Template = result.graph.graph["template"]
     return {name: result.values.given.parameters[name] for name in template.names("parameter")}
 
 
@@ -56,7 +52,7 @@ def content(result: Result, picture: Scene, report: Report | None) -> dict[str, 
     report : the comparison of the engines; None where it was left out
     """
     formulas = Formulas()
-    template: SliceTemplate = result.graph.graph["template"]
+    template: Template = result.graph.graph["template"]
     nodes = [_node(spot, result, formulas) for spot in picture.spots]
     edges = _edges(picture, result, formulas)
     graph = result.graph
@@ -186,7 +182,7 @@ def compared(result: Result) -> Report | None:
     """The comparison of the engines on the data of a run; None where numbers are too large to be compared."""
     given, template = result.values.given, result.graph.graph["template"]
     initial: Mapping[str, Array] = {
-        n: a.reshape(given.initial_shapes[n]) for n, a in given.initial.items() if n not in template.initial
+        n: a if len(a) > 1 else a[0] for n, a in given.initial.items() if n not in template.initial
     }
     try:
         with np.errstate(all="ignore"):

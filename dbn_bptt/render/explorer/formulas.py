@@ -53,7 +53,7 @@ class Formulas:
         own = reference(Symbol(name, rule.shape, "variable"))
         seed = reference(Symbol(f"{name}_bar", rule.shape, "variable"))
         user, position, leaf = uses(rule)[key]
-        messages, _ = pullback(rule, own, seed)
+        messages = pullback(rule, own, seed).messages
         target = f"{leaf.name}_bar"
         left = self._write.timed(target, "t", leaf.delay) if leaf.symbol.timed else self._write.name(target)
         return rf"{left} \;{{+}}{{=}}\; {self._write.expression(messages[user, position])[0]}"

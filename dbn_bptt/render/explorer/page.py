@@ -21,7 +21,7 @@ from dbn_bptt.render.writers.svg import document, style
 from dbn_bptt.sweep.bptt import bptt
 from dbn_bptt.sweep.results import Result
 from dbn_bptt.template.equations import equations
-from dbn_bptt.template.template import SliceTemplate
+from dbn_bptt.template.template import Template
 from dbn_bptt.transforms.adjoint import adjoint
 
 MOST_SLICES = 60  # of which all are drawn; longer runs are folded
@@ -111,7 +111,7 @@ def _page(
     if extra is not None:  # the scales let no message through, so that terms of the loss are not to blame one by one
         found |= {"network": extra, "credit": {}, "title": "inference as back-propagation through time"}
     found["sequence"] = f"sequence 0 of a batch of {sequences}" if sequences else ""
-    template: SliceTemplate = result.graph.graph["template"]
+    template: Template = result.graph.graph["template"]
     parts = {
         "TITLE": escape(f"{found['title']}: back-propagation through time, step by step"),
         "HEADING": escape(found["title"]),
@@ -141,14 +141,14 @@ def _dressed() -> str:
     return style("light") + "@media screen {" + dark + "}\n"
 
 
-def _equations(template: SliceTemplate) -> str:
+def _equations(template: Template) -> str:
     """The equations of the template and of its adjoint."""
     parts = [("Model", template)]
     with suppress(DbnBpttError):  # what has no adjoint template is stepped through all the same
-        parts.append(("Adjoint: the messages of the reverse sweep", adjoint(template)))
+        parts.append(("Adjoint: the messages of the reverse sweep", adjoint(template).frozen))
     return "".join(f"<h3>{title}</h3>{''.join(_lines(of))}" for title, of in parts)
 
 
-def _lines(template: SliceTemplate) -> list[str]:
+def _lines(template: Template) -> list[str]:
     body = equations(template).removeprefix("\\begin{aligned}\n").removesuffix("\n\\end{aligned}")
     return [f'<p class="equation">{convert(line.replace("&=", "="))}</p>' for line in body.split(" \\\\\n")]

@@ -13,12 +13,13 @@ import networkx as nx
 import numpy as np
 
 from dbn_bptt.errors import DataError
+from dbn_bptt.ops.rows import Map, Move
 from dbn_bptt.render.placing.labels import TRANSPOSED
 from dbn_bptt.sweep.results import Result
 from dbn_bptt.sweep.unroll import unroll
-from dbn_bptt.template.domains import enough
+from dbn_bptt.template.domains import settled
 from dbn_bptt.template.expressions import Apply, Expression, Reference
-from dbn_bptt.template.template import SliceTemplate
+from dbn_bptt.template.template import Described, Template
 from dbn_bptt.template.traversal import uses
 
 
@@ -66,8 +67,8 @@ def source(obj: Any, T: int | None = None, whole: bool = True) -> Source:
     """
     if T is not None and (not isinstance(T, int | np.integer) or isinstance(T, bool) or T < 1):
         raise DataError(f"T is {T!r}; the number of slices must be a positive integer")
-    if isinstance(obj, SliceTemplate):
-        return _of_template(obj, T, whole)
+    if isinstance(obj, Described):
+        return _of_template(obj.frozen, T, whole)
     if hasattr(obj, "get_inter_edges"):
         return _of_network(obj, T)
     if T is not None:
@@ -84,14 +85,14 @@ def source(obj: Any, T: int | None = None, whole: bool = True) -> Source:
     )
 
 
-def _of_template(template: SliceTemplate, T: int | None, whole: bool) -> Source:
+def _of_template(template: Template, T: int | None, whole: bool) -> Source:
     """A template, over T slices or over enough for a slice that is like all others."""
     if T is not None:
         return _of_unrolled(unroll(template, T), whole=whole)
     template.check()
     reach = max((max(pair) for pair in template.reaches().values()), default=0)
     pieces = [piece.domain for d in template.definitions.values() for piece in d.pieces]
-    slices = max(enough(pieces), 4 * reach + 1, 3) + 2
+    slices = max(settled(pieces), 4 * reach + 1) + 2
     return _of_unrolled(unroll(template, slices), view="rolled")
 
 
@@ -128,7 +129,7 @@ def _of_unrolled(
     return Source(found, title, template.name, T, T // 2, view, result=result, sinks=totals)
 
 
-def _generations(template: SliceTemplate) -> dict[str, int]:
+def _generations(template: Template) -> dict[str, int]:
     """For each name how many adjoints were taken before it was there."""
     history = [template]
     while history[-1].origin is not None:
@@ -141,9 +142,9 @@ def _generations(template: SliceTemplate) -> dict[str, int]:
 def _multiplier(rule: Expression | None, key: int) -> str:
     """The parameter that multiplies an argument, if there is one."""
     user = uses(rule)[key][0] if rule is not None else None
-    if isinstance(user, Apply) and user.operation.name == "matmul":
+    if isinstance(user, Apply) and isinstance(user.operation.role, Map):
         matrix, turned = user.arguments[0], ""
-        if isinstance(matrix, Apply) and matrix.operation.name == "transpose":
+        if isinstance(matrix, Apply) and isinstance(matrix.operation.role, Move):
             matrix, turned = matrix.arguments[0], TRANSPOSED
         if isinstance(matrix, Reference) and matrix.symbol.kind == "parameter":
             return matrix.name + turned

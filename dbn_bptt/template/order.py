@@ -1,0 +1,53 @@
+"""The check that equations can run in some order."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import networkx as nx
+
+from dbn_bptt.errors import TemplateError
+from dbn_bptt.template.definitions import Definition, every_dependency
+
+
+def check_order(definitions: Mapping[str, Definition]) -> None:
+    """Refuse equations that would have to run before themselves.
+
+    In the graph of pieces weighted by lag, a cycle whose lags add up to 0 lies inside a slice, and a component with
+    cycles of both signs has such a cycle in long sequences. With weights s * lag * (n + 1) - 1 the cycles to refuse for
+    direction s are the negative ones.
+    """
+    pieces = nx.MultiDiGraph()
+    for definition, k, symbol, lag, domain in every_dependency(definitions):
+        used = definitions.get(symbol.name)
+        for j, other in enumerate(used.pieces if used else ()):
+            if not (domain.shifted(-lag) & other.domain).is_empty:
+                pieces.add_edge((symbol.name, j), (definition.symbol.name, k), lag=lag)
+    for component in nx.strongly_connected_components(pieces):
+        part = pieces.subgraph(component)
+        scale = part.number_of_nodes() + 1
+        cycles = [_refused_cycle(part, sign * scale) for sign in (1, -1)]
+        if all(cycles):
+            names = list(dict.fromkeys(name for name, _ in min((c for c in cycles if c), key=len)))
+            loop = " -> ".join([*names, names[0]])
+            if any(lag < 0 for _, _, lag in part.edges(data="lag")):
+                mend = "no order of the slices serves both; let one of them look the other way"
+                raise TemplateError(f"the equations of {loop} look at slices before and after in one cycle; {mend}")
+            raise TemplateError(f"the equations of {loop} need each other in one slice; use .prev for one of them")
+
+
+def _refused_cycle(graph: nx.MultiDiGraph, scale: int) -> list[Any] | None:
+    """A cycle of negative weight, or None."""
+    simple = nx.DiGraph()
+    for u, v, lag in graph.edges(data="lag"):
+        w = scale * lag - 1
+        if w < simple.get_edge_data(u, v, {"weight": float("inf")})["weight"]:
+            simple.add_edge(u, v, weight=w)
+    if not simple:
+        return None
+    loops = [u for u, v, w in simple.edges(data="weight") if u == v and w < 0]
+    if loops:
+        return loops
+    try:
+        return list(nx.find_negative_cycle(simple, next(iter(simple))))
+    except nx.NetworkXError:
+        return None
