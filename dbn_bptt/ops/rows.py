@@ -115,7 +115,7 @@ class Move:
     in_order : all numbers stay, in their order
     """
 
-    view: Callable[..., str | None] = lambda shape, **attributes: None
+    view: Callable[..., str | None] = lambda whole, **attributes: None
     in_order: bool = False
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from dbn_bptt.errors import DataError
 from dbn_bptt.ops.kernels import Array
-from dbn_bptt.program.emit import emit
+from dbn_bptt.program.numpy_source import numpy_source
 from dbn_bptt.program.schedule import Goal, Schedule, schedule
 from dbn_bptt.program.spare import lent
 from dbn_bptt.sweep.given import Given
@@ -41,7 +41,7 @@ def compiled(template: Template, goals: tuple[Goal, ...], T: int | None, absent:
     """The function that computes some goals, for sequences of T slices or for all long ones."""
     plan = schedule(template, goals, T, absent)
     results = dict.fromkeys(goal if isinstance(goal, str) else goal[0] for goal in goals)
-    source, functions, numbers = emit(plan, list(results))
+    source, functions, numbers = numpy_source(plan, list(results))
     namespace: dict[str, Any] = dict(functions)
     exec(source, namespace)
     return Compiled(plan, source, namespace["run"], numbers)

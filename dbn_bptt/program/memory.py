@@ -5,132 +5,124 @@ So a program asks for it once, and its arrays take turns in it.
 """
 
 import math
-import re
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from dbn_bptt.ops.shapes import Shape
-from dbn_bptt.program.source import MARK, Source
-
-MARKED = re.compile(MARK.format(r"(\w+)"))
-ELEMENTWISE = re.compile(r"    \w+ = (?:np\.\w+|logistic)\((.*), out=" + MARKED.pattern + r"\)$")
+from dbn_bptt.program.instructions import Allocate, Extent, Instruction, Item, Listing, Place, arrays_in
+from dbn_bptt.program.schedule import Schedule
 
 
-def placed(source: Source, keep: set[str]) -> tuple[list[str], int]:
-    """The lines with a place for each array that they mark, and the memory in front of them.
+@dataclass(frozen=True)
+class Plan:
+    """The memory of a program.
 
-    Results, and what they are views of, are arrays of their own.
-
-    Returns
-    -------
-    lines : list of str
-    numbers : int
-        How many numbers the memory holds for each slice of a sequence.
+    Attributes
+    ----------
+    slots : by array, which of the slots of its shape it has; results, and arrays of a few slices, are on their own
+    counts : by shape, how many slots there are
+    extra : by shape, how many slices more than T a slot has
+    dead : for each item the arrays without a slot that nothing uses after it
     """
-    blocks = _blocks(source.lines)
-    life = _life(source, blocks, keep)
-    slots = _Slots(source)
-    for k, block in enumerate(blocks):
+
+    slots: dict[str, int] = field(default_factory=dict)
+    counts: dict[Shape, int] = field(default_factory=dict)
+    extra: dict[Shape, int] = field(default_factory=dict)
+    dead: list[list[str]] = field(default_factory=list)
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers the memory holds for each slice of a sequence."""
+        return sum(n * math.prod(shape) for shape, n in self.counts.items())
+
+
+def beyond(schedule: Schedule, slices: tuple[int, int]) -> int | None:
+    """How many slices more than T there are from the first to the last; None where their number is fixed."""
+    first, last = slices
+    late = [t >= schedule.slices // 2 for t in (first, last + 1)]
+    return None if schedule.exact or late[0] == late[1] else last + 1 - first - schedule.slices
+
+
+def planned(of: Listing, results: Collection[str], fills: Callable[[Instruction], bool]) -> Plan:
+    """A plan for some instructions, of which these arrays are the results.
+
+    `fills` tells whether an instruction that makes an array can write into memory that is there.
+    """
+    plan, life = Plan(), _life(of, results)
+    free: dict[Shape, list[int]] = {}
+
+    def release(names: Collection[str]) -> None:
+        for name in names:
+            if name in plan.slots:
+                free[of.extents[name].shape].append(plan.slots[name])
+
+    for k, item in enumerate(of.items):
         dying = [name for name, last in life.items() if last == k]
-        name = _marked(block[0])
-        if name and name not in life:  # a result
-            block[0] = MARKED.sub(source.empty(name), block[0])
-        elif name:
-            if _writes_over(source, block[0], dying):
-                slots.release(dying)
-            block[0] = MARKED.sub(slots.take(name), block[0])
-        slots.release(dying)
-        block += [f"    del {name}" for name in dying if name not in source.arrays]
-    return [*slots.made(), *(line for block in blocks for line in block)], slots.numbers()
+        name = _makes(of, item, fills)
+        early = name in life and isinstance(item, Instruction) and _writes_over(of, item, dying)
+        if early:
+            release(dying)
+        if name is not None and name in life:
+            _take(of, plan, free, name)
+        if not early:
+            release(dying)
+        plan.dead.append([name for name in dying if name not in plan.slots])
+    return plan
 
 
-def _blocks(lines: list[str]) -> list[list[str]]:
-    """The lines with what is inside of a loop joined to its head."""
-    blocks: list[list[str]] = []
-    for line in lines:
-        if line.startswith("     "):
-            blocks[-1].append(line)
-        else:
-            blocks.append([line])
-    return blocks
+def _makes(of: Listing, item: Item, fills: Callable[[Instruction], bool]) -> str | None:
+    """The array that an item needs memory for, as many slices as the sequence has."""
+    makes = isinstance(item, Allocate) or (isinstance(item, Instruction) and item.how == "new" and fills(item))
+    if not makes or not isinstance(item, Allocate | Instruction):
+        return None
+    extent = of.extents[item.target.array]
+    return item.target.array if extent.slices and beyond(of.schedule, extent.slices) is not None else None
 
 
-def _marked(line: str) -> str | None:
-    found = MARKED.search(line)
-    return found[1] if found else None
+def _take(of: Listing, plan: Plan, free: dict[Shape, list[int]], name: str) -> None:
+    """Give an array a slot."""
+    extent = of.extents[name]
+    shape, more = extent.shape, beyond(of.schedule, extent.slices or (0, 0)) or 0
+    if not free.setdefault(shape, []):
+        free[shape].append(plan.counts.get(shape, 0))
+        plan.counts[shape] = plan.counts.get(shape, 0) + 1
+    plan.slots[name] = free[shape].pop()
+    plan.extra[shape] = max(more, plan.extra.get(shape, more))
 
 
-def _life(source: Source, blocks: list[list[str]], keep: set[str]) -> dict[str, int]:
-    """The last block that uses each array of all slices, or a view of it; results have none."""
+def _life(of: Listing, results: Collection[str]) -> dict[str, int]:
+    """The last item that uses each array of all slices, or a view of it; results, and what they show, have none."""
     bases: dict[str, set[str]] = {}
     life: dict[str, int] = {}
-    for k, block in enumerate(blocks):
-        words = [] if block[0].lstrip().startswith("#") else re.findall(r"\w+", "\n".join(block))
-        used = set().union(*(bases[word] for word in words if word in bases))
-        made = re.match(r"    (\w+) = ", block[0])
-        if made and made[1] in source.whole:
-            bases.setdefault(made[1], {made[1]} | (used if made[1] in source.shown else set()))
-            used = used | {made[1]}
+    for k, item in enumerate(of.items):
+        used = {base for name, _ in arrays_in([item]) for base in bases.get(name, ())}
+        if isinstance(item, Instruction | Allocate) and _is_of_slices(of, item.target):
+            name = item.target.array
+            shown = used if isinstance(item, Instruction) and item.shows else set()
+            used |= bases.setdefault(name, {name} | shown)
         life |= dict.fromkeys(sorted(used), k)
-    kept = set().union(*(bases[name] for name in keep if name in bases))
+    kept = {base for name in results for base in bases.get(name, ())}
     return {name: k for name, k in life.items() if name not in kept}
 
 
-def _writes_over(source: Source, line: str, dying: list[str]) -> bool:
-    """Whether an elementwise operation, the last to use some arrays, may write over them.
+def _is_of_slices(of: Listing, place: Place) -> bool:
+    return place.array in of.extents and of.extents[place.array].slices is not None
 
-    It may where it computes each slice from the same slice of them.
-    """
-    operation, name = ELEMENTWISE.match(line), _marked(line)
-    if not operation or name is None:
+
+def _writes_over(of: Listing, item: Instruction, dying: list[str]) -> bool:
+    """Whether an elementwise operation, the last to use some arrays, may write over them."""
+    if item.applies is None or not item.applies.operation.ufunc:
         return False
-    whole = operation[1].split(", ")
-    return all(other in whole and source.arrays.get(other) == source.arrays[name] for other in dying)
+    own = of.extents[item.target.array]
+    whole = {p.array for p in item.operands if not p.part and _is_whole(of, p)}
+    return all(name in whole and _alike(of, of.extents[name], own) for name in dying)
 
 
-@dataclass
-class _Slots:
-    """The large arrays, one for each shape: how many slots they have, and which are free."""
-
-    source: Source
-    free: dict[Shape, list[int]] = field(default_factory=dict)
-    held: dict[str, int] = field(default_factory=dict)
-    sizes: dict[Shape, int] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        arrays = self.source.arrays.values()
-        self.rows = {shape: max(extra for extra, other in arrays if other == shape) for _, shape in arrays}
-
-    def take(self, name: str) -> str:
-        """The place of an array, as text."""
-        extra, shape = self.source.arrays[name]
-        if not self.free.get(shape):
-            self.free[shape] = [self.sizes.get(shape, 0)]
-            self.sizes[shape] = self.free[shape][0] + 1
-        slot = self.held[name] = self.free[shape].pop()
-        rows = "" if extra == self.rows[shape] else f", :{_slices(extra)}"
-        return f"{self._label(shape)}[{slot}{rows}]"
-
-    def release(self, names: list[str]) -> None:
-        """These arrays are dead."""
-        for name in names:
-            if name in self.held:
-                self.free[self.source.arrays[name][1]].append(self.held.pop(name))
-
-    def made(self) -> list[str]:
-        """The lines that ask for the memory."""
-        lines = ["    # each row of the memory is used again, by another array, once what it holds is no longer needed"]
-        for shape, n in self.sizes.items():
-            sizes = ", ".join([str(n), _slices(self.rows[shape]), "B", *map(str, shape)])
-            lines.append(f"    {self._label(shape)} = empty(({sizes}), dtype)")
-        return lines if self.sizes else []
-
-    def numbers(self) -> int:
-        """How many numbers there are for each slice of a sequence."""
-        return sum(n * math.prod(shape) for shape, n in self.sizes.items())
-
-    def _label(self, shape: Shape) -> str:
-        return self.source.names.unused("_".join(["memory", *map(str, shape)]))
+def _is_whole(of: Listing, place: Place) -> bool:
+    return place.array in of.extents and place.slices in (None, of.extents[place.array].slices)
 
 
-def _slices(extra: int) -> str:
-    return f"T{extra:+d}" if extra else "T"
+def _alike(of: Listing, a: Extent, b: Extent) -> bool:
+    """Whether two arrays have one size."""
+    sizes = [beyond(of.schedule, e.slices) if e.slices else None for e in (a, b)]
+    return a.shape == b.shape and sizes[0] == sizes[1] and sizes[0] is not None

@@ -1,0 +1,154 @@
+"""A schedule as instructions: what is computed from what, and where it goes, as plain data.
+
+A printer turns instructions into the text of some language; the plan of the memory is made on them.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from dbn_bptt.ops.kernels import Array
+from dbn_bptt.ops.shapes import Shape
+from dbn_bptt.program.lower import is_linear_map
+from dbn_bptt.program.schedule import Schedule
+from dbn_bptt.template.expressions import Apply, Expression
+
+
+@dataclass(frozen=True)
+class Place:
+    """Numbers that an instruction reads or writes.
+
+    Attributes
+    ----------
+    array : the name of a symbol; or of a part of the program's own, such as "part 3", which no symbol can have
+    slices : the first and the last slice of it that are meant
+    lag : in a loop, its row so many slices before the present one
+    part : what is written behind it to pick or turn it
+    number : a number, instead of an array
+    """
+
+    array: str = ""
+    slices: tuple[int, int] | None = None
+    lag: int | None = None
+    part: str = ""
+    number: float | None = None
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """An operation, or a mere view or copy of one operand where `applies` is None.
+
+    Attributes
+    ----------
+    how : it makes its target, as a new array or as a view of an operand; or it writes into it
+    """
+
+    target: Place
+    applies: Apply | None
+    operands: tuple[Place, ...]
+    how: Literal["new", "view", "into"]
+
+    @property
+    def shows(self) -> bool:
+        """Whether its target may be a view of an operand."""
+        return self.how == "view" or (self.how == "new" and self.applies is not None and not is_new(self.applies))
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """A constant, written out."""
+
+    target: Place
+    array: Array
+
+
+@dataclass(frozen=True)
+class Allocate:
+    """An array without numbers yet; with the given initial states of a variable in its first and last rows."""
+
+    target: Place
+    state: str = ""
+    before: int = 0
+    after: int = 0
+
+
+@dataclass(frozen=True)
+class Total:
+    """A term of a sum over slices and sequences.
+
+    Attributes
+    ----------
+    operands : of a fused operation those of `applies`; of an inner product the two arrays; else what is summed
+    kind : fused with the operation; the sum of all products of two arrays; the same in every slice; or a plain sum
+    adds : whether the target is there already
+    """
+
+    target: Place
+    sign: int
+    kind: Literal["fused", "inner", "static", "plain"]
+    operands: tuple[Place, ...]
+    applies: Expression
+    slices: tuple[int, int]
+    adds: bool
+
+
+@dataclass(frozen=True)
+class Loop:
+    """Instructions slice by slice, over rows of arrays: for each row in the body, the slices that it goes over."""
+
+    direction: int
+    rows: tuple[tuple[Place, Place], ...]
+    body: tuple[Instruction, ...]
+
+
+@dataclass(frozen=True)
+class Note:
+    """What comes now, in words."""
+
+    text: str
+
+
+Item = Instruction | Fixed | Allocate | Total | Loop | Note
+
+
+@dataclass(frozen=True)
+class Extent:
+    """The slices that an array holds, None for an array of a single slice, and the shape of one."""
+
+    slices: tuple[int, int] | None
+    shape: Shape
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The instructions of a program.
+
+    Attributes
+    ----------
+    schedule : what they were made from
+    setup : what depends on parameters and numbers alone, computed first
+    items : everything else, in order
+    extents : by name, the arrays that the program makes
+    """
+
+    schedule: Schedule
+    setup: tuple[Item, ...]
+    items: tuple[Item, ...]
+    extents: dict[str, Extent]
+
+
+def is_new(e: Apply) -> bool:
+    """Whether an operation surely makes a new array."""
+    return e.operation.fresh or is_linear_map(e)
+
+
+def arrays_in(items: Iterable[Item]) -> Iterator[tuple[str, bool]]:
+    """The arrays that instructions use, in order, and whether they write there."""
+    for item in items:
+        if isinstance(item, Loop):
+            yield from ((over.array, False) for _, over in item.rows)
+            yield from arrays_in(item.body)
+        elif not isinstance(item, Note):
+            if isinstance(item, Instruction | Total):
+                yield from ((p.array, False) for p in item.operands)
+            yield item.target.array, True

@@ -1,0 +1,371 @@
+"""Instructions as NumPy source: one stand-alone function that a student can read.
+
+Every array has the axis of time first and the batch next. A step for all slices is a few array operations; a scan is a
+loop over views of the slices, with every result written into its row; a total is a sum over time and batch.
+"""
+
+import ast
+import inspect
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from dbn_bptt.ops import kernels, shapes
+from dbn_bptt.ops.rows import Fold
+from dbn_bptt.ops.shapes import Shape
+from dbn_bptt.program.assemble import listing
+from dbn_bptt.program.instructions import (
+    Allocate,
+    Fixed,
+    Instruction,
+    Item,
+    Listing,
+    Loop,
+    Note,
+    Place,
+    Total,
+    arrays_in,
+)
+from dbn_bptt.program.lower import is_linear_map
+from dbn_bptt.program.memory import Plan, beyond, planned
+from dbn_bptt.program.names import Names
+from dbn_bptt.program.schedule import Schedule
+from dbn_bptt.template.expressions import Apply
+
+HELPERS = '''
+
+def times(a, matrix, out=None):
+    """The vectors a (T, B, n) of all slices times a matrix, as one product."""
+    rows = None if out is None else out.reshape(-1, out.shape[-1])
+    rows = np.matmul(a.reshape(-1, a.shape[-1]), matrix, out=rows)
+    return rows.reshape(*a.shape[:-1], matrix.shape[-1])
+
+
+def flat(a):
+    """The vectors (T, B, n) of all slices and sequences as the rows of one matrix."""
+    return a.reshape(-1, a.shape[-1])
+'''
+HEAD = "def run(parameters, data, initial, T, B, dtype, empty=np.empty):"
+
+
+def numpy_source(schedule: Schedule, results: Sequence[str]) -> tuple[str, dict[str, Callable[..., Any]], int]:
+    """The source of a function run(parameters, data, initial, T, B, dtype, empty) that returns some series and totals.
+
+    `empty` makes the arrays that it needs for itself, like `numpy.empty`. Its data have the axes (T, B, ...), slices
+    that the equations reach back to in front, and its initial states (slices, B, ...).
+
+    Returns
+    -------
+    source : str
+    functions : dict
+        The forward functions of operations that a user added, which the source calls but cannot show.
+    numbers : int
+        How many numbers it keeps for each slice of a sequence.
+    """
+    of = listing(schedule)
+    plan = planned(of, results, writes_in_place)
+    printer = Printer(of, plan, set(results))
+    for item in of.setup:
+        printer.prelude += printer.lines(item)
+    body = [line for k, item in enumerate(of.items) for line in (*printer.lines(item), *printer.dropped(k))]
+    shown, functions = _kernels(printer.kernels)
+    guard = ['@np.errstate(over="ignore")'] if printer.overflows else []
+    parts = [*guard, HEAD, *printer.unpacked(results), *printer.prelude, *printer.memory(), *body]
+    run = "\n".join([*parts, f"    return {{{printer.returned(results)}}}"])
+    return f"import numpy as np\n{HELPERS}{shown}\n\n{run}\n", functions, plan.numbers
+
+
+def writes_in_place(item: Instruction, in_scan: bool = False) -> bool:
+    """Whether NumPy writes the result of an instruction into an array that is there."""
+    e = item.applies
+    if e is None:
+        return False
+    if e.operation.role == Fold(np.add) and not in_scan:
+        attributes = dict(e.attributes)
+        return attributes["axis"] != (-1,) or bool(attributes["keepdims"])
+    return bool(e.operation.ufunc) or e.operation.role == Fold(np.add) or is_linear_map(e)
+
+
+class Printer:
+    """The text of instructions, and what it needs around it.
+
+    Attributes
+    ----------
+    prelude : lines in front of all others: what depends on parameters alone, copies of matrices, columns of ones
+    kernels : the functions that the text calls, by name
+    overflows : whether the exponential of a logistic function may overflow, as it should
+    """
+
+    def __init__(self, of: Listing, plan: Plan, results: set[str]):
+        self.of, self.plan, self.results = of, plan, results
+        self.schedule, self.names = of.schedule, Names(of.schedule.symbols)
+        self.prelude: list[str] = []
+        self.kernels: dict[str, Callable[..., Any]] = {}
+        self.overflows = False
+
+    # -------------------------------------------------------------------------------------------------------- items
+    def lines(self, item: Item, in_scan: bool = False) -> list[str]:
+        """The lines of one item."""
+        match item:
+            case Note():
+                return [f"    # {item.text}"]
+            case Fixed():
+                return [f"    {self.text(item.target)} = {_written_array(item.array)}"]
+            case Allocate():
+                return self._allocated(item)
+            case Loop():
+                return self._loop(item)
+            case Total():
+                return [self._total(item)]
+        return [("        " if in_scan else "    ") + self._instruction(item, in_scan)]
+
+    def _instruction(self, item: Instruction, in_scan: bool) -> str:
+        target = self.text(item.target)
+        if item.applies is None:
+            source = self.text(item.operands[0])
+            return f"{target}[...] = {source}" if item.how == "into" else f"{target} = {source}"
+        operands = [self.text(p) for p in item.operands]
+        fills = writes_in_place(item, in_scan)
+        if item.how == "into":
+            made = self._call(item.applies, operands, target if fills else "", in_scan)
+            return made if fills else f"{target}[...] = {made}"
+        out = self._new(item.target) if fills and item.target.array in self.of.extents else ""
+        return f"{target} = {self._call(item.applies, operands, out, in_scan)}"
+
+    def _new(self, target: Place) -> str:
+        """A new array for a target: its slot, or one of its own for results; nothing where its slices are few."""
+        extent = self.of.extents[target.array]
+        if extent.slices is None or (more := beyond(self.schedule, extent.slices)) is None:
+            return ""
+        if target.array not in self.plan.slots:
+            return _empty(_slices(more), extent.shape)
+        rows = "" if more == self.plan.extra[extent.shape] else f", :{_slices(more)}"
+        return f"{self._memory_name(extent.shape)}[{self.plan.slots[target.array]}{rows}]"
+
+    def _allocated(self, item: Allocate) -> list[str]:
+        extent, label = self.of.extents[item.target.array], self.text(item.target)
+        if extent.slices is None:
+            return [f"    {label} = {_empty('', extent.shape)}"]
+        made = self._new(item.target) or _empty(self._count(extent.slices), extent.shape)
+        lines = [f"    {label} = {made}"]
+        if item.before:
+            lines.append(f"    {label}[:{item.before}] = initial[{item.state!r}][:{item.before}]")
+        if item.after:
+            lines.append(f"    {label}[-{item.after}:] = initial[{item.state!r}][-{item.after}:]")
+        return lines
+
+    def _loop(self, item: Loop) -> list[str]:
+        turn = "[::-1]" if item.direction < 0 else ""
+        rows = ", ".join(self.text(over) + turn for _, over in item.rows)
+        views = ", ".join(self.text(row) for row, _ in item.rows)
+        head = f"    for {views}{',' if len(item.rows) == 1 else ''} in zip({rows}):"
+        return [head, *(line for inside in item.body for line in self.lines(inside, in_scan=True))]
+
+    def _total(self, item: Total) -> str:
+        sign = "-" if item.sign < 0 else ""
+        how = f"{'-' if sign else '+'}= " if item.adds else f"= {sign}"
+        return f"    {self.text(item.target)} {how}{self._summed(item)}"
+
+    def _summed(self, item: Total) -> str:
+        operands = [self.text(p) for p in item.operands]
+        if item.kind == "inner":
+            return f"np.vdot({', '.join(operands)})"
+        if item.kind == "static":
+            return f"{operands[0]} * ({self._count(item.slices)} * B)"
+        if item.kind == "plain":
+            return f"{operands[0]}.sum((0, 1))"
+        assert isinstance(item.applies, Apply), "what is fused is an operation"
+        operation = item.applies.operation
+        if operation.summed:
+            return re.sub(r"\{(\d)\}", lambda m: operands[int(m[1])], operation.summed)
+        assert operation.batch_sum is not None
+        title = self._kernel(operation.batch_sum, operation.name)
+        return self._called(title, operands, dict(item.applies.attributes), "batch=(T, B)")
+
+    # -------------------------------------------------------------------------------------------------------- places
+    def text(self, place: Place) -> str:
+        """A place as text."""
+        if place.number is not None:
+            return _written(place.number)
+        if place.lag is not None:
+            return self._row_name(place) + place.part
+        is_symbol = place.array in self.schedule.symbols
+        label = self.names.label(place.array) if is_symbol else self.names.unused(place.array.replace(" ", "_"))
+        return label + self._rows(place) + place.part
+
+    def _row_name(self, place: Place) -> str:
+        lag = place.lag or 0
+        when = {0: "t", 1: "prev", -1: "next"}.get(lag, f"{'prev' if lag > 0 else 'next'}{abs(lag)}")
+        return self.names.unused(f"{place.array}_{when}")
+
+    def _rows(self, place: Place) -> str:
+        """The slices of a series, as an index; nothing for all of them."""
+        if place.slices is None or place.array not in self.schedule.spans:
+            return ""
+        (first, last), (low, high) = place.slices, self.schedule.spans[place.array]
+        start = "" if first == low else self._row(first, low)
+        stop = "" if last == high else self._row(last + 1, low)
+        return f"[{start}:{stop}]" if start or stop else ""
+
+    def _row(self, t: int, low: int) -> str:
+        """The row of a slice in a series from slice `low` on: a number, or one that depends on T."""
+        more = beyond(self.schedule, (low, t - 1))
+        return str(t - low) if more is None else _slices(more)
+
+    def _count(self, slices: tuple[int, int]) -> str:
+        """How many slices there are."""
+        more = beyond(self.schedule, slices)
+        if more is None:
+            return str(slices[1] + 1 - slices[0])
+        return f"(T{more:+d})" if more else "T"
+
+    # -------------------------------------------------------------------------------------------------------- calls
+    def _call(self, e: Apply, operands: list[str], out: str, in_scan: bool) -> str:
+        """An operation as a NumPy call; into `out` where it can write there."""
+        operation, attributes = e.operation, dict(e.attributes)
+        into = f", out={out}" if out else ""
+        if operation.infix and not out:
+            return f" {operation.infix} ".join([*operands, *map(_written, attributes.values())])
+        if operation.ufunc:
+            return f"{self._kernel(operation.ufunc, operation.name)}({', '.join(operands)}{into})"
+        if is_linear_map(e):
+            matrix, vectors = operands
+            turned = matrix.removesuffix(".mT") if matrix.endswith(".mT") else self._turned(matrix, in_scan)
+            return f"{'np.dot' if in_scan else 'times'}({vectors}, {turned}{into})"
+        if operation.role == Fold(np.add) and (text := self._row_sum(e, operands[0], into, in_scan)):
+            return text
+        return self._called(self._kernel(operation.forward, operation.name), operands, attributes)
+
+    def _called(self, title: str, operands: list[str], attributes: dict[str, Any], *more: str) -> str:
+        named = (f"{key}={_written(value)}" for key, value in attributes.items())
+        return f"{title}({', '.join([*operands, *named, *more])})"
+
+    def _kernel(self, kernel: Callable[..., Any], name: str) -> str:
+        """What a kernel is called: NumPy's by their place there, others by a name of their own."""
+        if isinstance(kernel, np.ufunc) and getattr(np, kernel.__name__, None) is kernel:
+            return f"np.{kernel.__name__}"
+        module = getattr(kernel, "__module__", "") or ""
+        if module == "numpy.linalg" and getattr(np.linalg, kernel.__name__, None) is kernel:
+            return f"np.linalg.{kernel.__name__}"
+        own = self.names.unused(f"operation_{re.sub(r'[^A-Za-z0-9_]', '_', name)}")
+        title = kernel.__name__ if module == kernels.__name__ else own
+        self.overflows |= kernel is kernels.logistic
+        while self.kernels.setdefault(title, kernel) is not kernel:
+            title += "_"
+        return title
+
+    def _turned(self, matrix: str, in_scan: bool) -> str:
+        """A matrix transposed; for a long scan a copy in the order of memory that products are quickest with."""
+        if not in_scan or self.schedule.exact:
+            return f"{matrix}.T"
+        return self._made_once(f"{matrix}_T", f"np.ascontiguousarray({matrix}.T)")
+
+    def _row_sum(self, e: Apply, operand: str, into: str, in_scan: bool) -> str:
+        """A sum over the last axis as a product with ones, which is several times faster for short rows."""
+        attributes, n = dict(e.attributes), e.arguments[0].shape[-1]
+        axis, keepdims = attributes["axis"], attributes["keepdims"]
+        if axis == (-1,) and (not in_scan or (keepdims and e.ndim == 1)):
+            ones = self._made_once(f"ones_{n}", f"np.ones(({n}, 1), dtype)")
+            product = f"{'np.dot' if in_scan else 'times'}({operand}, {ones}{into})"
+            return product if keepdims else f"{product}[..., 0]"
+        return f"np.add.reduce({operand}, {axis!r}, keepdims={keepdims!r}{into})" if into else ""
+
+    def _made_once(self, wish: str, value: str) -> str:
+        name = self.names.unused(wish)
+        line = f"    {name} = {value}"
+        if line not in self.prelude:
+            self.prelude.append(line)
+        return name
+
+    # -------------------------------------------------------------------------------------------------------- frame
+    def unpacked(self, results: Sequence[str]) -> list[str]:
+        """The lines that take what the function is given."""
+        used = {name for name, _ in arrays_in([*self.of.setup, *self.of.items])}
+        made = {name for step in self.schedule.steps for name in step.names}
+        places = {"parameter": "parameters", "constant": "parameters", "input": "data", "target": "data"}
+        return [
+            f"    {self.names.label(name)} = {places[symbol.kind]}[{name!r}]"
+            for name, symbol in self.schedule.symbols.items()
+            if name in used and name not in made and symbol.kind in places
+        ]
+
+    def memory(self) -> list[str]:
+        """The lines that ask for the memory."""
+        lines = ["    # each row of the memory is used again, by another array, once what it holds is no longer needed"]
+        for shape, n in self.plan.counts.items():
+            sizes = ", ".join([str(n), _slices(self.plan.extra[shape]), "B", *map(str, shape)])
+            lines.append(f"    {self._memory_name(shape)} = empty(({sizes}), dtype)")
+        return lines if self.plan.counts else []
+
+    def _memory_name(self, shape: Shape) -> str:
+        return self.names.unused("_".join(["memory", *map(str, shape)]))
+
+    def dropped(self, k: int) -> list[str]:
+        """The lines that let go of arrays that nothing uses after an item."""
+        return [f"    del {self.text(Place(name))}" for name in self.plan.dead[k]]
+
+    def returned(self, results: Sequence[str]) -> str:
+        """The results by name; what may be a view of something else as a copy."""
+        made = {name for step in self.schedule.steps for name in step.names}
+        views = {i.target.array for i in self.of.items if isinstance(i, Instruction) and i.shows}
+
+        def own(name: str) -> str:
+            if name not in made:
+                return f"np.zeros({self.schedule.symbols[name].shape}, dtype)"
+            return self.names.label(name) + (".copy()" if name in views else "")
+
+        return ", ".join(f"{name!r}: {own(name)}" for name in results)
+
+
+def _empty(slices: str, shape: Shape) -> str:
+    sizes = ", ".join([*([slices] if slices else []), "B", *map(str, shape)])
+    return f"np.empty(({sizes}{'' if slices or shape else ','}), dtype)"
+
+
+def _slices(more: int) -> str:
+    return f"T{more:+d}" if more else "T"
+
+
+def _written_array(array: Any) -> str:
+    values = np.unique(array)
+    if len(values) == 1:
+        return f"np.full({array.shape}, {_written(float(values[0]))}, dtype)"
+    return f"np.array({_written(array.tolist())}, dtype)"
+
+
+def _written(value: object) -> str:
+    """A number, or whatever an attribute is, as Python writes it."""
+    return re.sub(r"\binf\b", "np.inf", repr(value)) if isinstance(value, float | list) else repr(value)
+
+
+# ---------------------------------------------------------------------------------------------------------- kernels
+def _kernels(called: dict[str, Callable[..., Any]]) -> tuple[str, dict[str, Callable[..., Any]]]:
+    """The source of the kernels that a function calls, and of what they call in turn; others are handed over."""
+    shown: dict[str, str] = {}
+    functions: dict[str, Callable[..., Any]] = {}
+    queue = list(called.items())
+    while queue:
+        name, function = queue.pop()
+        if name in shown or name in functions:
+            continue
+        if getattr(function, "__module__", "") not in (kernels.__name__, shapes.__name__):
+            functions[name] = function
+            continue
+        shown[name] = _without_types(inspect.getsource(function))
+        names = {node.id for node in ast.walk(ast.parse(shown[name])) if isinstance(node, ast.Name)}
+        queue += [(other, f) for other in sorted(names) if inspect.isfunction(f := getattr(kernels, other, None))]
+    imports = "\nimport math\n" if "math." in "".join(shown.values()) else ""
+    return imports + "".join(f"\n\n{shown[name]}\n" for name in sorted(shown)), functions
+
+
+def _without_types(text: str) -> str:
+    """A function's source without annotations, which would need more imports."""
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            node.returns = None
+        if isinstance(node, ast.arg):
+            node.annotation = None
+    return ast.unparse(tree)
