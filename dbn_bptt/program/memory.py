@@ -49,6 +49,9 @@ def planned(of: Listing, results: Collection[str], fills: Callable[[Instruction]
     `fills` tells whether an instruction that makes an array can write into memory that is there.
     """
     plan, life = Plan(), _life(of, results)
+    last_uses: dict[int, list[str]] = {}
+    for name, last in life.items():
+        last_uses.setdefault(last, []).append(name)
     free: dict[Shape, list[int]] = {}
 
     def release(names: Collection[str]) -> None:
@@ -57,13 +60,13 @@ def planned(of: Listing, results: Collection[str], fills: Callable[[Instruction]
                 free[of.extents[name].shape].append(plan.slots[name])
 
     for k, item in enumerate(of.items):
-        dying = [name for name, last in life.items() if last == k]
-        name = _makes(of, item, fills)
-        early = name in life and isinstance(item, Instruction) and _writes_over(of, item, dying)
+        dying = last_uses.get(k, [])
+        makes = _makes(of, item, fills)
+        early = makes in life and isinstance(item, Instruction) and _writes_over(of, item, dying)
         if early:
             release(dying)
-        if name is not None and name in life:
-            _take(of, plan, free, name)
+        if makes is not None and makes in life:
+            _take(of, plan, free, makes)
         if not early:
             release(dying)
         plan.dead.append([name for name in dying if name not in plan.slots])

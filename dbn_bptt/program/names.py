@@ -29,6 +29,7 @@ class Names:
     symbols: Collection[str]
     labels: dict[str, str] = field(default_factory=dict)  # of symbols
     others: dict[str, str] = field(default_factory=dict)  # of what else has a name, by the name wished for
+    taken: set[str] = field(default_factory=set)  # all of these
 
     def label(self, name: str) -> str:
         """A symbol's name in the source: its own, unless that means something else there."""
@@ -37,18 +38,25 @@ class Names:
             while self._is_taken(label, name):
                 label += "_"
             self.labels[name] = label
+            self.taken.add(label)
         return self.labels[name]
 
     def _is_taken(self, label: str, name: str) -> bool:
-        given = {*self.labels.values(), *self.others.values(), *RESERVED}
         is_another = label != name and label in self.symbols
-        return label in given or is_another or keyword.iskeyword(label) or bool(NUMBERED.fullmatch(label))
+        return (
+            label in self.taken
+            or label in RESERVED
+            or is_another
+            or keyword.iskeyword(label)
+            or bool(NUMBERED.fullmatch(label))
+        )
 
     def unused(self, wish: str) -> str:
         """The name wished for, longer by underscores if a symbol has it; the same for the same wish."""
         if wish not in self.others:
             name = wish
-            while name in self.symbols or name in self.labels.values():
+            while name in self.symbols or name in self.taken:
                 name += "_"
             self.others[wish] = name
+            self.taken.add(name)
         return self.others[wish]

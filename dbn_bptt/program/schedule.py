@@ -19,6 +19,7 @@ from dbn_bptt.program.zones import Step, Zone
 from dbn_bptt.sweep.unroll import Node, unroll
 from dbn_bptt.template.definitions import Definition, Piece
 from dbn_bptt.template.expressions import Expression, Reference, Symbol, Window, constant, window
+from dbn_bptt.template.structure import upstream
 from dbn_bptt.template.template import Template
 from dbn_bptt.template.traversal import frames, transformed, uses
 
@@ -90,11 +91,11 @@ def schedule(
     slices = T or 2 * shortest_general(template)
     graph = unroll(template, slices)
     goals = [node for goal in wanted for node in _goal_nodes(graph, goal)]
-    live = _live(graph, goals) if T is None else _needed(graph, goals)
+    live = _live(graph, goals) if T is None else upstream(graph, goals)
     work = graph.copy()  # a view of a set of nodes would run through them in the order of their hashes
     work.remove_nodes_from([v for v in graph if v not in live])
-    spans = _spans(graph)
-    steps = [_step(work, names, lags, set(goals)) for names, lags in _components(work)]
+    times, spans = _times(work), {name: (min(at), max(at)) for name, at in _times(graph).items()}
+    steps = [_step(work, names, times, lags, set(goals)) for names, lags in _components(work)]
     hoist = Hoist(dict(template.symbols), spans)
     tasks = hoist.all_of([step for step in steps if step is not None])
     learned = frozenset(template.initial_pieces)
@@ -103,24 +104,28 @@ def schedule(
     )
 
 
-def _needed(graph: nx.MultiDiGraph, goals: Iterable[Node]) -> set[Node]:
-    """The goals, and what they are computed from."""
-    return set(goals).union(*(nx.ancestors(graph, goal) for goal in goals))
+def _times(graph: nx.MultiDiGraph) -> dict[str, list[int]]:
+    """The slices in which each name has a node, in order."""
+    times: dict[str, list[int]] = {}
+    for node in graph:
+        if isinstance(node, tuple):
+            times.setdefault(node[0], []).append(node[1])
+    return {name: sorted(at) for name, at in times.items()}
 
 
 def _live(graph: nx.MultiDiGraph, goals: Iterable[Node]) -> set[Node]:
     """What sequences of any length need; where that is every other slice, or so, all of them."""
-    live = _needed(graph, goals)
+    live = upstream(graph, goals)
     while True:
-        slices: dict[str, set[int]] = {}
+        times: dict[str, set[int]] = {}
         for node in live:
             if isinstance(node, tuple):
-                slices.setdefault(node[0], set()).add(node[1])
-        gaps = {name for name, at in slices.items() if len(at) <= max(at) - min(at)}
+                times.setdefault(node[0], set()).add(node[1])
+        gaps = {name for name, at in times.items() if len(at) <= max(at) - min(at)}
         every = {v for v in graph if isinstance(v, tuple) and v[0] in gaps and 0 <= v[1] < graph.graph["T"]}
         if every <= live:
             return live
-        live |= _needed(graph, every)
+        live |= upstream(graph, every)
 
 
 def _without(template: Template, absent: frozenset[str]) -> Template:
@@ -159,16 +164,6 @@ def _goal_nodes(graph: nx.MultiDiGraph, goal: Goal) -> list[Node]:
     return [v for v in nodes if (0 <= v[1] < T) == (which == "slices")]
 
 
-def _spans(graph: nx.MultiDiGraph) -> dict[str, tuple[int, int]]:
-    """The first and the last slice in which each name has a node."""
-    spans: dict[str, tuple[int, int]] = {}
-    for node in graph:
-        if isinstance(node, tuple):
-            low, high = spans.get(node[0], (node[1], node[1]))
-            spans[node[0]] = min(low, node[1]), max(high, node[1])
-    return spans
-
-
 def _components(work: nx.MultiDiGraph) -> list[tuple[list[str], set[int]]]:
     """The strongly connected components of the graph without time, in topological order, with the lags inside."""
     rolled = nx.MultiDiGraph()
@@ -179,47 +174,55 @@ def _components(work: nx.MultiDiGraph) -> list[tuple[list[str], set[int]]]:
         if isinstance(u, tuple) and isinstance(v, tuple):
             rolled.add_edge(u[0], v[0], lag=lag)
     condensed = nx.condensation(nx.DiGraph(rolled))
+    place = {name: k for k, name in enumerate(rolled)}
     found = []
     for c in nx.topological_sort(condensed):
         members = condensed.nodes[c]["members"]
-        lags = {lag for u, v, lag in rolled.subgraph(members).edges(data="lag") if lag}
-        found.append((sorted(members, key=list(rolled).index), lags))
+        lags = {lag for u in members for _, v, lag in rolled.out_edges(u, data="lag") if v in members and lag}
+        found.append((sorted(members, key=place.__getitem__), lags))
     return found
 
 
-def _step(work: nx.MultiDiGraph, names: list[str], lags: set[int], goals: set[Node]) -> Step | None:
+def _step(
+    work: nx.MultiDiGraph, names: list[str], times: Mapping[str, list[int]], lags: set[int], goals: set[Node]
+) -> Step | None:
     """One component as a step; None for given data."""
     zones: list[Zone] = []
-    for t in sorted({v[1] for v in work if isinstance(v, tuple) and v[0] in names}):
+    for t in sorted({t for name in names for t in times[name]}):
         rules = {n: r for n in names if (n, t) in work and (r := work.nodes[n, t]["rule"]) is not None}
         if zones and zones[-1].last == t - 1 and zones[-1].rules == rules:
             zones[-1] = Zone(zones[-1].first, t, rules)
         elif rules:
             zones.append(Zone(t, t, rules))
+    kind = work.graph["template"].symbols[names[0]].kind
     if not zones:  # data; or a variable of which only the initial state is asked for
-        is_state = work.graph["template"].symbols[names[0]].kind == "variable"
-        return Step("all slices", tuple(names), ()) if is_state else None
+        return Step("all slices", tuple(names), ()) if kind == "variable" else None
     zones = [Zone(z.first, z.last, {n: lowered(r) for n, r in z.rules.items()}) for z in zones]
-    local = {n: most for n in names if lags and (most := _uses_in_slice(work, n, names, goals))}
-    passing = [n for n, most in local.items() if most == 1]
-    if any(work.nodes[v]["kind"] == "term" for v in work if isinstance(v, tuple) and v[0] == names[0]):
+    if kind == "total":
         return Step("total", tuple(names), tuple(zones))
     if not lags:
         return Step("all slices", tuple(names), tuple(zones))
+    return _scan(names, zones, lags, {n: _uses_in_slice(work, n, times[n], set(names), goals) for n in names})
+
+
+def _scan(names: list[str], zones: list[Zone], lags: set[int], uses_in_slice: Mapping[str, int]) -> Step:
+    """A recurrence; variables that one other uses in their slice alone are written into it."""
     if min(lags) < 0 < max(lags):
         loop = ", ".join(names)
         raise NotCompiledError(
             f"{loop} read each other from slices before and after; such a scan is not compiled: use bptt"
         )
     direction = 1 if max(lags) > 0 else -1
+    passing = [n for n, most in uses_in_slice.items() if most == 1]
     kept = tuple(name for name in names if name not in passing)
     zones = [Zone(z.first, z.last, _inlined(z.rules, passing)) for z in zones]
-    return Step("scan", kept, tuple(zones[::direction]), direction, frozenset(local) & frozenset(kept))
+    local = frozenset(n for n, most in uses_in_slice.items() if most > 1)
+    return Step("scan", kept, tuple(zones[::direction]), direction, local)
 
 
-def _uses_in_slice(work: nx.MultiDiGraph, name: str, names: list[str], goals: set[Node]) -> int:
+def _uses_in_slice(work: nx.MultiDiGraph, name: str, times: list[int], names: set[str], goals: set[Node]) -> int:
     """How often a variable of a scan is used at most in its own slice of the scan; 0 if others use it too."""
-    nodes = [v for v in work if isinstance(v, tuple) and v[0] == name]
+    nodes = [(name, t) for t in times]
     if goals & set(nodes) or any(w[0] not in names or w[1] != v[1] for v in nodes for w in work.successors(v)):
         return 0
     return max(work.out_degree(v) for v in nodes)

@@ -1,7 +1,8 @@
 """What the equations of a template say of its structure: who depends on whom, within a slice and between slices."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Hashable, Iterable
 from itertools import count
+from typing import Any
 
 import networkx as nx
 
@@ -26,6 +27,23 @@ def influence(template: Described) -> nx.DiGraph:
     return graph
 
 
+def upstream(graph: nx.DiGraph, nodes: Iterable[Hashable]) -> set[Any]:
+    """Some nodes, and all from which a path leads to one of them.
+
+    Examples
+    --------
+    >>> sorted(upstream(nx.DiGraph([(1, 2), (2, 3), (4, 5)]), [2, 5]))
+    [1, 2, 4, 5]
+    """
+    left = list(nodes)
+    reached = set(left)
+    while left:
+        fresh = [u for u in graph.pred[left.pop()] if u not in reached]
+        reached.update(fresh)
+        left += fresh
+    return reached
+
+
 def without(template: Described, names: Collection[str]) -> Template:
     """A template without some targets or inputs, and without all that depends on them.
 
@@ -36,8 +54,7 @@ def without(template: Described, names: Collection[str]) -> Template:
     >>> list(without(rnn, ["y"]).definitions)
     ['a', 'h', 'o', 'yhat']
     """
-    graph = influence(template)
-    gone = set(names).union(*(nx.descendants(graph, name) for name in names))
+    gone = upstream(influence(template).reverse(copy=False), names)
     symbols = template.frozen.symbols
     return template.frozen.rewritten(symbols={name: symbol for name, symbol in symbols.items() if name not in gone})
 

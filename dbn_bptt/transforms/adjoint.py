@@ -8,15 +8,13 @@ runs backwards, and the adjoint can be taken again.
 from collections import Counter
 from collections.abc import Mapping
 
-import networkx as nx
-
 from dbn_bptt import ops
 from dbn_bptt.errors import TemplateError
 from dbn_bptt.template.builder import SliceTemplate
 from dbn_bptt.template.definitions import Definition, Piece
 from dbn_bptt.template.domains import Domain, hull
 from dbn_bptt.template.expressions import Expression, Symbol, constant, reference, window
-from dbn_bptt.template.structure import influence, unused_names
+from dbn_bptt.template.structure import influence, unused_names, upstream
 from dbn_bptt.template.template import Described, Template, checked_template
 from dbn_bptt.transforms.deltas import Derived, Share, with_deltas
 
@@ -45,7 +43,7 @@ def adjoint(template: Described) -> SliceTemplate:
     bars = unused_names(of, "_bar")
     result = SliceTemplate.of(without_losses(of).rewritten(name=f"adjoint of {of.name}"))
     seeds = _seeds(of, result, bars)
-    reached = set(seeds).union(*(nx.ancestors(influence(of), name) for name in seeds))
+    reached = upstream(influence(of), seeds)
     adjoints = {
         name: result.variable(bars[name], of.symbols[name].shape)
         for name in of.names("input", "variable") if name in reached
