@@ -243,7 +243,7 @@ class AllSlices(Context):
         """An expression's place, computed where it has none."""
         return self.simple(e) or self.computed(e)
 
-    def summed(self, e: Expression) -> tuple[Literal["fused", "inner", "static", "plain"], tuple[Place, ...]]:
+    def summed(self, e: Expression) -> tuple[Literal["fused", "products", "static", "plain"], tuple[Place, ...]]:
         """How an expression is best summed over slices and batch, and what of it has to be there."""
         if is_static(e):
             return "static", (self.builder.fixed(e),)
@@ -251,7 +251,7 @@ class AllSlices(Context):
         if isinstance(e, Apply) and timed and (e.operation.summed or e.operation.batch_sum) and self.simple(e) is None:
             return "fused", tuple(self.named(a) for a in e.arguments)
         if pair := _inner_product(e):
-            return "inner", tuple(self.named(a) for a in pair)
+            return "products", tuple(self.named(a) for a in pair)
         return "plain", (self.named(e),)
 
 

@@ -85,7 +85,7 @@ class Total:
 
     target: Place
     sign: int
-    kind: Literal["fused", "inner", "static", "plain"]
+    kind: Literal["fused", "products", "static", "plain"]
     operands: tuple[Place, ...]
     applies: Expression
     slices: tuple[int, int]

@@ -170,7 +170,7 @@ class Printer:
 
     def _summed(self, item: Total) -> str:
         operands = [self.text(p) for p in item.operands]
-        if item.kind == "inner":
+        if item.kind == "products":
             return f"np.vdot({', '.join(operands)})"
         if item.kind == "static":
             return f"{operands[0]} * ({self._count(item.slices)} * B)"
