@@ -5,16 +5,18 @@ triangular system: (I - A') adjoint = e with A the weighted adjacency matrix.
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 import networkx as nx
 import numpy as np
 
 from dbn_bptt.errors import DataError
 from dbn_bptt.ops.kernels import Array
+from dbn_bptt.paths.structure import dependence, messages
 from dbn_bptt.sweep.results import Values
 from dbn_bptt.sweep.steps import LocalSteps
 from dbn_bptt.sweep.unroll import Node, arguments
+from dbn_bptt.template.expressions import Expression, Reference
+from dbn_bptt.template.traversal import uses
 
 Scalar = tuple[str, int | None, tuple[int, ...]]  # name, slice (None for parameters and totals), index
 
@@ -46,22 +48,22 @@ def linearize(graph: nx.MultiDiGraph, values: Values) -> nx.DiGraph:
     if values.given.batch:
         raise DataError("the scalar graph is that of one sequence; give data without the axis of a batch")
     scalars = nx.DiGraph()
-    for v in nx.topological_sort(graph):
+    nodes = list(nx.topological_sort(graph))
+    for v in nodes:
         scalars.add_nodes_from(_scalars(graph, v))
-    local, patterns = LocalSteps(values.given), LocalSteps(values.given)
-    rng = np.random.default_rng(0)
-    known: dict[Any, list[tuple[int, Array]]] = {}
-    for v in nx.topological_sort(graph):
-        parents = arguments(graph, v)
+    local = LocalSteps(values.given)
+    reached: dict[Expression, dict[Reference, Array]] = {}
+    for v in nodes:
+        parents, rule = arguments(graph, v), graph.nodes[v]["rule"]
         if not parents:
             continue
-        arrays = [values.node[u] for u in parents]
-        rule = graph.nodes[v]["rule"], graph.nodes[v]["name"], len(parents)
-        if rule not in known:
-            known[rule] = _pattern(graph, v, patterns, arrays, rng)
-        there = dict(known[rule])
-        for key, jacobian in jacobians(local, graph, v, arrays, values.node[v]):
-            _add_edges(scalars, graph, parents[key], v, key, jacobian, there[key])
+        if rule is not None and rule not in reached:
+            reached[rule] = dependence(rule, local)
+        leaves = [leaf for _, _, leaf in uses(rule)] if rule is not None else []
+        steps = jacobians(local, graph, v, [values.node[u] for u in parents], values.node[v])
+        for key, jacobian in steps.items():
+            there = jacobian != 0 if rule is None else reached[rule][leaves[key]] | (jacobian != 0)
+            _add_edges(scalars, graph, (parents[key], v, key), jacobian, there)
     return scalars
 
 
@@ -73,41 +75,20 @@ def _scalars(graph: nx.MultiDiGraph, v: Node) -> list[Scalar]:
 
 def jacobians(
     local: LocalSteps, graph: nx.MultiDiGraph, v: Node, arrays: list[Array], value: Array
-) -> Iterator[tuple[int, Array]]:
+) -> dict[int, Array]:
     """For each argument the derivatives of all numbers of a node, (numbers of the node, numbers of the argument)."""
-    rows: dict[int, list[Array]] = {}
-    for seed in np.eye(value.size, dtype=value.dtype):
-        for key, message in local.messages(v, graph.nodes[v], arrays, value, seed.reshape(value.shape)):
-            rows.setdefault(key, []).append(np.ravel(message))
-    return iter((key, np.stack(found)) for key, found in rows.items())
-
-
-def _pattern(
-    graph: nx.MultiDiGraph, v: Node, local: LocalSteps, arrays: list[Array], rng: np.random.Generator
-) -> list[tuple[int, Array]]:
-    """Which derivatives of an equation are not 0 everywhere: those that are not 0 at random values."""
-    found: dict[int, Array] = {}
-    unchanged = 0
-    while unchanged < 12:  # rectifiers and maxima hide some of them in each draw
-        signs = [rng.choice([-1, 1], a.shape) if unchanged % 3 else np.ones(a.shape) for a in arrays]
-        drawn = [rng.uniform(0.1, 0.9, a.shape) * sign for a, sign in zip(arrays, signs, strict=True)]
-        before = {key: jacobian.copy() for key, jacobian in found.items()}
-        with np.errstate(all="ignore"):
-            value = local.value(v, graph.nodes[v], drawn)
-            for key, jacobian in jacobians(local, graph, v, drawn, value):
-                found[key] = found.get(key, False) | (np.isfinite(jacobian) & (jacobian != 0))
-        same = before.keys() == found.keys() and all((before[key] == found[key]).all() for key in found)
-        unchanged = unchanged + 1 if same else 0
-    return list(found.items())
+    adjoints = np.eye(value.size, dtype=value.dtype).reshape(value.size, *value.shape)
+    return messages(local, v, graph.nodes[v], arrays, value, adjoints)
 
 
 def _add_edges(
-    scalars: nx.DiGraph, graph: nx.MultiDiGraph, u: Node, v: Node, key: int, jacobian: Array, there: Array
+    scalars: nx.DiGraph, graph: nx.MultiDiGraph, edge: tuple[Node, Node, int], jacobian: Array, there: Array
 ) -> None:
     """The edges of one argument; a number that an equation uses twice has one edge, with the sum."""
-    lag = graph.edges[u, v, key]["lag"]
+    u, v, _ = edge
+    lag = graph.edges[edge]["lag"]
     sources, sinks = _scalars(graph, u), _scalars(graph, v)
-    for i, j in np.argwhere(there | (jacobian != 0)):
+    for i, j in np.argwhere(there):
         weight = float(jacobian[i, j])
         if scalars.has_edge(sources[j], sinks[i]):
             scalars.edges[sources[j], sinks[i]]["weight"] += weight
