@@ -62,10 +62,11 @@ def _asked(e: Apply, rows: Array, wanted: list[int], local: LocalSteps) -> dict[
         except Exception:  # a user's operation may refuse a point in its own way
             continue
         for k in wanted:
-            finite: Array = np.isfinite(sent[k])
+            finite = np.isfinite(sent[k])
             told[k] |= finite
             depends[k] |= finite & (sent[k] != 0)
-    return {k: depends[k] | (~told[k] & rows.any(1)[:, None]) for k in wanted}
+    used = rows.any(axis=1, keepdims=True)
+    return {k: depends[k] | (~told[k] & used) for k in wanted}
 
 
 def _points(e: Apply) -> Iterator[list[Array]]:
