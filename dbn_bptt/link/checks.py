@@ -70,13 +70,15 @@ def costate(s: Setting) -> float:
 
 
 def bellman(s: Setting) -> float:
-    """The value function against one step of Bellman's recursion, written out."""
+    """The value functions against the steps of Bellman's recursion, written out."""
     network, theta, data, _ = s.run(elman(2, 3, 2))
     h = s.rng.uniform(-1, 1, (5, 3))
     scores = theta["c"] + h @ theta["V"].T
-    own = np.log(np.exp(scores).sum(1)) - scores[:, data["y"][1]]
-    after = np.tanh(theta["b"] + h @ theta["W"].T + theta["U"] @ data["x"][2])
-    return _largest(value_function(network, theta, data, 1)(h) - own - value_function(network, theta, data, 2)(after))
+    own = np.log(np.exp(scores).sum(1, keepdims=True)) - scores[:, data["y"]]
+    J = [value_function(network, theta, data, t) for t in range(T)]
+    steps = [np.tanh(theta["b"] + h @ theta["W"].T + theta["U"] @ x) for x in data["x"][1:]]
+    later = [*(J[t + 1](after) for t, after in enumerate(steps)), 0.0]
+    return _largest(*(J[t](h) - own[:, t] - later[t] for t in range(T)))
 
 
 def _scalars(s: Setting, slices: int, copies: bool = False) -> tuple[nx.DiGraph, Result, Any, Any]:
@@ -285,7 +287,7 @@ def gradient_step(s: Setting) -> float:
     gradient = np.array([paths.sweep(useful, LOSS)[order[k]] for k in roots])
     at = order.index(LOSS)
     step = covariance[roots, at] / covariance[at, at] * (-0.1 * covariance[at, at])
-    return _largest(step + 0.1 * gradient)
+    return _largest(step + 0.1 * gradient, covariance[at, at] - gradient @ gradient)
 
 
 # ------------------------------------------------------------------------------------------------ the network's own DBN

@@ -45,19 +45,6 @@ def test_messages_are_the_gradient_of_the_value_function():
         assert_close(J.hessian(h), numeric, 1e-7)
 
 
-def test_the_value_function_obeys_bellmans_equation():
-    rnn, theta, data = elman(T=5)
-    states = np.random.default_rng(1).uniform(-1, 1, (4, 6, 3))
-    last = dbn.value_function(rnn, theta, data, 4)
-    for t in range(3, -1, -1):
-        J = dbn.value_function(rnn, theta, data, t)
-        scores = theta["c"] + states @ theta["V"].T
-        own = np.log(np.exp(scores).sum(-1)) - scores[..., data["y"][t]]
-        after = np.tanh(theta["b"] + states @ theta["W"].T + theta["U"] @ data["x"][t + 1])
-        assert_close(J(states), own + last(after), 1e-12)
-        last = J
-
-
 def test_the_second_order_costate():
     """P_t = Hess l_t + F' P_{t+1} F + W' diag(lam_{t+1} f'') W."""
     rnn, theta, data = elman(T=5)
