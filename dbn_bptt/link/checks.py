@@ -219,9 +219,12 @@ def filtering(s: Setting) -> float:
 
 def _per_slice(polynomial: SliceTemplate) -> SliceTemplate:
     """The polynomial with the loss -log sum f in every slice, whose gradient does not wait for the last slice."""
-    result = polynomial.copy()
-    for name in ("L", "end"):
-        del result.definitions[name], result.symbols[name]
+    result, variables = SliceTemplate(polynomial.name), polynomial.names("variable")
+    for name in (*polynomial.names("parameter", "input"), *variables):
+        symbol = polynomial.symbols[name]
+        getattr(result, symbol.kind)(name, symbol.shape, polynomial.arrays.get(name))
+    for name in variables:
+        result.add(polynomial.symbols[name], list(polynomial.definitions[name].pieces))
     result.loss("L", -ops.log(ops.sum(result["f"])))
     return result
 
