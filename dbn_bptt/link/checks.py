@@ -82,10 +82,13 @@ def bellman(s: Setting) -> float:
 
 
 def _scalars(s: Setting, slices: int, copies: bool = False) -> tuple[nx.DiGraph, Result, Any, Any]:
+    """The numbers of a network on which its loss depends."""
     network, theta, data, _ = s.run()
     data = {name: a[:slices] for name, a in data.items()}
     graph = unroll(network, slices, copies)
-    return paths.linearize(graph, forward(graph, theta, data)), bptt(network, theta, data), theta, data
+    scalars = paths.linearize(graph, forward(graph, theta, data))
+    useful = nx.DiGraph(scalars.subgraph(nx.ancestors(scalars, LOSS) | {LOSS}))
+    return useful, bptt(network, theta, data), theta, data
 
 
 def path_sums(s: Setting) -> float:
@@ -120,18 +123,16 @@ def lags(s: Setting) -> float:
 def rtrl(s: Setting) -> float:
     """Forward mode against reverse mode, and against forward elimination of the scalar graph."""
     scalars, result, theta, data = _scalars(s, 2)
-    found = by_rtrl(s.network, theta, data)
-    useful = scalars.subgraph(nx.ancestors(scalars, LOSS) | {LOSS})
-    jacobian = paths.eliminate(useful, "forward").jacobian
-    eliminated = [weight - found[v[0]][v[2]] for (v, _), weight in jacobian.items() if v[1] is None and v[0] in found]
-    return _largest(eliminated, *(found[name] - g for name, g in result.gradients.items()))
+    forwards = by_rtrl(s.network, theta, data)
+    jacobian = paths.eliminate(scalars, "forward").jacobian
+    eliminated = [d - forwards[v[0]][v[2]] for (v, _), d in jacobian.items() if v[1] is None and v[0] in forwards]
+    return _largest(eliminated, *(forwards[name] - g for name, g in result.gradients.items()))
 
 
 def reverse_elimination(s: Setting) -> float:
     """The multiplications of reverse elimination against the count of edges."""
     scalars, _, _, _ = _scalars(s, T)
-    useful = scalars.subgraph(nx.ancestors(scalars, LOSS) | {LOSS})
-    return abs(paths.elimination_cost(useful, "reverse") - (useful.number_of_edges() - useful.in_degree(LOSS)))
+    return abs(paths.elimination_cost(scalars, "reverse") - (scalars.number_of_edges() - scalars.in_degree(LOSS)))
 
 
 def interface(s: Setting) -> float:
@@ -282,13 +283,12 @@ def smoothed_means(s: Setting) -> float:
 def gradient_step(s: Setting) -> float:
     """The covariance of loss and roots in the linear-Gaussian network of the scalar graph against the gradient."""
     scalars, _, _, _ = _scalars(s, 2)
-    useful = nx.DiGraph(scalars.subgraph(nx.ancestors(scalars, LOSS) | {LOSS}))
-    order = list(nx.topological_sort(useful))
-    roots = [k for k, v in enumerate(order) if not useful.in_degree(v)]
-    influence = np.linalg.inv(np.eye(len(order)) - nx.to_numpy_array(useful, order))[roots]
+    order = list(nx.topological_sort(scalars))
+    roots = [k for k, v in enumerate(order) if not scalars.in_degree(v)]
+    influence = np.linalg.inv(np.eye(len(order)) - nx.to_numpy_array(scalars, order))[roots]
     covariance = influence.T @ influence
-    gradient = np.array([paths.sweep(useful, LOSS)[order[k]] for k in roots])
-    at = order.index(LOSS)
+    swept = paths.sweep(scalars, LOSS)
+    gradient, at = np.array([swept[order[k]] for k in roots]), order.index(LOSS)
     step = covariance[roots, at] / covariance[at, at] * (-0.1 * covariance[at, at])
     return _largest(step + 0.1 * gradient, covariance[at, at] - gradient @ gradient)
 

@@ -15,8 +15,7 @@ from dbn_bptt.paths.structure import dependence, messages
 from dbn_bptt.sweep.results import Values
 from dbn_bptt.sweep.steps import LocalSteps
 from dbn_bptt.sweep.unroll import Node, arguments
-from dbn_bptt.template.expressions import Expression, Reference
-from dbn_bptt.template.traversal import uses
+from dbn_bptt.template.expressions import Expression
 
 Scalar = tuple[str, int | None, tuple[int, ...]]  # name, slice (None for parameters and totals), index
 
@@ -52,17 +51,14 @@ def linearize(graph: nx.MultiDiGraph, values: Values) -> nx.DiGraph:
     for v in nodes:
         scalars.add_nodes_from(_scalars(graph, v))
     local = LocalSteps(values.given)
-    reached: dict[Expression, dict[Reference, Array]] = {}
-    for v in nodes:
+    known: dict[Expression, list[Array]] = {}
+    for v in filter(graph.in_degree, nodes):
         parents, rule = arguments(graph, v), graph.nodes[v]["rule"]
-        if not parents:
-            continue
-        if rule is not None and rule not in reached:
-            reached[rule] = dependence(rule, local)
-        leaves = [leaf for _, _, leaf in uses(rule)] if rule is not None else []
+        if rule is not None and rule not in known:
+            known[rule] = dependence(rule, local)
         steps = jacobians(local, graph, v, [values.node[u] for u in parents], values.node[v])
         for key, jacobian in steps.items():
-            there = jacobian != 0 if rule is None else reached[rule][leaves[key]] | (jacobian != 0)
+            there = (jacobian != 0) | (rule is not None and known[rule][key])
             _add_edges(scalars, graph, (parents[key], v, key), jacobian, there)
     return scalars
 
@@ -85,15 +81,10 @@ def _add_edges(
     scalars: nx.DiGraph, graph: nx.MultiDiGraph, edge: tuple[Node, Node, int], jacobian: Array, there: Array
 ) -> None:
     """The edges of one argument; a number that an equation uses twice has one edge, with the sum."""
-    u, v, _ = edge
-    lag = graph.edges[edge]["lag"]
-    sources, sinks = _scalars(graph, u), _scalars(graph, v)
+    sources, sinks = (_scalars(graph, node) for node in edge[:2])
     for i, j in np.argwhere(there):
-        weight = float(jacobian[i, j])
-        if scalars.has_edge(sources[j], sinks[i]):
-            scalars.edges[sources[j], sinks[i]]["weight"] += weight
-        else:
-            scalars.add_edge(sources[j], sinks[i], weight=weight, lag=lag)
+        before = scalars.get_edge_data(sources[j], sinks[i], {"weight": 0.0})["weight"]
+        scalars.add_edge(sources[j], sinks[i], weight=before + float(jacobian[i, j]), lag=graph.edges[edge]["lag"])
 
 
 def paths_between(scalars: nx.DiGraph, source: Scalar, target: Scalar) -> Iterator[list[Scalar]]:

@@ -14,15 +14,15 @@ import numpy as np
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.sweep.steps import LocalSteps
 from dbn_bptt.sweep.unroll import Node
-from dbn_bptt.template.expressions import Apply, Constant, Expression, Reference, Symbol, apply, reference
-from dbn_bptt.template.traversal import walk
+from dbn_bptt.template.expressions import Apply, Constant, Expression, Symbol, apply, reference
+from dbn_bptt.template.traversal import uses, walk
 
 
-def dependence(rule: Expression, local: LocalSteps) -> dict[Reference, Array]:
-    """For each variable or parameter which numbers of an expression depend on which of its own.
+def dependence(rule: Expression, local: LocalSteps) -> list[Array]:
+    """For each use of a variable or parameter which numbers of an equation depend on which of its own.
 
-    Booleans, (numbers of the expression, numbers of the reference). The dependence is one by structure: the
-    derivative may be 0 at some values, or even everywhere if terms cancel.
+    Booleans, (numbers of the equation, numbers of the argument). The dependence is one by structure: the derivative
+    may be 0 at some values, or even everywhere if terms cancel.
     """
     reached: dict[Expression, Array] = {rule: np.eye(math.prod(rule.shape), dtype=bool)}
     for e in reversed(walk([rule])):
@@ -30,7 +30,8 @@ def dependence(rule: Expression, local: LocalSteps) -> dict[Reference, Array]:
             for position, through in _through(e, reached[e], local).items():
                 argument = e.arguments[position]
                 reached[argument] = reached[argument] | through if argument in reached else through
-    return {e: rows for e, rows in reached.items() if isinstance(e, Reference)}
+    nothing = np.zeros(1, bool)  # of an argument whose derivative is 0 by definition
+    return [reached.get(leaf, nothing) for _, _, leaf in uses(rule)]
 
 
 def _through(e: Apply, rows: Array, local: LocalSteps) -> dict[int, Array]:
