@@ -46,6 +46,12 @@ def _line(axes: Any, k: int, x: Any, y: Any, label: str) -> None:
     axes.plot(x, y, color=COLORS[k], linestyle=DASHES[k], marker=MARKERS[k], markersize=5, label=label)
 
 
+def _straight(axes: Any, x: Sequence[float], y: Any, power: int) -> None:
+    """A line of some slope through the last point, on logarithmic axes."""
+    drawn = np.array(x, float) ** power
+    axes.plot(x, y[-1] * drawn / drawn[-1], color="0.5", linewidth=1, label=f"slope {power}")
+
+
 def _small(seed: int, hidden: int = 1) -> tuple[SliceTemplate, dict[str, Array], dict[str, Array]]:
     """A small network with random parameters, over five slices."""
     rng = np.random.default_rng(seed)
@@ -69,7 +75,7 @@ def many_copies(seed: int = 0, copies: Sequence[int] = (5, 10, 20, 50, 100, 200)
     title = "Prior minus posterior mean becomes the BPTT delta"
     figure, axes = _axes(title, "copies n of each unit", "largest difference of the deltas", log="xy")
     _line(axes, 0, copies, errors, "network's own DBN")
-    axes.plot(copies, errors[-1] * copies[-1] / np.array(copies), color="0.5", linewidth=1, label="slope -1")
+    _straight(axes, copies, errors, -1)
     axes.legend(frameon=False)
     return figure
 
@@ -168,6 +174,6 @@ def vanishing_noise(noise: Sequence[float] = (1.0, 0.1, 0.01, 1e-3, 1e-4), seed:
     title = "Without noise, smoothing is back-propagation"
     figure, axes = _axes(title, "process noise q", "difference of the adjoints at slice 0", log="xy")
     _line(axes, 0, noise, gaps, "Bryson-Frazier against BPTT")
-    axes.plot(noise, gaps[-1] / noise[-1] * np.array(noise), color="0.5", linewidth=1, label="slope 1")
+    _straight(axes, noise, gaps, 1)
     axes.legend(frameon=False)
     return figure
