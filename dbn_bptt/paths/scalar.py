@@ -155,5 +155,5 @@ def adjoint_solve(scalars: nx.DiGraph, target: Scalar) -> dict[Scalar, float]:
     system = scipy.sparse.identity(len(order), format="csr") - weights  # upper triangular in topological order
     seed = np.zeros(len(order))
     seed[order.index(target)] = 1
-    found = scipy.sparse.linalg.spsolve_triangular(scipy.sparse.csr_array(system), seed, lower=False)
-    return dict(zip(order, found.tolist(), strict=True))
+    adjoints = scipy.sparse.linalg.spsolve_triangular(scipy.sparse.csr_array(system), seed, lower=False)
+    return dict(zip(order, adjoints.tolist(), strict=True))
