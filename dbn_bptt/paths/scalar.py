@@ -4,7 +4,8 @@ On it a gradient is a sum over paths of products of edge weights (Bauer 1974), a
 triangular system: (I - A') adjoint = e with A the weighted adjacency matrix.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import networkx as nx
 import numpy as np
@@ -47,26 +48,32 @@ def linearize(graph: nx.MultiDiGraph, values: Values) -> nx.DiGraph:
     if values.given.batch:
         raise DataError("the scalar graph is that of one sequence; give data without the axis of a batch")
     scalars = nx.DiGraph()
-    nodes = list(nx.topological_sort(graph))
-    for v in nodes:
-        scalars.add_nodes_from(_scalars(graph, v))
+    numbers = {v: _numbers(graph.nodes[v]) for v in nx.topological_sort(graph)}
+    for of_one in numbers.values():
+        scalars.add_nodes_from(of_one)
     local = LocalSteps(values.given)
     known: dict[Expression, list[Array]] = {}
-    for v in filter(graph.in_degree, nodes):
+    for v in filter(graph.in_degree, numbers):
         parents, rule = arguments(graph, v), graph.nodes[v]["rule"]
         if rule is not None and rule not in known:
             known[rule] = dependence(rule, local)
         steps = jacobians(local, graph, v, [values.node[u] for u in parents], values.node[v])
         for key, jacobian in steps.items():
-            there = (jacobian != 0) | (rule is not None and known[rule][key])
-            _add_edges(scalars, graph, (parents[key], v, key), jacobian, there)
+            u = parents[key]
+            lag = graph.edges[u, v, key]["lag"]
+            for i, j in np.argwhere((jacobian != 0) | (rule is not None and known[rule][key])):
+                _add_edge(scalars, numbers[u][j], numbers[v][i], float(jacobian[i, j]), lag)
     return scalars
 
 
-def _scalars(graph: nx.MultiDiGraph, v: Node) -> list[Scalar]:
-    """The numbers of a node."""
-    attributes = graph.nodes[v]
-    return [(attributes["name"], attributes["t"], index) for index in np.ndindex(*attributes["shape"])]
+def _numbers(node: Mapping[str, Any]) -> list[Scalar]:
+    return [(node["name"], node["t"], index) for index in np.ndindex(*node["shape"])]
+
+
+def _add_edge(scalars: nx.DiGraph, source: Scalar, sink: Scalar, weight: float, lag: int) -> None:
+    """An edge; a number that an equation uses twice has one, with the sum."""
+    before = scalars.get_edge_data(source, sink, {"weight": 0.0})["weight"]
+    scalars.add_edge(source, sink, weight=before + weight, lag=lag)
 
 
 def jacobians(
@@ -75,16 +82,6 @@ def jacobians(
     """For each argument the derivatives of all numbers of a node, (numbers of the node, numbers of the argument)."""
     adjoints = np.eye(value.size, dtype=value.dtype).reshape(value.size, *value.shape)
     return messages(local, v, graph.nodes[v], arrays, value, adjoints)
-
-
-def _add_edges(
-    scalars: nx.DiGraph, graph: nx.MultiDiGraph, edge: tuple[Node, Node, int], jacobian: Array, there: Array
-) -> None:
-    """The edges of one argument; a number that an equation uses twice has one edge, with the sum."""
-    sources, sinks = (_scalars(graph, node) for node in edge[:2])
-    for i, j in np.argwhere(there):
-        before = scalars.get_edge_data(sources[j], sinks[i], {"weight": 0.0})["weight"]
-        scalars.add_edge(sources[j], sinks[i], weight=before + float(jacobian[i, j]), lag=graph.edges[edge]["lag"])
 
 
 def paths_between(scalars: nx.DiGraph, source: Scalar, target: Scalar) -> Iterator[list[Scalar]]:
