@@ -12,6 +12,7 @@ from dbn_bptt import paths
 from dbn_bptt.sweep.steps import LocalSteps
 from dbn_bptt.sweep.unroll import arguments
 from tests.cases import CASES, Case, draw
+from tests.dbn_models import STRUCTURES, Structure
 from tests.random_templates import CLASSES, SIZE, RandomTemplate
 
 
@@ -63,9 +64,17 @@ def test_the_walk_finds_the_edges_that_draws_find(case: Case):
     assert set(paths.linearize(result.graph, result.values).edges) == _by_draws(result.graph, result.values)
 
 
-def test_the_walk_finds_the_edges_of_a_hidden_markov_model():
+@pytest.mark.parametrize("structure", STRUCTURES, ids=repr)
+def test_the_walk_finds_the_edges_of_forward_recursions(structure: Structure):
     """Tables of probabilities, products of factors and a normalisation."""
-    result = db.bptt(db.dbn.template(db.dbn.umbrella()), {}, {"e_Umbrella": np.eye(2)[[1, 0, 1]]})
+    result = db.bptt(db.dbn.template(structure.make(1, zeros=0.2)), {}, {}, T=3)
+    assert set(paths.linearize(result.graph, result.values).edges) == _by_draws(result.graph, result.values)
+
+
+def test_the_walk_finds_the_edges_of_the_kalman_filter():
+    """Inverses and determinants."""
+    kalman = db.dbn.linear_gaussian(0.5 * np.eye(2) + 0.1, [[1.0, 0.0]], np.eye(2), [[1.0]], np.zeros(2), np.eye(2))
+    result = db.bptt(kalman, {}, db.dbn.kalman_data(kalman, {"y": np.ones((2, 1))}))
     assert set(paths.linearize(result.graph, result.values).edges) == _by_draws(result.graph, result.values)
 
 
