@@ -96,6 +96,9 @@ middle = db.operation(
 larger = db.operation(
     "larger", np.maximum, [lambda g, y, a, b: g * db.step(a - b), lambda g, y, a, b: g * db.step(b - a)]
 )
+smaller = db.operation(
+    "smaller", np.minimum, [lambda g, y, a, b: g * db.step(b - a), lambda g, y, a, b: g * db.step(a - b)]
+)
 rooted = db.operation("rooted", lambda a: np.sqrt(a - 5), [lambda g, y, a: g / (2 * y)], shape=lambda a: a)
 
 A, I, O = np.ones((3, 3), bool), np.eye(3, dtype=bool), np.zeros((3, 3), bool)  # noqa: E741
@@ -112,6 +115,12 @@ MASK = np.array([1.0, 0.0, 1.0])
         pytest.param(lambda h: db.select(MASK, h, db.sum(h)), np.where(MASK[:, None] == 1, I, A), id="a mask"),
         pytest.param(lambda h: db.select(h, MASK, 2 * h[0]), [[1, 0, 0]] * 3, id="where a mask is 0"),
         pytest.param(lambda h: larger(h, MASK), I, id="the larger of a number and 0 or 1"),
+        pytest.param(lambda h: db.sum(larger(h, LOWER), axis=0), I, id="the larger of a number and many"),
+        pytest.param(lambda h: db.sum(smaller(h, LOWER), axis=0), I, id="the smaller of a number and many"),
+        pytest.param(lambda h: smaller(h, MASK), I, id="the smaller of a number and 0 or 1"),
+        pytest.param(
+            lambda h: db.sum(db.softmax(h[:2])) * MASK, [[1, 1, 0], [0, 0, 0], [1, 1, 0]], id="what sums to 1"
+        ),
         pytest.param(lambda h: db.relu(-100 + h), I, id="a rectifier"),
         pytest.param(lambda h: db.step(h) * db.stop_gradient(h), O, id="what has no derivative"),
         pytest.param(lambda h: h[::-1], I[::-1], id="an order turned round"),
