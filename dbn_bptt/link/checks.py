@@ -7,16 +7,10 @@ from typing import Any
 import networkx as nx
 import numpy as np
 
-from dbn_bptt import ops, paths
+from dbn_bptt import dbn, ops, paths
 from dbn_bptt.cells import elman
-from dbn_bptt.dbn.cost_to_go import value_function
-from dbn_bptt.dbn.kalman import kalman_data, linear_gaussian, smooth_gaussian
+from dbn_bptt.dbn.kalman import smooth_gaussian
 from dbn_bptt.dbn.network import Network, Table
-from dbn_bptt.dbn.stochastic_units import sigmoid_belief, unit_posterior
-from dbn_bptt.dbn.verbs import expected_counts as counts_of
-from dbn_bptt.dbn.verbs import filter as filtered
-from dbn_bptt.dbn.verbs import template
-from dbn_bptt.dbn.verbs import viterbi as best_path
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.program import compile
 from dbn_bptt.program.forward_mode import rtrl as by_rtrl
@@ -64,26 +58,31 @@ def _largest(*differences: Any) -> float:
 def costate(s: Setting) -> float:
     """The message into a state against differences of the value function."""
     network, theta, data, result = s.run(elman(2, 3, 2))
-    J, h, step = value_function(network, theta, data, 1), result.values["h", 1], 1e-5
+    J, h, step = dbn.value_function(network, theta, data, 1), result.values["h", 1], 1e-5
     numeric = [(J(h + step * e) - J(h - step * e)) / (2 * step) for e in np.eye(3)]
     return _largest(result.messages.adjoint["h", 1] - numeric)
 
 
 def bellman(s: Setting) -> float:
-    """The value function against one step of Bellman's recursion, written out."""
+    """The value functions against the steps of Bellman's recursion, written out."""
     network, theta, data, _ = s.run(elman(2, 3, 2))
     h = s.rng.uniform(-1, 1, (5, 3))
     scores = theta["c"] + h @ theta["V"].T
-    own = np.log(np.exp(scores).sum(1)) - scores[:, data["y"][1]]
-    after = np.tanh(theta["b"] + h @ theta["W"].T + theta["U"] @ data["x"][2])
-    return _largest(value_function(network, theta, data, 1)(h) - own - value_function(network, theta, data, 2)(after))
+    own = np.log(np.exp(scores).sum(1, keepdims=True)) - scores[:, data["y"]]
+    J = [dbn.value_function(network, theta, data, t) for t in range(T)]
+    steps = [np.tanh(theta["b"] + h @ theta["W"].T + theta["U"] @ x) for x in data["x"][1:]]
+    later = [*(J[t + 1](after) for t, after in enumerate(steps)), 0.0]
+    return _largest(*(J[t](h) - own[:, t] - later[t] for t in range(T)))
 
 
 def _scalars(s: Setting, slices: int, copies: bool = False) -> tuple[nx.DiGraph, Result, Any, Any]:
+    """The numbers of a network on which its loss depends."""
     network, theta, data, _ = s.run()
     data = {name: a[:slices] for name, a in data.items()}
     graph = unroll(network, slices, copies)
-    return paths.linearize(graph, forward(graph, theta, data)), bptt(network, theta, data), theta, data
+    scalars = paths.linearize(graph, forward(graph, theta, data))
+    useful = nx.DiGraph(scalars.subgraph(nx.ancestors(scalars, LOSS) | {LOSS}))
+    return useful, bptt(network, theta, data), theta, data
 
 
 def path_sums(s: Setting) -> float:
@@ -106,30 +105,27 @@ def triangular_system(s: Setting) -> float:
 def lags(s: Setting) -> float:
     """The split of the gradient by lag: polynomials against the itemised gradient."""
     scalars, _, theta, data = _scalars(s, T, copies=True)
-    found = paths.sweep(scalars, LOSS, paths.LAG)
+    polynomials = paths.sweep(scalars, LOSS, paths.LAG)
     items = paths.credit(s.network, theta, data)
-    return max(
-        _largest(paths.split_by_lag(found, (name, None, index), T) - items.by_lag(name)[(slice(None), *index)])
-        for name in theta
-        for index in list(np.ndindex(*theta[name].shape))[:3]
-    )
+    return _largest(*(
+        paths.split_by_lag(polynomials, (name, None, index), T) - items.by_lag(name)[(slice(None), *index)]
+        for name in theta for index in list(np.ndindex(*theta[name].shape))[:3]
+    ))  # fmt: skip
 
 
 def rtrl(s: Setting) -> float:
     """Forward mode against reverse mode, and against forward elimination of the scalar graph."""
     scalars, result, theta, data = _scalars(s, 2)
-    found = by_rtrl(s.network, theta, data)
-    useful = scalars.subgraph(nx.ancestors(scalars, LOSS) | {LOSS})
-    jacobian = paths.eliminate(useful, "forward").jacobian
-    eliminated = [weight - found[v[0]][v[2]] for (v, _), weight in jacobian.items() if v[1] is None and v[0] in found]
-    return _largest(eliminated, *(found[name] - g for name, g in result.gradients.items()))
+    forwards = by_rtrl(s.network, theta, data)
+    jacobian = paths.eliminate(scalars, "forward").jacobian
+    eliminated = [d - forwards[v[0]][v[2]] for (v, _), d in jacobian.items() if v[1] is None and v[0] in forwards]
+    return _largest(eliminated, *(forwards[name] - g for name, g in result.gradients.items()))
 
 
 def reverse_elimination(s: Setting) -> float:
     """The multiplications of reverse elimination against the count of edges."""
     scalars, _, _, _ = _scalars(s, T)
-    useful = scalars.subgraph(nx.ancestors(scalars, LOSS) | {LOSS})
-    return abs(paths.elimination_cost(useful, "reverse") - (useful.number_of_edges() - useful.in_degree(LOSS)))
+    return abs(paths.elimination_cost(scalars, "reverse") - (scalars.number_of_edges() - scalars.in_degree(LOSS)))
 
 
 def interface(s: Setting) -> float:
@@ -157,7 +153,7 @@ def _textbook(pi: Array, A: Array, B: Array, y: Array) -> tuple[Array, Array]:
 
 def _swept(s: Setting) -> tuple[Result, tuple[Network, Array, Array, Array, Array]]:
     model = s.hmm()
-    return bptt(template(model[0]), {}, {"e_Y": np.eye(3)[model[-1]]}), model
+    return bptt(dbn.template(model[0]), {}, {"e_Y": np.eye(3)[model[-1]]}), model
 
 
 def alpha(s: Setting) -> float:
@@ -172,47 +168,37 @@ def beta(s: Setting) -> float:
     return _largest(result.messages.stack("alpha") + _textbook(*model)[1])
 
 
-def _joint(pi: Array, A: Array, B: Array, y: Array) -> dict[tuple[int, ...], float]:
-    """p(path, y) of every path of hidden states, by enumeration."""
-    weights = {}
-    for z in product(range(3), repeat=T):
-        p = pi[z[0]] * np.prod([A[z[t], z[t - 1]] for t in range(1, T)]) * np.prod(B[y, list(z)])
-        weights[z] = float(p)
-    return weights
+def _joint(pi: Array, A: Array, B: Array, y: Array) -> tuple[Array, Array]:
+    """Every path of hidden states, as indicators (paths, T, states), and its p(path | y), by enumeration."""
+    z = np.array(list(product(range(3), repeat=T)))
+    p = pi[z[:, 0]] * A[z[:, 1:], z[:, :-1]].prod(1) * B[y, z].prod(1)
+    return np.eye(3)[z], p / p.sum()
 
 
 def gamma(s: Setting) -> float:
     """Indicators times gradients against enumeration."""
     result, (_, *model) = _swept(s)
-    joint = _joint(*model)
-    expected = np.zeros((T, 3))
-    for z, p in joint.items():
-        expected[np.arange(T), z] += p / sum(joint.values())
-    return _largest(-result.messages.stack("e_Z") - expected)
+    z, p = _joint(*model)
+    return _largest(-result.messages.stack("e_Z") - np.einsum("n,ntk->tk", p, z))
 
 
 def expected_counts(s: Setting) -> float:
     """Tables times gradients against enumeration."""
     network, *model = s.hmm()
-    joint = _joint(*model)
-    expected = np.zeros((3, 3))
-    for z, p in joint.items():
-        for t in range(1, T):
-            expected[z[t], z[t - 1]] += p / sum(joint.values())
-    return _largest(counts_of(network, {"Y": model[-1]})["Z", 1] - expected)
+    z, p = _joint(*model)
+    expected = np.einsum("n,nti,ntj->ij", p, z[:, 1:], z[:, :-1])
+    return _largest(dbn.expected_counts(network, {"Y": model[-1]})["Z", 1] - expected)
 
 
 def filtering(s: Setting) -> float:
     """Filtered marginals against the gradients of BPTT truncated to one slice."""
     network, *model = s.hmm()
     data = {"e_Y": np.eye(3)[model[-1]], "e_Z": np.ones((T, 3))}
-    polynomial = template(network)
+    polynomial = dbn.template(network)
     theta = {name: polynomial.arrays[name] for name in polynomial.names("parameter")}
-    scaled = _per_slice(polynomial)
-    _, gradients = compile(scaled).value_and_grad(theta, data, wrt=("inputs",), truncate=1)
-    return _largest(
-        -gradients["e_Z"] - filtered(network, {"Y": model[-1]})["Z"], _textbook(*model)[0] + gradients["e_Z"]
-    )
+    _, gradients = compile(_per_slice(polynomial)).value_and_grad(theta, data, wrt=("inputs",), truncate=1)
+    marginals = dbn.filter(network, {"Y": model[-1]})["Z"]
+    return _largest(gradients["e_Z"] + marginals, gradients["e_Z"] + _textbook(*model)[0])
 
 
 def _per_slice(polynomial: SliceTemplate) -> SliceTemplate:
@@ -226,9 +212,9 @@ def _per_slice(polynomial: SliceTemplate) -> SliceTemplate:
 def viterbi(s: Setting) -> float:
     """The most probable path's probability against the best of all paths."""
     network, *model = s.hmm()
-    joint = _joint(*model)
-    found = best_path(network, {"Y": model[-1]})
-    return _largest(np.log(max(joint.values())) - np.log(joint[tuple(int(k) for k in found["Z"])]))
+    z, p = _joint(*model)
+    best = np.eye(3)[dbn.viterbi(network, {"Y": model[-1]})["Z"]]
+    return _largest(np.log(p.max()) - np.log(p[(z == best).all((1, 2))]))
 
 
 # -------------------------------------------------------------------------------------------------- linear and Gaussian
@@ -241,13 +227,13 @@ def _gaussian(s: Setting) -> tuple[SliceTemplate, dict[str, Array], Array]:
         "A": 0.5 * s.rng.normal(size=(2, 2)), "C": s.rng.normal(size=(1, 2)), "Q": spd(2), "R": spd(1),
         "mean": s.rng.normal(size=2), "covariance": spd(2),
     }  # fmt: skip
-    return linear_gaussian(**model), model, s.rng.normal(size=(T, 1))
+    return dbn.linear_gaussian(**model), model, s.rng.normal(size=(T, 1))
 
 
 def bryson_frazier(s: Setting) -> float:
     """Messages into predicted means against the smoother's adjoint recursion."""
     kalman, model, y = _gaussian(s)
-    result = bptt(kalman, {}, kalman_data(kalman, {"y": y}))
+    result = bptt(kalman, {}, dbn.kalman_data(kalman, {"y": y}))
     lam, errors = np.zeros(2), []
     for t in range(T - 1, -1, -1):
         S, K, v = (result.values[name, t] for name in ("S", "K", "v"))
@@ -259,14 +245,10 @@ def bryson_frazier(s: Setting) -> float:
 def smoothed_means(s: Setting) -> float:
     """Smoothed means against the conditional mean of the joint normal distribution."""
     kalman, model, y = _gaussian(s)
-    A, C = model["A"], np.kron(np.eye(T), model["C"])
-    L = np.zeros((2 * T, 2 * T))  # states from their noises
-    for t in range(T):
-        for u in range(t + 1):
-            L[2 * t : 2 * t + 2, 2 * u : 2 * u + 2] = np.linalg.matrix_power(A, t - u)
-    noise = np.zeros((2 * T, 2 * T))
-    for t in range(T):
-        noise[2 * t : 2 * t + 2, 2 * t : 2 * t + 2] = model["Q"] if t else model["covariance"]
+    C, noise = np.kron(np.eye(T), model["C"]), np.kron(np.eye(T), model["Q"])
+    noise[:2, :2] = model["covariance"]
+    powers = [np.linalg.matrix_power(model["A"], t) for t in range(T)]
+    L = np.block([[powers[t - u] if u <= t else np.zeros((2, 2)) for u in range(T)] for t in range(T)])  # of noises
     mean, cov = L[:, :2] @ model["mean"], L @ noise @ L.T
     gain = cov @ C.T @ np.linalg.inv(C @ cov @ C.T + np.kron(np.eye(T), model["R"]))
     expected = mean + gain @ (y.ravel() - C @ mean)
@@ -276,44 +258,37 @@ def smoothed_means(s: Setting) -> float:
 def gradient_step(s: Setting) -> float:
     """The covariance of loss and roots in the linear-Gaussian network of the scalar graph against the gradient."""
     scalars, _, _, _ = _scalars(s, 2)
-    useful = nx.DiGraph(scalars.subgraph(nx.ancestors(scalars, LOSS) | {LOSS}))
-    order = list(nx.topological_sort(useful))
-    roots = [k for k, v in enumerate(order) if not useful.in_degree(v)]
-    influence = np.linalg.inv(np.eye(len(order)) - nx.to_numpy_array(useful, order))[roots]
+    order = list(nx.topological_sort(scalars))
+    roots = [k for k, v in enumerate(order) if not scalars.in_degree(v)]
+    influence = np.linalg.inv(np.eye(len(order)) - nx.to_numpy_array(scalars, order))[roots]
     covariance = influence.T @ influence
-    gradient = np.array([paths.sweep(useful, LOSS)[order[k]] for k in roots])
-    at = order.index(LOSS)
+    swept = paths.sweep(scalars, LOSS)
+    gradient, at = np.array([swept[order[k]] for k in roots]), order.index(LOSS)
     step = covariance[roots, at] / covariance[at, at] * (-0.1 * covariance[at, at])
-    return _largest(step + 0.1 * gradient)
+    return _largest(step + 0.1 * gradient, covariance[at, at] - gradient @ gradient)
 
 
 # ------------------------------------------------------------------------------------------------ the network's own DBN
 def delta(s: Setting) -> float:
     """Gradients in pre-activations against prior and posterior means, both by enumeration."""
-    noisy = sigmoid_belief(2, 2, 2, copies=1)
+    noisy = dbn.sigmoid_belief(2, 2, 2, copies=1)
     _, theta, data, _ = s.run(elman(2, 2, 2))
-    found = unit_posterior(noisy, theta, data)
-    means = noisy.arrays["means"]
+    unit_posterior, means = dbn.unit_posterior(noisy, theta, data), noisy.arrays["means"]
     total, expected = 0.0, np.zeros((T, 2))
-    for path in product(range(4), repeat=T):
-        before, weight, prior = np.zeros(2), 1.0, np.zeros((T, 2))
-        for t, k in enumerate(path):
-            a = theta["b"] + theta["W"] @ before + theta["U"] @ data["x"][t]
-            prior[t] = np.tanh(a)
-            weight *= np.prod(1 / (1 + np.exp(-2 * a * means[k])))
-            scores = theta["c"] + theta["V"] @ means[k]
-            weight *= np.exp(scores[data["y"][t]]) / np.exp(scores).sum()
-            before = means[k]
+    for path in product(means, repeat=T):
+        h = np.array(path)
+        a = theta["b"] + np.vstack([np.zeros(2), h[:-1]]) @ theta["W"].T + data["x"] @ theta["U"].T
+        scores = np.exp(theta["c"] + h @ theta["V"].T)
+        seen = scores[np.arange(T), data["y"]] / scores.sum(1)
+        weight = np.prod(1 / (1 + np.exp(-2 * a * h))) * np.prod(seen)
         total += weight
-        expected += weight * (prior - means[list(path)])
-    return _largest(found.delta - expected / total)
+        expected += weight * (np.tanh(a) - h)
+    return _largest(unit_posterior.delta - expected / total)
 
 
 def many_copies(s: Setting) -> float:
     """How far from flat the error of the gradient times the number of copies is, relative to itself."""
     _, theta, data, limit = s.run(elman(2, 1, 2))
-    errors = [
-        n * (bptt(sigmoid_belief(2, 1, 2, n), theta, data).gradients["W"] - limit.gradients["W"]) for n in (400, 800)
-    ]
-    size = max(np.abs(errors[1]).max(), np.abs(limit.gradients["W"]).max())
-    return float(np.abs(errors[0] - errors[1]).max() / size)
+    W = limit.gradients["W"]
+    errors = [n * (bptt(dbn.sigmoid_belief(2, 1, 2, n), theta, data).gradients["W"] - W) for n in (400, 800)]
+    return _largest(errors[0] - errors[1]) / _largest(errors[1], W)

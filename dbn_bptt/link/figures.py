@@ -24,14 +24,13 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 DASHES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1)), (0, (1, 1)))
 
 
-def _axes(title: str, x: str, y: str, log: str = "") -> tuple[Any, Any]:
-    """An empty figure with one pair of axes."""
+def _axes(title: str, x: str, y: str, log: str = "") -> Any:
+    """The axes of an empty figure."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
         raise DbnBpttError("figures need matplotlib; pip install matplotlib") from None
-    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
-    axes = figure.subplots()
+    axes = Figure(figsize=(6.4, 4.2), layout="constrained").subplots()
     axes.set(title=title, xlabel=x, ylabel=y)
     if "x" in log:
         axes.set_xscale("log")
@@ -39,11 +38,22 @@ def _axes(title: str, x: str, y: str, log: str = "") -> tuple[Any, Any]:
         axes.set_yscale("log")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25, linewidth=0.6)
-    return figure, axes
+    return axes
+
+
+def _with_legend(axes: Any) -> Any:
+    axes.legend(frameon=False)
+    return axes.figure
 
 
 def _line(axes: Any, k: int, x: Any, y: Any, label: str) -> None:
     axes.plot(x, y, color=COLORS[k], linestyle=DASHES[k], marker=MARKERS[k], markersize=5, label=label)
+
+
+def _straight(axes: Any, x: Sequence[float], y: Any, power: int) -> None:
+    """A line of some slope through the last point, on logarithmic axes."""
+    drawn = np.array(x, float) ** power
+    axes.plot(x, y[-1] * drawn / drawn[-1], color="0.5", linewidth=1, label=f"slope {power}")
 
 
 def _small(seed: int, hidden: int = 1) -> tuple[SliceTemplate, dict[str, Array], dict[str, Array]]:
@@ -67,11 +77,10 @@ def many_copies(seed: int = 0, copies: Sequence[int] = (5, 10, 20, 50, 100, 200)
     delta = bptt(rnn, theta, data).messages.stack("a")
     errors = [np.abs(unit_posterior(sigmoid_belief(2, 1, 2, n), theta, data).delta - delta).max() for n in copies]
     title = "Prior minus posterior mean becomes the BPTT delta"
-    figure, axes = _axes(title, "copies n of each unit", "largest difference of the deltas", log="xy")
+    axes = _axes(title, "copies n of each unit", "largest difference of the deltas", log="xy")
     _line(axes, 0, copies, errors, "network's own DBN")
-    axes.plot(copies, errors[-1] * copies[-1] / np.array(copies), color="0.5", linewidth=1, label="slope -1")
-    axes.legend(frameon=False)
-    return figure
+    _straight(axes, copies, errors, -1)
+    return _with_legend(axes)
 
 
 def wrong_limit(gains: Sequence[float] = (0.5, 1, 2, 4, 8, 16)) -> Any:
@@ -85,12 +94,11 @@ def wrong_limit(gains: Sequence[float] = (0.5, 1, 2, 4, 8, 16)) -> Any:
         limit, exact = bptt(rnn, scaled, data), bptt(noisy, scaled, data)
         gaps.append(abs(limit.loss - exact.loss))
         ratios.append(float(exact.gradients["W"][0, 0] / limit.gradients["W"][0, 0]))
-    figure, axes = _axes("The wrong limit: one copy, growing gain", "gain", "", log="x")
+    axes = _axes("The wrong limit: one copy, growing gain", "gain", "", log="x")
     _line(axes, 0, gains, gaps, "difference of the losses (goes to 0)")
     _line(axes, 1, gains, ratios, "dL/dW of the DBN / dL/dW of BPTT (does not go to 1)")
     axes.axhline(1, color="0.5", linewidth=1)
-    axes.legend(frameon=False)
-    return figure
+    return _with_legend(axes)
 
 
 def value_and_tangent(seed: int = 0, t: int = 1) -> Any:
@@ -99,25 +107,22 @@ def value_and_tangent(seed: int = 0, t: int = 1) -> Any:
     result, J = bptt(rnn, theta, data), value_function(rnn, theta, data, t)
     h, slope = result.values["h", t], result.messages.adjoint["h", t]
     states = np.linspace(-1, 1, 200)[:, None]
-    figure, axes = _axes(
-        "BPTT's message is the tangent of the cost-to-go", f"state h at slice {t}", "loss still to come"
-    )
+    axes = _axes("BPTT's message is the tangent of the cost-to-go", f"state h at slice {t}", "loss still to come")
     axes.plot(states[:, 0], J(states), color=COLORS[0], label=f"J_{t}(h) = -log beta_{t}(h)")
     near = h[0] + np.array([-0.6, 0.6])
     axes.plot(near, J(h) + slope[0] * (near - h[0]), color=COLORS[1], linestyle="--", label=f"slope dL/dh_{t}")
     axes.plot(h[0], J(h), "o", color=COLORS[1], label="forward value")
-    axes.legend(frameon=False)
-    return figure
+    return _with_legend(axes)
 
 
 def credit_matrix(credit: Credit, parameter: str = "W") -> Any:
     """The norms of dL_s/dW^(t): who is to blame for which slice's loss."""
     norms = credit.norms(parameter)
-    figure, axes = _axes(f"|dL_s / d{parameter}^(t)|", "slice t of the copy", "slice s of the loss")
+    axes = _axes(f"|dL_s / d{parameter}^(t)|", "slice t of the copy", "slice s of the loss")
     shown = axes.imshow(np.ma.masked_equal(norms, 0), cmap="viridis")
     axes.grid(visible=False)
-    figure.colorbar(shown, ax=axes, shrink=0.8)
-    return figure
+    axes.figure.colorbar(shown, ax=axes, shrink=0.8)
+    return axes.figure
 
 
 def gradient_by_lag(credit: Credit, parameter: str = "W") -> Any:
@@ -126,11 +131,10 @@ def gradient_by_lag(credit: Credit, parameter: str = "W") -> Any:
     size = np.array([np.linalg.norm(part) for part in by_lag])
     kept = np.cumsum(by_lag, 0)
     off = [np.linalg.norm(part - kept[-1]) for part in kept]
-    figure, axes = _axes(f"The gradient of {parameter} by lag", "lag, in slices", "norm")
+    axes = _axes(f"The gradient of {parameter} by lag", "lag, in slices", "norm")
     _line(axes, 0, range(len(size)), size, "part of this lag")
     _line(axes, 1, range(len(size)), off, "error of truncation after this lag")
-    axes.legend(frameon=False)
-    return figure
+    return _with_legend(axes)
 
 
 def adjoint_norms(radii: Sequence[float] = (0.7, 1.0, 1.4), slices: int = 40, seed: int = 0) -> Any:
@@ -140,13 +144,12 @@ def adjoint_norms(radii: Sequence[float] = (0.7, 1.0, 1.4), slices: int = 40, se
     theta = rnn.initial_parameters(seed)
     data = {"x": rng.normal(size=(slices, 3)), "y": rng.normal(size=(slices, 2))}
     radius = np.abs(np.linalg.eigvals(theta["W"])).max()
-    figure, axes = _axes("Vanishing and exploding gradients", "slices before the loss", "|dL/dh_t|, relative", log="y")
+    axes = _axes("Vanishing and exploding gradients", "slices before the loss", "|dL/dh_t|, relative", log="y")
     for k, wanted in enumerate(radii):
         messages = bptt(rnn, {**theta, "W": theta["W"] * wanted / radius}, data).messages
         norms = np.linalg.norm(messages.stack("h"), axis=1)[::-1]
         axes.plot(norms / norms[0], color=COLORS[k], linestyle=DASHES[k], label=f"spectral radius {wanted:g}")
-    axes.legend(frameon=False)
-    return figure
+    return _with_legend(axes)
 
 
 def vanishing_noise(noise: Sequence[float] = (1.0, 0.1, 0.01, 1e-3, 1e-4), seed: int = 0) -> Any:
@@ -166,8 +169,7 @@ def vanishing_noise(noise: Sequence[float] = (1.0, 0.1, 0.01, 1e-3, 1e-4), seed:
         messages = bptt(kalman, {}, kalman_data(kalman, {"y": y})).messages
         gaps.append(np.abs(messages.adjoint["m_pred", 0] - lam).max())
     title = "Without noise, smoothing is back-propagation"
-    figure, axes = _axes(title, "process noise q", "difference of the adjoints at slice 0", log="xy")
+    axes = _axes(title, "process noise q", "difference of the adjoints at slice 0", log="xy")
     _line(axes, 0, noise, gaps, "Bryson-Frazier against BPTT")
-    axes.plot(noise, gaps[-1] / noise[-1] * np.array(noise), color="0.5", linewidth=1, label="slope 1")
-    axes.legend(frameon=False)
-    return figure
+    _straight(axes, noise, gaps, 1)
+    return _with_legend(axes)

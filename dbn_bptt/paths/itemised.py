@@ -7,6 +7,7 @@ truncated BPTT.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import permutations, product
 
 import networkx as nx
 import numpy as np
@@ -81,10 +82,9 @@ def credit(
     """
     values = _values(template, parameters, data, initial, T)
     graph, slices = values.graph, values.given.T
-    items = {
-        name: np.zeros((slices, slices, *values.given.parameters[name].shape)) for name in template.names("parameter")
-    }
-    learned = {start.name for start in values.template.learned.values()}
+    shapes = {name: values.given.parameters[name].shape for name in template.names("parameter")}
+    items = {name: np.zeros((slices, slices, *shape)) for name, shape in shapes.items()}
+    learned = {state.name for state in values.template.learned.values()}
     for s in range(slices):
         adjoint, _ = swept(graph, values, _seeds(values, s))
         for name, rows in items.items():
@@ -98,15 +98,15 @@ def credit(
 
 def _check_table(template: Described, states: list[str]) -> None:
     """Refuse templates in which the sum over the states of one slice is no sum over the paths through it."""
-    inside = nx.DiGraph((u, v) for v, used in parents(template).items() for u, lag in used if not lag)
-    for a in states:
-        for b in states:
-            if a != b and a in inside and b in inside and nx.has_path(inside, a, b):
-                raise DataError(f"{b} depends on {a} in one slice; the table is that of states that do not")
-    lagged = {v for v, used in parents(template).items() for u, lag in used if lag}
-    free = inside.subgraph([v for v in inside if v not in states])
-    for name in template.losses:
-        if any(v == name or (v in free and name in free and nx.has_path(free, v, name)) for v in lagged):
+    edges = [(u, v, lag) for v, used in parents(template).items() for u, lag in used]
+    inside = nx.DiGraph((u, v) for u, v, lag in edges if not lag)
+    below = nx.transitive_closure_dag(inside)
+    for a, b in permutations(states, 2):
+        if below.has_edge(a, b):
+            raise DataError(f"{b} depends on {a} in one slice; the table is that of states that do not")
+    free = nx.transitive_closure_dag(inside.subgraph(set(inside) - set(states)))
+    for name, (_, v, lag) in product(template.losses, edges):
+        if lag and (v == name or free.has_edge(v, name)):
             raise DataError(f"{name} reads the slice before; the table is that of losses that do not")
     if template.frozen.learned:
         raise DataError("an initial state is learnt; the table is that of parameters of the equations")
@@ -182,15 +182,14 @@ def derivative_table(
     states, slices = interface(template), values.given.T
     _check_table(template, states)
     losses: dict[Node, Array] = {name: np.ones(()) for name in template.losses}
-    total, _ = swept(values.graph, values, losses)
+    total = [swept(values.graph, values, losses)[0]] * slices
     immediate = [swept(values.graph, values, _seeds(values, t))[0] for t in range(slices)]
-    found: dict[str, dict[str, Array]] = {kind: {} for kind in ("bptt", "rtrl", "twice", "one_step")}
+    table: dict[str, dict[str, Array]] = {kind: {} for kind in ("bptt", "rtrl", "twice", "one_step")}
     for name in template.names("parameter"):
+        parameter = values.given.parameters[name]
         now, ever = (slice_tangents(values.template, values.given, name, states, immediate=i) for i in (True, False))
-        for kind, of, by in (
-            ("bptt", now, [total] * slices), ("rtrl", ever, immediate), ("twice", ever, [total] * slices),
-            ("one_step", now, immediate),
-        ):  # fmt: skip
-            rows = [of[h][t].reshape(len(of[h][t]), -1) @ np.ravel(by[t][h, t]) for h in states for t in range(slices)]
-            found[kind][name] = np.sum(rows, 0).reshape(values.given.parameters[name].shape)
-    return DerivativeTable(**found)
+        factors = zip(table, (now, ever, ever, now), (total, immediate, total, immediate), strict=True)
+        for kind, of, by in factors:
+            rows = [of[h][t].reshape(parameter.size, -1) @ np.ravel(by[t][h, t]) for h in states for t in range(slices)]
+            table[kind][name] = np.sum(rows, 0).reshape(parameter.shape)
+    return DerivativeTable(**table)

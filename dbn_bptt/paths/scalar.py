@@ -4,7 +4,7 @@ On it a gradient is a sum over paths of products of edge weights (Bauer 1974), a
 triangular system: (I - A') adjoint = e with A the weighted adjacency matrix.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import networkx as nx
@@ -12,9 +12,11 @@ import numpy as np
 
 from dbn_bptt.errors import DataError
 from dbn_bptt.ops.kernels import Array
+from dbn_bptt.paths.structure import dependence, messages
 from dbn_bptt.sweep.results import Values
 from dbn_bptt.sweep.steps import LocalSteps
 from dbn_bptt.sweep.unroll import Node, arguments
+from dbn_bptt.template.expressions import Expression
 
 Scalar = tuple[str, int | None, tuple[int, ...]]  # name, slice (None for parameters and totals), index
 
@@ -46,73 +48,40 @@ def linearize(graph: nx.MultiDiGraph, values: Values) -> nx.DiGraph:
     if values.given.batch:
         raise DataError("the scalar graph is that of one sequence; give data without the axis of a batch")
     scalars = nx.DiGraph()
-    for v in nx.topological_sort(graph):
-        scalars.add_nodes_from(_scalars(graph, v))
-    local, patterns = LocalSteps(values.given), LocalSteps(values.given)
-    rng = np.random.default_rng(0)
-    known: dict[Any, list[tuple[int, Array]]] = {}
-    for v in nx.topological_sort(graph):
-        parents = arguments(graph, v)
-        if not parents:
-            continue
-        arrays = [values.node[u] for u in parents]
-        rule = graph.nodes[v]["rule"], graph.nodes[v]["name"], len(parents)
-        if rule not in known:
-            known[rule] = _pattern(graph, v, patterns, arrays, rng)
-        there = dict(known[rule])
-        for key, jacobian in jacobians(local, graph, v, arrays, values.node[v]):
-            _add_edges(scalars, graph, parents[key], v, key, jacobian, there[key])
+    numbers = {v: _numbers(graph.nodes[v]) for v in nx.topological_sort(graph)}
+    for of_one in numbers.values():
+        scalars.add_nodes_from(of_one)
+    local = LocalSteps(values.given)
+    known: dict[Expression, list[Array]] = {}
+    for v in filter(graph.in_degree, numbers):
+        parents, rule = arguments(graph, v), graph.nodes[v]["rule"]
+        if rule is not None and rule not in known:
+            known[rule] = dependence(rule, local)
+        steps = jacobians(local, graph, v, [values.node[u] for u in parents], values.node[v])
+        for key, jacobian in steps.items():
+            u = parents[key]
+            lag = graph.edges[u, v, key]["lag"]
+            for i, j in np.argwhere((jacobian != 0) | (rule is not None and known[rule][key])):
+                _add_edge(scalars, numbers[u][j], numbers[v][i], float(jacobian[i, j]), lag)
     return scalars
 
 
-def _scalars(graph: nx.MultiDiGraph, v: Node) -> list[Scalar]:
-    """The numbers of a node."""
-    attributes = graph.nodes[v]
-    return [(attributes["name"], attributes["t"], index) for index in np.ndindex(*attributes["shape"])]
+def _numbers(node: Mapping[str, Any]) -> list[Scalar]:
+    return [(node["name"], node["t"], index) for index in np.ndindex(*node["shape"])]
+
+
+def _add_edge(scalars: nx.DiGraph, source: Scalar, sink: Scalar, weight: float, lag: int) -> None:
+    """An edge; a number that an equation uses twice has one, with the sum."""
+    before = scalars.get_edge_data(source, sink, {"weight": 0.0})["weight"]
+    scalars.add_edge(source, sink, weight=before + weight, lag=lag)
 
 
 def jacobians(
     local: LocalSteps, graph: nx.MultiDiGraph, v: Node, arrays: list[Array], value: Array
-) -> Iterator[tuple[int, Array]]:
+) -> dict[int, Array]:
     """For each argument the derivatives of all numbers of a node, (numbers of the node, numbers of the argument)."""
-    rows: dict[int, list[Array]] = {}
-    for seed in np.eye(value.size, dtype=value.dtype):
-        for key, message in local.messages(v, graph.nodes[v], arrays, value, seed.reshape(value.shape)):
-            rows.setdefault(key, []).append(np.ravel(message))
-    return iter((key, np.stack(found)) for key, found in rows.items())
-
-
-def _pattern(
-    graph: nx.MultiDiGraph, v: Node, local: LocalSteps, arrays: list[Array], rng: np.random.Generator
-) -> list[tuple[int, Array]]:
-    """Which derivatives of an equation are not 0 everywhere: those that are not 0 at random values."""
-    found: dict[int, Array] = {}
-    unchanged = 0
-    while unchanged < 12:  # rectifiers and maxima hide some of them in each draw
-        signs = [rng.choice([-1, 1], a.shape) if unchanged % 3 else np.ones(a.shape) for a in arrays]
-        drawn = [rng.uniform(0.1, 0.9, a.shape) * sign for a, sign in zip(arrays, signs, strict=True)]
-        before = {key: jacobian.copy() for key, jacobian in found.items()}
-        with np.errstate(all="ignore"):
-            value = local.value(v, graph.nodes[v], drawn)
-            for key, jacobian in jacobians(local, graph, v, drawn, value):
-                found[key] = found.get(key, False) | (np.isfinite(jacobian) & (jacobian != 0))
-        same = before.keys() == found.keys() and all((before[key] == found[key]).all() for key in found)
-        unchanged = unchanged + 1 if same else 0
-    return list(found.items())
-
-
-def _add_edges(
-    scalars: nx.DiGraph, graph: nx.MultiDiGraph, u: Node, v: Node, key: int, jacobian: Array, there: Array
-) -> None:
-    """The edges of one argument; a number that an equation uses twice has one edge, with the sum."""
-    lag = graph.edges[u, v, key]["lag"]
-    sources, sinks = _scalars(graph, u), _scalars(graph, v)
-    for i, j in np.argwhere(there | (jacobian != 0)):
-        weight = float(jacobian[i, j])
-        if scalars.has_edge(sources[j], sinks[i]):
-            scalars.edges[sources[j], sinks[i]]["weight"] += weight
-        else:
-            scalars.add_edge(sources[j], sinks[i], weight=weight, lag=lag)
+    adjoints = np.eye(value.size, dtype=value.dtype).reshape(value.size, *value.shape)
+    return messages(local, v, graph.nodes[v], arrays, value, adjoints)
 
 
 def paths_between(scalars: nx.DiGraph, source: Scalar, target: Scalar) -> Iterator[list[Scalar]]:
@@ -183,5 +152,5 @@ def adjoint_solve(scalars: nx.DiGraph, target: Scalar) -> dict[Scalar, float]:
     system = scipy.sparse.identity(len(order), format="csr") - weights  # upper triangular in topological order
     seed = np.zeros(len(order))
     seed[order.index(target)] = 1
-    found = scipy.sparse.linalg.spsolve_triangular(scipy.sparse.csr_array(system), seed, lower=False)
-    return dict(zip(order, found.tolist(), strict=True))
+    adjoints = scipy.sparse.linalg.spsolve_triangular(scipy.sparse.csr_array(system), seed, lower=False)
+    return dict(zip(order, adjoints.tolist(), strict=True))

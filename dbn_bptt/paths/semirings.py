@@ -96,8 +96,8 @@ def heaviest(k: int) -> Semiring:
     if k < 1:
         raise DataError(f"k is {k}; ask for at least one path")
 
-    def best(found: Any) -> tuple[float, ...]:
-        return tuple(heapq.nlargest(k, found))
+    def best(products: Any) -> tuple[float, ...]:
+        return tuple(heapq.nlargest(k, products))
 
     def same(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
         return len(a) == len(b) and bool(np.allclose(a, b, rtol=1e-10))
@@ -126,13 +126,12 @@ def sweep(scalars: nx.DiGraph, target: Any, semiring: Semiring = GRADIENT) -> di
     """
     if target not in scalars:
         raise DataError(f"{target!r} is no node of the graph")
-    found = dict.fromkeys(scalars, semiring.zero)
-    found[target] = semiring.one
+    sums = dict.fromkeys(scalars, semiring.zero) | {target: semiring.one}
     for v in reversed(list(nx.topological_sort(scalars))):
         for w, edge in scalars.succ[v].items():
             element = semiring.lift(edge.get("weight", 1.0), edge.get("lag", 0))
-            found[v] = semiring.add(found[v], semiring.multiply(element, found[w]))
-    return found
+            sums[v] = semiring.add(sums[v], semiring.multiply(element, sums[w]))
+    return sums
 
 
 def path_entropy(element: tuple[float, float]) -> float:
@@ -169,12 +168,9 @@ def heaviest_paths(scalars: nx.DiGraph, source: Any, target: Any, k: int = 1) ->
     best: dict[Any, list[tuple[float, tuple[Any, ...]]]] = {v: [] for v in scalars}
     best[target] = [(1.0, (target,))]
     for v in reversed(list(nx.topological_sort(scalars))):
-        through = [
-            (edge["weight"] * weight, (v, *path))
-            for w, edge in scalars.succ[v].items()
-            for weight, path in best[w]
-        ]  # fmt: skip
-        best[v] = heapq.nlargest(k, [*best[v], *through], key=lambda found: abs(found[0]))
+        edges = scalars.succ[v].items()
+        through = [(edge["weight"] * weight, (v, *path)) for w, edge in edges for weight, path in best[w]]
+        best[v] = heapq.nlargest(k, [*best[v], *through], key=lambda path: abs(path[0]))
     return [(weight, list(path)) for weight, path in best[source]]
 
 
