@@ -103,7 +103,7 @@ _reshape = operation(
 )  # fmt: skip
 _broadcast = operation(
     "broadcast", kernels.broadcast, [lambda g, y, a, shape: sum_to(g, a)], shape=shapes.broadcast_shape,
-    latex=lambda a, shape: a, text=lambda a, shape: a, needs=(ATOM,), role=Move(),
+    latex=lambda a, shape: a, text=lambda a, shape: a, needs=(ATOM,), role=Move(repeats=True),
 )  # fmt: skip
 _concatenate = operation(
     "concatenate", kernels.concatenate, _concatenate_vjp, shape=shapes.concatenate_shape,

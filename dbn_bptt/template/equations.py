@@ -263,7 +263,7 @@ def _bare(e: Expression) -> Expression:
 
 def _is_alignment(e: Apply) -> bool:
     """Whether an operation only adds or removes axes of size 1 in front, repeats, or sums over the batch."""
-    if e.operation.name in ("broadcast", "batch_sum"):
+    if e.operation.over_batch or (isinstance(e.operation.role, Move) and e.operation.role.repeats):
         return True
     inside = e.arguments[0].shape
     short, long = sorted((inside, e.shape), key=len)
