@@ -263,15 +263,11 @@ def _bare(e: Expression) -> Expression:
 
 def _is_alignment(e: Apply) -> bool:
     """Whether an operation only adds or removes axes of size 1 in front, repeats, or sums over the batch."""
-    if e.operation.over_batch or (isinstance(e.operation.role, Move) and e.operation.role.repeats):
-        return True
-    inside = e.arguments[0].shape
-    short, long = sorted((inside, e.shape), key=len)
-    return (
-        isinstance(e.operation.role, Move)
-        and e.operation.role.in_order
-        and long == (1,) * (len(long) - len(short)) + short
-    )
+    role = e.operation.role
+    if not isinstance(role, Move):
+        return e.operation.over_batch
+    short, long = sorted((e.arguments[0].shape, e.shape), key=len)
+    return role.repeats or (role.in_order and long == (1,) * (len(long) - len(short)) + short)
 
 
 def _minus(at: str, delay: int) -> str:
