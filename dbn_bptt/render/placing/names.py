@@ -45,16 +45,17 @@ class _Lines:
     """The points of all curves, in their own and in neighbouring columns."""
 
     def __init__(self, drawn: Mapping[Route, Array], shifts: list[float]):
-        from scipy.spatial import KDTree
-
         parts = [(route, dx, c + np.array([dx, 0.0])) for route, c in drawn.items() for dx in shifts]
-        self.points = np.concatenate([c for *_, c in parts]) if parts else np.zeros((0, 2))
-        order = {route: k for k, route in enumerate(drawn)}
-        self.owner = np.repeat([order[r] if dx == 0 else -1 for r, dx, _ in parts], [len(c) for *_, c in parts])
-        self.order, self.tree = order, KDTree(self.points)
+        self.order = {route: k for k, route in enumerate(drawn)}
+        points = np.concatenate([c for *_, c in parts]) if parts else np.zeros((0, 2))
+        owner = np.repeat([self.order[r] if dx == 0 else -1 for r, dx, _ in parts], [len(c) for *_, c in parts])
+        rightwards = np.argsort(points[:, 0], kind="stable")  # those near an x are found by bisection
+        self.points, self.owner = points[rightwards], owner[rightwards]
 
-    def _near(self, at: Array, reach: float) -> list[int]:
-        return self.tree.query_ball_point(at, reach, p=np.inf)
+    def _near(self, at: Array, reach: float) -> Array:
+        """The numbers of the points in a square around a place."""
+        first, end = np.searchsorted(self.points[:, 0], (at[0] - reach, at[0] + reach + 1e-9))
+        return first + np.flatnonzero((np.abs(self.points[first:end] - at) <= reach).all(1))
 
     def under(self, at: Array, size: Array) -> int:
         """How many points of curves lie under a name."""
