@@ -15,7 +15,8 @@ from dbn_bptt.render.placing.measures import ground, key_of
 from dbn_bptt.render.placing.names import delay_marks, label_places
 from dbn_bptt.render.placing.routes import Route, routed
 from dbn_bptt.render.placing.sheet import FOOT, Sheet, borders, extent, frames, middles
-from dbn_bptt.render.subjects.overlays import CELL, Overlay, Show, evidence_slices, of_result, posteriors, weights
+from dbn_bptt.render.subjects.inference import inference
+from dbn_bptt.render.subjects.overlays import CELL, Overlay, Show, of_inference, of_result, weights
 from dbn_bptt.render.subjects.parameters import PARAMETERS, Parameters, with_parameters
 from dbn_bptt.render.subjects.scene import Line, Scene, Spot
 from dbn_bptt.render.subjects.sources import Source, source
@@ -49,8 +50,8 @@ def scene(
         not isinstance(truncate, int | np.integer) or isinstance(truncate, bool) or truncate < 1
     ):
         raise DataError(f"truncate is {truncate!r}; it must be a positive number of slices")
-    slices = T if evidence is None else evidence_slices(obj, evidence, T)
-    of = source(obj, slices, whole=view == "unrolled" or path is not None)
+    asked = None if evidence is None else inference(obj, evidence, T)
+    of = source(obj, T if asked is None else asked.T, whole=view == "unrolled" or path is not None)
     nodes = tuple(path or ())
     for node in nodes:
         if node not in of.graph and node not in of.sinks:
@@ -61,7 +62,7 @@ def scene(
         if option is not None:
             raise DataError(f"{name} is about slices of their own; draw it with view='unrolled' or 'folded'")
     over = of_result(of, drawn.graph, show) if drawn.of_slices else Overlay()
-    over = over if evidence is None else posteriors(obj, evidence, T)
+    over = over if asked is None else of_inference(asked)
     return _assembled(of, drawn, replace(over, path=nodes, truncate=truncate or 0), plates=how == "plates")
 
 

@@ -8,11 +8,10 @@ from typing import Any, Literal
 import networkx as nx
 import numpy as np
 
-from dbn_bptt.dbn.query import given_task
-from dbn_bptt.dbn.verbs import smooth
 from dbn_bptt.errors import DataError
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.render.colors import heat_color
+from dbn_bptt.render.subjects.inference import Inference
 from dbn_bptt.render.subjects.sources import Source
 from dbn_bptt.sweep.results import Result
 
@@ -136,27 +135,13 @@ class Overlay:
         return (u, v) in zip(self.path, self.path[1:], strict=False)
 
 
-def evidence_slices(model: Any, evidence: Any, T: int | None) -> int:
-    """The number of slices that evidence has; of a batch, those of its first sequence."""
-    if not hasattr(model, "get_inter_edges"):
-        raise DataError(f"evidence goes with a pgmpy DynamicBayesianNetwork, not with {type(model).__name__}")
-    found = given_task(model, evidence, None, T, None).evidence
-    return found.T if found.lengths is None else int(found.lengths[0])
-
-
-def posteriors(model: Any, evidence: Any, T: int | None) -> Overlay:
-    """Observed nodes, and posterior probabilities in all; of a batch, those of its first sequence."""
-    task, posterior = given_task(model, evidence, None, T, None), smooth(model, evidence, T=T)
-    first = (slice(None), 0) if task.evidence.batch else (slice(None),)
-    end = task.evidence.T if task.evidence.lengths is None else int(task.evidence.lengths[0])
-    observed, shown = set(), {}
-    for name in posterior:
-        likelihood, rows = task.likelihood(name)[first], np.moveaxis(posterior[name], -2, 0)[first]
-        for t in range(end):
-            shown[name, t] = bars(rows[t])
-            if (likelihood[t] != 1).any():
-                observed.add((name, t))
-    return Overlay(nodes=shown, observed=frozenset(observed))
+def of_inference(inference: Inference) -> Overlay:
+    """Observed nodes, and posterior probabilities in all."""
+    nodes = {(name, t): bars(row) for name, rows in inference.posterior.items() for t, row in enumerate(rows)}
+    observed = {
+        (name, t) for name, a in inference.likelihoods.items() for t in np.flatnonzero((a != 1).any(-1)).tolist()
+    }
+    return Overlay(nodes=nodes, observed=frozenset(observed))
 
 
 def of_result(source: Source, graph: nx.MultiDiGraph, show: Show | None) -> Overlay:
