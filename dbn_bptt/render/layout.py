@@ -154,31 +154,28 @@ def _spots(sheet: Sheet, dx: float, dy: float) -> dict[Any, Spot]:
         own = at.get("stands_for", node)
         kind = "observed" if own in sheet.over.observed else at["kind"]
         spots[node] = Spot(
-            len(spots), own, key_of(at), at["t"], at["column"], box.x, box.y + dy, box.width, box.height, box.shape,
-            kind, sheet.labels[node],
-            about_node(at, kind, sheet.page.of_slices), at["equation"], sheet.over.nodes.get(own),
-            own in sheet.over.path,
+            id=len(spots), node=own, key=key_of(at), t=at["t"], column=at["column"],
+            x=box.x, y=box.y + dy, width=box.width, height=box.height, shape=box.shape,
+            kind=kind, label=sheet.labels[node], title=about_node(at, kind, sheet.page.of_slices),
+            equation=at["equation"], heat=sheet.over.nodes.get(own), marked=own in sheet.over.path,
         )  # fmt: skip
     return spots
 
 
 def _lines(sheet: Sheet, spots: Mapping[Any, Spot], dx: float, dy: float) -> tuple[Line, ...]:
-    graph, over = sheet.page.graph, sheet.over
-    size = weights(
-        {at["origin"]: over.norms[at["origin"]] for *_, at in graph.edges(data=True) if at["origin"] in over.norms}
-    )
-    lines: list[Line] = []
+    graph, over, lines = sheet.page.graph, sheet.over, list[Line]()
+    weight = weights(over.norms)
     for u, v, key, at in graph.edges(keys=True, data=True):
         tail, head, origin = spots[u], spots[v], at["origin"]
         shift = sheet.left(u) + dx
-        points = tuple((x + shift, y + dy) for x, y in sheet.curves[u, v, key])
         name, place = sheet.names.get((u, v, key), (None, (0.0, 0.0)))
         mark = sheet.marks.get((u, v, key), (0.0, 0.0))
-        norm = over.norms.get(origin)
-        title = about_edge(tail, head, at, norm, sheet.page.of_slices)
         lines.append(Line(
-            len(lines), origin, tail.id, head.id, points, name, (place[0] + shift, place[1] + dy), size.get(origin),
-            at["delay"], (mark[0] + shift, mark[1] + dy), "elided" in (tail.kind, head.kind), title,
-            over.edges.get(origin), over.marks(tail.node, head.node),
+            id=len(lines), origin=origin, tail=tail.id, head=head.id,
+            points=tuple((x + shift, y + dy) for x, y in sheet.curves[u, v, key]),
+            label=name, label_at=(place[0] + shift, place[1] + dy), weight=weight.get(origin),
+            delay=at["delay"], mark=(mark[0] + shift, mark[1] + dy), dashed="elided" in (tail.kind, head.kind),
+            title=about_edge(tail, head, at, over.norms.get(origin), sheet.page.of_slices),
+            heat=over.edges.get(origin), marked=over.marks(tail.node, head.node),
         ))  # fmt: skip
     return tuple(lines)

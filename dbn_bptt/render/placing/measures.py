@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from dbn_bptt.render.colors import PARAMETER_KINDS
 from dbn_bptt.render.placing.curves import Box, Outline
 from dbn_bptt.render.placing.grid import Grid, Key, Member, grid
 from dbn_bptt.render.placing.labels import Label, text_width
@@ -21,7 +22,7 @@ Size = tuple[float, float]
 
 def key_of(attributes: Mapping[str, Any]) -> Key:
     """The variable that a node belongs to; a parameter has its own, apart from variables."""
-    if attributes["kind"] in ("parameter", "copy"):
+    if attributes["kind"] in PARAMETER_KINDS:
         return (attributes["kind"], attributes["name"]), attributes["index"]
     return attributes["name"], attributes["index"]
 
@@ -55,7 +56,10 @@ def ground(source: Source, page: Page, labels: Mapping[Any, Label], over: Overla
         for k, key in enumerate(outside)
     }
     row_of = {key: int(row) for key, row in arranged.rows.items()}
-    return Yard(slice_width + gap, gap, rows, row_of, boxes, entry, frozenset(outside))
+    return Yard(
+        pitch=slice_width + gap, gap=gap, rows=rows, row_of=row_of, boxes=boxes, entry=entry,
+        outside=frozenset(outside),
+    )  # fmt: skip
 
 
 def _rows(arranged: Grid, page: Page, entry: Mapping[Key, int], tallest: float) -> tuple[float, ...]:
@@ -92,7 +96,7 @@ def _sizes(page: Page, labels: Mapping[Any, Label], over: Overlay) -> dict[Key, 
     """A size for each variable: the largest that one of its nodes needs."""
     found: dict[Key, Size] = {}
     for node, attributes in page.graph.nodes(data=True):
-        small = attributes["kind"] in ("parameter", "copy")
+        small = attributes["kind"] in PARAMETER_KINDS
         least = SMALL_SIZE if small else SIZE
         text, height = labels[node].width * (0.85 if small else 1.0), least
         width = least if text + 9 <= least else text + 15  # a pill has round ends
@@ -118,7 +122,9 @@ def _grid(source: Source, page: Page) -> Grid:
     for _, at in timed:
         key = key_of(at)
         if key not in members or members[key].kind in ("initial", "elided"):
-            members[key] = Member(at["kind"], at["block"], key in read, (key, key) in lagged)
+            members[key] = Member(
+                kind=at["kind"], block=at["block"], interface=key in read, recurrent=(key, key) in lagged
+            )
     edges = [
         (key_of(graph.nodes[u]), key_of(graph.nodes[v])) for u, v, lag in graph.edges(data="lag")
         if not lag and graph.nodes[u]["column"] is not None and graph.nodes[u]["column"] == graph.nodes[v]["column"]

@@ -79,7 +79,7 @@ def frames(sheet: Sheet, plates: bool) -> list[Frame]:
         left, right = min(xs) - PLATE, max(xs) + PLATE
         narrow = max(0.0, text_width(caption, CAPTION) + 24 - (right - left)) / 2
         left, right = left - narrow, right + narrow
-        frames.append(Frame(left, top, right - left, low - top, caption))
+        frames.append(Frame(x=left, y=top, width=right - left, height=low - top, caption=caption))
     return frames
 
 

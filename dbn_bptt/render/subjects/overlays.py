@@ -10,7 +10,7 @@ import numpy as np
 
 from dbn_bptt.errors import DataError
 from dbn_bptt.ops.kernels import Array
-from dbn_bptt.render.colors import heat_color
+from dbn_bptt.render.colors import LIGHT, PARAMETER_KINDS, heat_color
 from dbn_bptt.render.subjects.inference import Inference
 from dbn_bptt.render.subjects.sources import Source
 from dbn_bptt.sweep.results import Result
@@ -18,7 +18,6 @@ from dbn_bptt.sweep.results import Result
 Show = Literal["values", "adjoints", "messages"]
 
 CELL, BAR, BARS = 9.0, 13.0, 20.0  # px: a number in a heat map, the width of a probability's bar, its height
-BAR_COLOR = "#0072b2"
 MOST_CELLS = 24  # in a row of a heat map; of more, the largest of each block is shown
 
 
@@ -53,16 +52,13 @@ class Heat:
         """The cells or bars around x, the lowest ones ending at y = low."""
         columns, rows = self.size
         pitch = BAR if self.bars else CELL
-        left, found = x - columns * pitch / 2, []
-        for i, row in enumerate(self.rows):
-            for k, number in enumerate(row):
-                if self.bars:
-                    tall = max(BARS * number, 0.8)
-                    found.append(Cell(left + k * pitch + 1, low - tall, pitch - 2, tall, number, BAR_COLOR))
-                else:
-                    top = low - (rows - i) * CELL
-                    found.append(Cell(left + k * pitch, top, CELL - 0.6, CELL - 0.6, number, heat_color(number)))
-        return found
+        left = x - columns * pitch / 2
+        numbers = [(left + k * pitch, i, number) for i, row in enumerate(self.rows) for k, number in enumerate(row)]
+        if self.bars:
+            tall = [max(BARS * number, 0.8) for *_, number in numbers]
+            return [Cell(x + 1, low - h, BAR - 2, h, p, LIGHT.blue) for h, (x, _, p) in zip(tall, numbers, strict=True)]
+        size = CELL - 0.6
+        return [Cell(x, low - (rows - i) * CELL, size, size, n, heat_color(n)) for x, i, n in numbers]
 
     @property
     def size(self) -> tuple[int, int]:
@@ -181,4 +177,4 @@ def _heats(
 def _is_of_sequences(graph: nx.MultiDiGraph, key: Any, of_edges: bool) -> bool:
     """Whether an array has an axis for the batch in front."""
     node = key[0] if of_edges else key
-    return node in graph and graph.nodes[node]["kind"] not in ("term", "sum", "parameter", "copy")
+    return node in graph and graph.nodes[node]["kind"] not in ("term", "sum", *PARAMETER_KINDS)
