@@ -12,11 +12,11 @@ from dbn_bptt.errors import DataError
 from dbn_bptt.render.placing.curves import Box, Points, along, length
 from dbn_bptt.render.placing.labels import Label, label
 from dbn_bptt.render.placing.measures import ground, key_of
-from dbn_bptt.render.placing.names import delay_marks, label_places
+from dbn_bptt.render.placing.names import delay_marks, label_places, mark_boxes
 from dbn_bptt.render.placing.routes import Route, routed
-from dbn_bptt.render.placing.sheet import FOOT, Sheet, borders, extent, frames, middles
+from dbn_bptt.render.placing.sheet import HEADINGS, Sheet, borders, extent, frames, middles
 from dbn_bptt.render.subjects.inference import inference
-from dbn_bptt.render.subjects.overlays import CELL, Overlay, Show, of_inference, of_result, weights
+from dbn_bptt.render.subjects.overlays import Overlay, Show, of_inference, of_result, weights
 from dbn_bptt.render.subjects.parameters import PARAMETERS, Parameters, with_parameters
 from dbn_bptt.render.subjects.scene import Line, Scene, Spot
 from dbn_bptt.render.subjects.sources import Source, source
@@ -74,7 +74,7 @@ def _assembled(of: Source, drawn: Page, over: Overlay, plates: bool) -> Scene:
     spots = _spots(sheet, dx, dy)
     lines = _lines(sheet, spots, dx, dy)
     names = list(dict.fromkeys(str(at["name"]) for _, at in drawn.graph.nodes(data=True) if at["column"] is not None))
-    headings = ((dx + x, height - FOOT + 8, column.heading) for x, column in middles(sheet))
+    headings = ((dx + x, height - HEADINGS, column.heading) for x, column in middles(sheet))
     return Scene(
         title=sheet.title,
         description=about_picture(names, len(spots), len(lines), of.downward),
@@ -103,9 +103,7 @@ def _sheet(of: Source, drawn: Page, over: Overlay) -> Sheet:
     for e, name in names.items():
         widths[routes[e]] = max(name.width, widths.get(routes[e], 0.0))
     delays = delay_marks(curves)
-    busy = [Box(*at, 14.0, 14.0) for at in delays.values()]
-    busy += [Box(x + 19.0, y - 9.0, 20.0, 14.0) for route, (x, y) in delays.items() if route.delay != 1]  # its number
-    busy += _heat_boxes(graph, routes, curves, over)
+    busy = [*mark_boxes(delays), *_heat_boxes(graph, routes, curves, over)]
     places = label_places(curves, widths, busy, base)
     return Sheet(
         page=drawn,
@@ -137,14 +135,12 @@ def _heat_boxes(
     graph: nx.MultiDiGraph, routes: Mapping[Any, Route], curves: Mapping[Route, Points], over: Overlay
 ) -> list[Box]:
     """Where numbers lie on edges."""
-    found = {}
+    boxes = {}
     for u, v, key, origin in graph.edges(keys=True, data="origin"):
         route = routes[u, v, key]
-        if origin in over.edges and route not in found:
-            columns, rows = over.edges[origin].size
-            at = along(curves[route], length(curves[route]) / 2)
-            found[route] = Box(*at, columns * CELL + 4, rows * CELL + 4)
-    return list(found.values())
+        if origin in over.edges and route not in boxes:
+            boxes[route] = Box(*along(curves[route], length(curves[route]) / 2), *over.edges[origin].on_edge)
+    return list(boxes.values())
 
 
 def _spots(sheet: Sheet, dx: float, dy: float) -> dict[Any, Spot]:

@@ -6,16 +6,20 @@ from typing import Any
 from dbn_bptt.render.colors import PARAMETER_KINDS
 from dbn_bptt.render.placing.curves import Box, Outline
 from dbn_bptt.render.placing.grid import Grid, Key, Member, grid
-from dbn_bptt.render.placing.labels import Label, text_width
+from dbn_bptt.render.placing.labels import CAPTION, SMALLER, Label, text_width
 from dbn_bptt.render.placing.routes import Yard
-from dbn_bptt.render.subjects.overlays import BAR, CELL, Overlay
+from dbn_bptt.render.subjects.overlays import CARD_FOOT, CELL, Overlay
 from dbn_bptt.render.subjects.sources import Source
 from dbn_bptt.render.subjects.views import Page
 
 SIZE, SMALL_SIZE, CARD = 42.0, 30.0, 60.0  # px: nodes, copies of parameters, nodes with numbers in them
-ROW_GAP, PLACE_GAP, SLICE_GAP = 54.0, 26.0, 86.0
+ROW_GAP, PLACE_GAP, SLICE_GAP = 54.0, 26.0, 86.0  # px between them
 FAN = 34.0  # px more between rows where an edge fans out
-CAPTION = 44.0  # px that a frame is wider than its caption
+FRAMED = 34.0  # px more between slices with frames round them
+CAPTIONED = 44.0  # px that a frame is wider than its caption
+BELOW, ASIDE, BENEATH = 44.0, 30.0, 12.0  # px from the last row down to parameters, left of the slices, one to the next
+ROUND, PILL = 9.0, 15.0  # px that a circle and a pill, with its round ends, are wider than their text at least
+CARD_SIDES, CARD_HEAD = 16.0, 30.0  # px beside and above the numbers in a node
 
 Size = tuple[float, float]
 
@@ -46,13 +50,15 @@ def ground(source: Source, page: Page, labels: Mapping[Any, Label], over: Overla
         for key, (w, h) in inside.items()
     }  # fmt: skip
     slice_width = (arranged.width - 1) * place + widest
-    widest_caption = max((text_width(text, 13.0) + CAPTION for text, *_ in page.blocks), default=0.0)
-    gap = max(SLICE_GAP + 34, widest_caption - slice_width) if page.blocks else SLICE_GAP
+    widest_caption = max((text_width(text, CAPTION) + CAPTIONED for text, *_ in page.blocks), default=0.0)
+    gap = max(SLICE_GAP + FRAMED, widest_caption - slice_width) if page.blocks else SLICE_GAP
     outside = [key_of(at) for _, at in page.graph.nodes(data=True) if at["column"] is None]
-    low = rows[-1] + tallest / 2 + 44.0
+    low = rows[-1] + tallest / 2 + BELOW
     left = max((sizes[key][0] for key in outside), default=0.0)
     boxes |= {
-        key: Box(-gap / 2 - left / 2 - 30, low + k * (SMALL_SIZE + 12), *sizes[key], _outline(*sizes[key], False))
+        key: Box(
+            -gap / 2 - left / 2 - ASIDE, low + k * (SMALL_SIZE + BENEATH), *sizes[key], _outline(*sizes[key], False)
+        )
         for k, key in enumerate(outside)
     }
     row_of = {key: int(row) for key, row in arranged.rows.items()}
@@ -98,12 +104,13 @@ def _sizes(page: Page, labels: Mapping[Any, Label], over: Overlay) -> dict[Key, 
     for node, attributes in page.graph.nodes(data=True):
         small = attributes["kind"] in PARAMETER_KINDS
         least = SMALL_SIZE if small else SIZE
-        text, height = labels[node].width * (0.85 if small else 1.0), least
-        width = least if text + 9 <= least else text + 15  # a pill has round ends
+        text, height = labels[node].width * (SMALLER if small else 1.0), least
+        width = least if text + ROUND <= least else text + PILL
         numbers = over.nodes.get(attributes.get("stands_for", node))
         if numbers is not None:
             columns, rows = numbers.size
-            width, height = max(width, columns * (BAR if numbers.bars else CELL) + 16), max(CARD, 30 + rows * CELL + 8)
+            width = max(width, columns * numbers.pitch + CARD_SIDES)
+            height = max(CARD, CARD_HEAD + rows * CELL + CARD_FOOT)
         key = key_of(attributes)
         before = found.get(key, (0.0, 0.0))
         found[key] = max(width, before[0]), max(height, before[1])

@@ -15,7 +15,7 @@ FAR = 20.0  # px further from an edge, where numbers lie on it
 _SHARES = (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8, 0.9, 0.1)  # of a curve's length
 _BACK = (24.0, 18.0, 32.0, 44.0)  # px before the end
 _MARK_SHARES = (1.0, 0.7, 1.3, 0.5)  # of half a curve's length, where the mark of its delay may go
-_MARKS_APART = 18.0  # px
+_MARK, _MARKS_APART = 14.0, 18.0  # px of the mark of a delay, and from one to the next
 # what a place costs, as a number without a unit: where the name covers a node, or another name, or a point of a curve,
 # where another curve runs through its own place, or is nearer; each later place; the side of the curve
 _ON_NODE, _ON_NAME, _ON_POINT, _SHARED, _NEARER, _LATER = 10.0, 6.0, 0.15, 8.0, 1.5, 0.05
@@ -96,6 +96,12 @@ def delay_marks(curves: Mapping[Route, Points]) -> dict[Route, Point]:
         free = [c for c in choices if all(math.dist(c, at) > _MARKS_APART for _, at in others)]
         found[route] = (free or choices)[0]
     return found
+
+
+def mark_boxes(marks: Mapping[Route, Point]) -> list[Box]:
+    """What the marks of delays cover, with the numbers beside those that are not 1."""
+    squares = [Box(x, y, _MARK, _MARK) for x, y in marks.values()]
+    return squares + [Box(x + 19.0, y - 9.0, 20.0, _MARK) for route, (x, y) in marks.items() if route.delay != 1]
 
 
 def _trunk(route: Route) -> tuple[Key, int]:

@@ -18,6 +18,8 @@ from dbn_bptt.sweep.results import Result
 Show = Literal["values", "adjoints", "messages"]
 
 CELL, BAR, BARS = 9.0, 13.0, 20.0  # px: a number in a heat map, the width of a probability's bar, its height
+CARD_FOOT = 8.0  # px below the numbers in a node
+_RIM = 4.0  # px that numbers on an edge are larger than their cells
 MOST_CELLS = 24  # in a row of a heat map; of more, the largest of each block is shown
 
 
@@ -51,14 +53,26 @@ class Heat:
     def cells(self, x: float, low: float) -> list["Cell"]:
         """The cells or bars around x, the lowest ones ending at y = low."""
         columns, rows = self.size
-        pitch = BAR if self.bars else CELL
-        left = x - columns * pitch / 2
-        numbers = [(left + k * pitch, i, number) for i, row in enumerate(self.rows) for k, number in enumerate(row)]
+        left = x - columns * self.pitch / 2
+        numbers = [
+            (left + k * self.pitch, i, number) for i, row in enumerate(self.rows) for k, number in enumerate(row)
+        ]
         if self.bars:
             tall = [max(BARS * number, 0.8) for *_, number in numbers]
             return [Cell(x + 1, low - h, BAR - 2, h, p, LIGHT.blue) for h, (x, _, p) in zip(tall, numbers, strict=True)]
         size = CELL - 0.6
         return [Cell(x, low - (rows - i) * CELL, size, size, n, heat_color(n)) for x, i, n in numbers]
+
+    @property
+    def pitch(self) -> float:
+        """px from number to number."""
+        return BAR if self.bars else CELL
+
+    @property
+    def on_edge(self) -> tuple[float, float]:
+        """The px that it takes on an edge."""
+        columns, rows = self.size
+        return columns * CELL + _RIM, rows * CELL + _RIM
 
     @property
     def size(self) -> tuple[int, int]:

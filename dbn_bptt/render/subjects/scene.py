@@ -12,7 +12,7 @@ from dbn_bptt.render.colors import PARAMETER_KINDS
 from dbn_bptt.render.placing.curves import Outline, Point, Points, along, length
 from dbn_bptt.render.placing.grid import Key
 from dbn_bptt.render.placing.labels import Label
-from dbn_bptt.render.subjects.overlays import CELL, Heat, Show
+from dbn_bptt.render.subjects.overlays import CARD_FOOT, CELL, Heat, Show
 from dbn_bptt.render.subjects.parameters import Parameters
 from dbn_bptt.render.subjects.sources import Source
 from dbn_bptt.render.subjects.views import View
@@ -85,7 +85,7 @@ class Spot:
     @property
     def heat_at(self) -> Point:
         """Where the numbers in it are centred, and end below."""
-        return self.x, self.y + self.height / 2 - 8
+        return self.x, self.y + self.height / 2 - CARD_FOOT
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from dbn_bptt.errors import DataError
 from dbn_bptt.render.colors import LEVELS, LIGHT, PARAMETER_KINDS, THEMES, Ink, edge_color, edge_width, level
 from dbn_bptt.render.layout import scene
 from dbn_bptt.render.placing.curves import Points, shortened
-from dbn_bptt.render.placing.labels import FONT, SMALL, Label, text_width
-from dbn_bptt.render.subjects.overlays import BARS, CELL, Heat
+from dbn_bptt.render.placing.labels import FONT, SMALL, SMALLER, Label, text_width
+from dbn_bptt.render.subjects.overlays import BARS, Heat
 from dbn_bptt.render.subjects.scene import Frame, Line, Options, Scene, Spot
 
 FACES = "'STIX Two Text', 'Latin Modern Roman', 'Times New Roman', Georgia, serif"
@@ -214,7 +214,7 @@ def _node(spot: Spot) -> str:
             f'<rect class="{kind}" x="{x - w / 2:.1f}" y="{y - h / 2:.1f}" width="{w:.1f}" height="{h:.1f}" '
             f'rx="{h / 2:.1f}"/>'
         )
-    size = FONT * (0.85 if spot.kind in PARAMETER_KINDS else 1.0)
+    size = FONT * (SMALLER if spot.kind in PARAMETER_KINDS else 1.0)
     at = y - h / 2 + 22 if spot.heat else y + size * 0.32
     text = mathematics(spot.label, x, at, size, "name")
     numbers = _heat(spot.heat, *spot.heat_at) if spot.heat else ""
@@ -244,7 +244,6 @@ def _heat(heat: Heat, x: float, low: float) -> str:
 def _edge_heat(line: Line) -> str:
     assert line.heat is not None
     x, low = line.heat_at
-    columns, rows = line.heat.size
-    w, h = columns * CELL + 4, rows * CELL + 4
+    w, h = line.heat.on_edge
     back = f'<rect class="paper" x="{x - w / 2:.1f}" y="{low - h + 2:.1f}" width="{w:.1f}" height="{h:.1f}" rx="2"/>'
     return back + _heat(line.heat, x, low)
