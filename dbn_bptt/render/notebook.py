@@ -5,7 +5,6 @@ from html import escape
 from dbn_bptt.agreement import Report
 from dbn_bptt.errors import TemplateError
 from dbn_bptt.program import Program
-from dbn_bptt.render.writers.svg import svg
 from dbn_bptt.sweep.results import Result
 from dbn_bptt.template.shown import shown_as
 from dbn_bptt.template.template import SliceTemplate
@@ -13,6 +12,8 @@ from dbn_bptt.template.template import SliceTemplate
 
 def _template(template: SliceTemplate) -> str:
     """The rolled picture; the text where the template is not finished."""
+    from dbn_bptt.render.writers.svg import svg
+
     try:
         return str(svg(template))
     except TemplateError:
@@ -20,6 +21,8 @@ def _template(template: SliceTemplate) -> str:
 
 
 def _result(result: Result) -> str:
+    from dbn_bptt.render.writers.svg import svg
+
     return f"<p>{escape(repr(result))}</p>{svg(result)}"
 
 

@@ -371,11 +371,11 @@ def test_of_ragged_evidence_the_first_sequence_is_shown_to_its_end():
 
 
 def test_model_and_evidence_are_read_once(monkeypatch):
-    from dbn_bptt.render.subjects import inference
+    from dbn_bptt.dbn import query
 
     reads = []
-    read = inference.given_task
-    monkeypatch.setattr(inference, "given_task", lambda *args: reads.append(args) or read(*args))
+    read = query.given_task
+    monkeypatch.setattr(query, "given_task", lambda *args: reads.append(args) or read(*args))
     for draw_it in (render.svg, render.html):
         reads.clear()
         draw_it(dbn.umbrella(), evidence={"Umbrella": [1, 0, 1]})

@@ -7,11 +7,10 @@ from html import escape
 from importlib.resources import files
 from typing import Any, Unpack
 
-from latex2mathml.converter import convert
-
 from dbn_bptt.agreement import Report
 from dbn_bptt.errors import DataError, DbnBpttError
 from dbn_bptt.render.explorer.content import compared, content, one_sequence
+from dbn_bptt.render.explorer.formulas import mathml
 from dbn_bptt.render.explorer.network import network
 from dbn_bptt.render.layout import scene
 from dbn_bptt.render.subjects.inference import inference
@@ -145,4 +144,4 @@ def _equations(template: SliceTemplate) -> str:
 
 def _lines(template: SliceTemplate) -> list[str]:
     body = equations(template).removeprefix("\\begin{aligned}\n").removesuffix("\n\\end{aligned}")
-    return [f'<p class="equation">{convert(line.replace("&=", "="))}</p>' for line in body.split(" \\\\\n")]
+    return [f'<p class="equation">{mathml(line.replace("&=", "="))}</p>' for line in body.split(" \\\\\n")]

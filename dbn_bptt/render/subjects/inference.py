@@ -5,17 +5,17 @@ Of a batch of sequences the first is drawn, to its own end.
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dbn_bptt.dbn.forward import interface, messages, parts, polynomial
-from dbn_bptt.dbn.query import Task, given_task, marginals, swept, unknown
-from dbn_bptt.dbn.reductions import SUM
 from dbn_bptt.errors import DataError
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.sweep.bptt import bptt
 from dbn_bptt.sweep.results import Result
+
+if TYPE_CHECKING:
+    from dbn_bptt.dbn.query import Task
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Inference:
     log_likelihood : log p(evidence) in nats
     """
 
-    task: Task = field(repr=False)
+    task: "Task" = field(repr=False)
     T: int
     sequences: int
     likelihoods: Mapping[Any, Array] = field(repr=False)
@@ -46,11 +46,15 @@ class Inference:
     @property
     def messages(self) -> dict[str, list[Any]]:
         """By variable of the network polynomial that is a message, the variables whose joint states it is about."""
+        from dbn_bptt.dbn.forward import interface, messages, parts
+
         of = self.task.structure
         return dict(zip(messages(of), filter(None, (interface(of, part) for part in parts(of))), strict=True))
 
     def swept(self) -> Result:
         """BPTT on the network polynomial, with all its messages."""
+        from dbn_bptt.dbn.forward import polynomial
+
         of = self.task.structure
         data = {of.evidence(name): self.likelihoods[name] for name in self.likelihoods}
         return bptt(polynomial(of), self.task.parameters, data, T=self.T)
@@ -58,6 +62,9 @@ class Inference:
 
 def inference(model: Any, evidence: Any, T: int | None = None) -> Inference:
     """Read and ask; what was asked before is handed back as it is."""
+    from dbn_bptt.dbn.query import given_task, marginals, swept, unknown
+    from dbn_bptt.dbn.reductions import SUM
+
     if isinstance(evidence, Inference):
         return evidence
     if not hasattr(model, "get_inter_edges"):
