@@ -21,20 +21,30 @@ class Ink:
     pale: str
 
 
-THEMES = {
-    "light": Ink(
-        "#ffffff", "#1a1a1a", "#3a3a3a", "#666666", "#d9d9d9", "#e3f0fa", "#fbe3c0", "#0072b2", "#d55e00", "#009e73",
-        "#cc79a7", "#bdb2a8",
-    ),
-    "dark": Ink(
-        "#16181d", "#f0f0f0", "#c8c8c8", "#a0a0a0", "#4a4d55", "#17354a", "#4d3510", "#56b4e9", "#e69f00", "#2fd0a0",
-        "#cc79a7", "#6a5f52",
-    ),
-}  # fmt: skip
-_LESS, _NONE, _MORE = (213, 94, 0), (247, 247, 247), (0, 114, 178)  # vermillion, white, blue
-
-
+LIGHT = Ink(
+    paper="#ffffff", text="#1a1a1a", line="#3a3a3a", faint="#666666", shade="#d9d9d9", tint="#e3f0fa", loss="#fbe3c0",
+    blue="#0072b2", orange="#d55e00", green="#009e73", purple="#cc79a7", pale="#bdb2a8",
+)  # fmt: skip
+DARK = Ink(
+    paper="#16181d", text="#f0f0f0", line="#c8c8c8", faint="#a0a0a0", shade="#4a4d55", tint="#17354a", loss="#4d3510",
+    blue="#56b4e9", orange="#e69f00", green="#2fd0a0", purple="#cc79a7", pale="#6a5f52",
+)  # fmt: skip
+THEMES = {"light": LIGHT, "dark": DARK}
+PARAMETER_KINDS = "parameter", "copy"
+FILLED = {"shade": ("input", "target", "observed"), "loss": ("term",), "tint": PARAMETER_KINDS}  # kinds of nodes
+FILL_OF = {kind: ink for ink, kinds in FILLED.items() for kind in kinds}
 LEVELS = 5  # colours of edges, from pale to orange
+_ZERO = 247, 247, 247  # of a heat map: nearly white
+
+
+def fill(kind: str, ink: Ink) -> str:
+    """The colour inside a node."""
+    return str(getattr(ink, FILL_OF.get(kind, "paper")))
+
+
+def edge_width(weight: float) -> float:
+    """The px of an edge of a weight in 0..1."""
+    return 0.6 + 4 * weight
 
 
 def level(weight: float) -> int:
@@ -44,13 +54,17 @@ def level(weight: float) -> int:
 
 def edge_color(weight: float, ink: Ink) -> str:
     """The colour of an edge by the size of its message: the larger, the stronger."""
-    share = level(weight) / (LEVELS - 1)
-    ends = ([int(c[k : k + 2], 16) for k in (1, 3, 5)] for c in (ink.pale, ink.orange))
-    return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in zip(*ends, strict=True))
+    return _mixed(_rgb(ink.pale), _rgb(ink.orange), level(weight) / (LEVELS - 1))
 
 
 def heat_color(number: float) -> str:
-    """The colour of a number from -1 to 1: vermillion below 0, blue above."""
-    end, share = (_MORE, number) if number >= 0 else (_LESS, -number)
-    share = share**0.6  # small numbers are to be seen too
-    return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in zip(_NONE, end, strict=True))
+    """The colour of a number from -1 to 1: vermillion below 0, blue above; small ones are to be seen too."""
+    return _mixed(_ZERO, _rgb(LIGHT.blue if number >= 0 else LIGHT.orange), abs(number) ** 0.6)
+
+
+def _rgb(color: str) -> tuple[int, ...]:
+    return tuple(int(color[k : k + 2], 16) for k in (1, 3, 5))
+
+
+def _mixed(one: tuple[int, ...], other: tuple[int, ...], share: float) -> str:
+    return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in zip(one, other, strict=True))

@@ -12,10 +12,11 @@ from dbn_bptt.errors import DataError
 from dbn_bptt.render.placing.curves import Box, Points, along, length
 from dbn_bptt.render.placing.labels import Label, label
 from dbn_bptt.render.placing.measures import ground, key_of
-from dbn_bptt.render.placing.names import delay_marks, label_places
+from dbn_bptt.render.placing.names import delay_marks, label_places, mark_boxes
 from dbn_bptt.render.placing.routes import Route, routed
-from dbn_bptt.render.placing.sheet import FOOT, Sheet, borders, extent, frames, middles
-from dbn_bptt.render.subjects.overlays import CELL, Overlay, Show, evidence_slices, of_result, posteriors, weights
+from dbn_bptt.render.placing.sheet import HEADINGS, Sheet, borders, extent, frames, middles
+from dbn_bptt.render.subjects.inference import inference
+from dbn_bptt.render.subjects.overlays import Overlay, Show, of_inference, of_result, weights
 from dbn_bptt.render.subjects.parameters import PARAMETERS, Parameters, with_parameters
 from dbn_bptt.render.subjects.scene import Line, Scene, Spot
 from dbn_bptt.render.subjects.sources import Source, source
@@ -49,8 +50,8 @@ def scene(
         not isinstance(truncate, int | np.integer) or isinstance(truncate, bool) or truncate < 1
     ):
         raise DataError(f"truncate is {truncate!r}; it must be a positive number of slices")
-    slices = T if evidence is None else evidence_slices(obj, evidence, T)
-    of = source(obj, slices, whole=view == "unrolled" or path is not None)
+    asked = None if evidence is None else inference(obj, evidence, T)
+    of = source(obj, T if asked is None else asked.T, whole=view == "unrolled" or path is not None)
     nodes = tuple(path or ())
     for node in nodes:
         if node not in of.graph and node not in of.sinks:
@@ -61,7 +62,7 @@ def scene(
         if option is not None:
             raise DataError(f"{name} is about slices of their own; draw it with view='unrolled' or 'folded'")
     over = of_result(of, drawn.graph, show) if drawn.of_slices else Overlay()
-    over = over if evidence is None else posteriors(obj, evidence, T)
+    over = over if asked is None else of_inference(asked)
     return _assembled(of, drawn, replace(over, path=nodes, truncate=truncate or 0), plates=how == "plates")
 
 
@@ -73,7 +74,7 @@ def _assembled(of: Source, drawn: Page, over: Overlay, plates: bool) -> Scene:
     spots = _spots(sheet, dx, dy)
     lines = _lines(sheet, spots, dx, dy)
     names = list(dict.fromkeys(str(at["name"]) for _, at in drawn.graph.nodes(data=True) if at["column"] is not None))
-    headings = ((dx + x, height - FOOT + 8, column.heading) for x, column in middles(sheet))
+    headings = ((dx + x, height - HEADINGS, column.heading) for x, column in middles(sheet))
     return Scene(
         title=sheet.title,
         description=about_picture(names, len(spots), len(lines), of.downward),
@@ -102,9 +103,7 @@ def _sheet(of: Source, drawn: Page, over: Overlay) -> Sheet:
     for e, name in names.items():
         widths[routes[e]] = max(name.width, widths.get(routes[e], 0.0))
     delays = delay_marks(curves)
-    busy = [Box(*at, 14.0, 14.0) for at in delays.values()]
-    busy += [Box(x + 19.0, y - 9.0, 20.0, 14.0) for route, (x, y) in delays.items() if route.delay != 1]  # its number
-    busy += _heat_boxes(graph, routes, curves, over)
+    busy = [*mark_boxes(delays), *_heat_boxes(graph, routes, curves, over)]
     places = label_places(curves, widths, busy, base)
     return Sheet(
         page=drawn,
@@ -136,14 +135,12 @@ def _heat_boxes(
     graph: nx.MultiDiGraph, routes: Mapping[Any, Route], curves: Mapping[Route, Points], over: Overlay
 ) -> list[Box]:
     """Where numbers lie on edges."""
-    found = {}
+    boxes = {}
     for u, v, key, origin in graph.edges(keys=True, data="origin"):
         route = routes[u, v, key]
-        if origin in over.edges and route not in found:
-            columns, rows = over.edges[origin].size
-            at = along(curves[route], length(curves[route]) / 2)
-            found[route] = Box(*at, columns * CELL + 4, rows * CELL + 4)
-    return list(found.values())
+        if origin in over.edges and route not in boxes:
+            boxes[route] = Box(*along(curves[route], length(curves[route]) / 2), *over.edges[origin].on_edge)
+    return list(boxes.values())
 
 
 def _spots(sheet: Sheet, dx: float, dy: float) -> dict[Any, Spot]:
@@ -153,31 +150,28 @@ def _spots(sheet: Sheet, dx: float, dy: float) -> dict[Any, Spot]:
         own = at.get("stands_for", node)
         kind = "observed" if own in sheet.over.observed else at["kind"]
         spots[node] = Spot(
-            len(spots), own, key_of(at), at["t"], at["column"], box.x, box.y + dy, box.width, box.height, box.shape,
-            kind, sheet.labels[node],
-            about_node(at, kind, sheet.page.of_slices), at["equation"], sheet.over.nodes.get(own),
-            own in sheet.over.path,
+            id=len(spots), node=own, key=key_of(at), t=at["t"], column=at["column"],
+            x=box.x, y=box.y + dy, width=box.width, height=box.height, shape=box.shape,
+            kind=kind, label=sheet.labels[node], title=about_node(at, kind, sheet.page.of_slices),
+            equation=at["equation"], heat=sheet.over.nodes.get(own), marked=own in sheet.over.path,
         )  # fmt: skip
     return spots
 
 
 def _lines(sheet: Sheet, spots: Mapping[Any, Spot], dx: float, dy: float) -> tuple[Line, ...]:
-    graph, over = sheet.page.graph, sheet.over
-    size = weights(
-        {at["origin"]: over.norms[at["origin"]] for *_, at in graph.edges(data=True) if at["origin"] in over.norms}
-    )
-    lines: list[Line] = []
+    graph, over, lines = sheet.page.graph, sheet.over, list[Line]()
+    weight = weights(over.norms)
     for u, v, key, at in graph.edges(keys=True, data=True):
         tail, head, origin = spots[u], spots[v], at["origin"]
         shift = sheet.left(u) + dx
-        points = tuple((x + shift, y + dy) for x, y in sheet.curves[u, v, key])
         name, place = sheet.names.get((u, v, key), (None, (0.0, 0.0)))
         mark = sheet.marks.get((u, v, key), (0.0, 0.0))
-        norm = over.norms.get(origin)
-        title = about_edge(tail, head, at, norm, sheet.page.of_slices)
         lines.append(Line(
-            len(lines), origin, tail.id, head.id, points, name, (place[0] + shift, place[1] + dy), size.get(origin),
-            at["delay"], (mark[0] + shift, mark[1] + dy), "elided" in (tail.kind, head.kind), title,
-            over.edges.get(origin), over.marks(tail.node, head.node),
+            id=len(lines), origin=origin, tail=tail.id, head=head.id,
+            points=tuple((x + shift, y + dy) for x, y in sheet.curves[u, v, key]),
+            label=name, label_at=(place[0] + shift, place[1] + dy), weight=weight.get(origin),
+            delay=at["delay"], mark=(mark[0] + shift, mark[1] + dy), dashed="elided" in (tail.kind, head.kind),
+            title=about_edge(tail, head, at, over.norms.get(origin), sheet.page.of_slices),
+            heat=over.edges.get(origin), marked=over.marks(tail.node, head.node),
         ))  # fmt: skip
     return tuple(lines)

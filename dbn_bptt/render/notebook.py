@@ -5,7 +5,6 @@ from html import escape
 from dbn_bptt.agreement import Report
 from dbn_bptt.errors import TemplateError
 from dbn_bptt.program import Program
-from dbn_bptt.render.writers.svg import svg
 from dbn_bptt.sweep.results import Result
 from dbn_bptt.template.builder import SliceTemplate
 from dbn_bptt.template.shown import shown_as
@@ -14,6 +13,8 @@ from dbn_bptt.template.template import Described, Template
 
 def _template(template: Described) -> str:
     """The rolled picture; the text where the template is not finished."""
+    from dbn_bptt.render.writers.svg import svg
+
     try:
         return str(svg(template))
     except TemplateError:
@@ -21,6 +22,8 @@ def _template(template: Described) -> str:
 
 
 def _result(result: Result) -> str:
+    from dbn_bptt.render.writers.svg import svg
+
     return f"<p>{escape(repr(result))}</p>{svg(result)}"
 
 

@@ -370,6 +370,18 @@ def test_of_ragged_evidence_the_first_sequence_is_shown_to_its_end():
     assert "sequence 0 of a batch of 2" in render.html(dbn.umbrella(), evidence=frame)
 
 
+def test_model_and_evidence_are_read_once(monkeypatch):
+    from dbn_bptt.dbn import query
+
+    reads = []
+    read = query.given_task
+    monkeypatch.setattr(query, "given_task", lambda *args: reads.append(args) or read(*args))
+    for draw_it in (render.svg, render.html):
+        reads.clear()
+        draw_it(dbn.umbrella(), evidence={"Umbrella": [1, 0, 1]})
+        assert len(reads) == 1
+
+
 def test_evidence_of_single_slices_needs_its_number_of_slices():
     drawn = render.scene(dbn.umbrella(), evidence={("Umbrella", 1): 1}, T=4)
     assert {spot.t for spot in drawn.spots} == {0, 1, 2, 3}

@@ -12,6 +12,7 @@ from dbn_bptt.errors import NotANumberError
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.paths.itemised import credit
 from dbn_bptt.paths.scalar import jacobians
+from dbn_bptt.render.colors import PARAMETER_KINDS
 from dbn_bptt.render.explorer.formulas import Formulas
 from dbn_bptt.render.subjects.scene import Scene, Spot
 from dbn_bptt.sweep.bptt import bptt
@@ -127,7 +128,7 @@ def _edges(picture: Scene, result: Result, formulas: Formulas) -> list[dict[str,
     for line in picture.lines:
         edge: dict[str, Any] = {"tail": line.tail, "head": line.head, "about": line.title.split(";")[0]}
         found.append(edge)
-        if line.origin not in result.messages.edge or graph.nodes[line.origin[0]]["kind"] in ("parameter", "copy"):
+        if line.origin not in result.messages.edge or graph.nodes[line.origin[0]]["kind"] in PARAMETER_KINDS:
             continue
         _, head, key = line.origin
         if head not in known:

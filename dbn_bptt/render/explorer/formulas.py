@@ -4,13 +4,19 @@ import re
 from typing import Any
 
 import networkx as nx
-from latex2mathml.converter import convert
 
 from dbn_bptt.render.subjects.scene import Spot
 from dbn_bptt.template.equations import Writer
 from dbn_bptt.template.expressions import Expression, Symbol, reference
 from dbn_bptt.template.traversal import uses
 from dbn_bptt.transforms.pullback import pullback
+
+
+def mathml(latex: str) -> str:
+    """A formula for a page."""
+    from latex2mathml.converter import convert
+
+    return str(convert(latex))
 
 
 class Formulas:
@@ -27,7 +33,7 @@ class Formulas:
         if latex not in self._places:
             self._places[latex] = len(self.written)
             words = re.sub(r"\\mathrm\{(\w\w+)\}", r"\\operatorname{\1}", latex)  # one word, not letter by letter
-            self.written.append(convert(words))
+            self.written.append(mathml(words))
         return self._places[latex]
 
     def name(self, spot: Spot) -> int:

@@ -7,18 +7,15 @@ from html import escape
 from importlib.resources import files
 from typing import Any, Unpack
 
-from latex2mathml.converter import convert
-
 from dbn_bptt.agreement import Report
-from dbn_bptt.dbn.query import given_task
-from dbn_bptt.dbn.verbs import template as template_of
 from dbn_bptt.errors import DataError, DbnBpttError
 from dbn_bptt.render.explorer.content import compared, content, one_sequence
+from dbn_bptt.render.explorer.formulas import mathml
 from dbn_bptt.render.explorer.network import network
 from dbn_bptt.render.layout import scene
+from dbn_bptt.render.subjects.inference import inference
 from dbn_bptt.render.subjects.scene import Options
 from dbn_bptt.render.writers.svg import document, style
-from dbn_bptt.sweep.bptt import bptt
 from dbn_bptt.sweep.results import Result
 from dbn_bptt.template.equations import equations
 from dbn_bptt.template.template import Template
@@ -80,13 +77,9 @@ def _of_network(model: Any, options: Options) -> Html:
     evidence, T = options.pop("evidence", None), options.pop("T", None)
     if evidence is None:
         raise DataError('give the explorer of a network some evidence: html(model, evidence={"Y": [0, 1, 1]})')
-    task = given_task(model, evidence, None, T, None)
-    found = task.evidence
-    end = found.T if found.lengths is None else int(found.lengths[0])
-    first = (slice(end), 0) if found.batch else (slice(end),)
-    result = bptt(template_of(model), {}, {name: a[first] for name, a in task.data.items()}, T=end)
-    said = network(model, evidence, T, task, result)
-    return _page(result, None, options, said, found.batch[0] if found.batch else 0)
+    asked = inference(model, evidence, T)
+    result = asked.swept()
+    return _page(result, None, options, network(model, asked, result), asked.sequences)
 
 
 def _page(
@@ -151,4 +144,4 @@ def _equations(template: Template) -> str:
 
 def _lines(template: Template) -> list[str]:
     body = equations(template).removeprefix("\\begin{aligned}\n").removesuffix("\n\\end{aligned}")
-    return [f'<p class="equation">{convert(line.replace("&=", "="))}</p>' for line in body.split(" \\\\\n")]
+    return [f'<p class="equation">{mathml(line.replace("&=", "="))}</p>' for line in body.split(" \\\\\n")]

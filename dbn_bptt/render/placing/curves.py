@@ -13,6 +13,10 @@ Point = tuple[float, float]
 Points = tuple[Point, ...]  # of cubic Bezier curves one after the other: 4 points, or 7, or 10
 Outline = Literal["circle", "pill", "box"]
 CLEARANCE = 2.5  # px between an edge and a third node
+_NEAR = 60.0  # px around a curve, beyond which no box is looked at
+_STEP = 5.0  # px, about, between the points of a curve
+_HANDLE = 34.0  # px from the middle of a node to the handle of an arc
+_LOOP, _WAIST = 52.0, 0.5  # px that a loop reaches out of its node, and half its width in radians
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ def bow(u: Box, v: Box, bend: float) -> Points:
 def arc(u: Box, v: Box, height: float) -> Points:
     """A curve over (or, where height is negative, under) what stands between two boxes of one row."""
     ahead = math.copysign(1.0, v.x - u.x)
-    a, b = (u.x + ahead * 34, u.y - height), (v.x - ahead * 34, v.y - height)
+    a, b = (u.x + ahead * _HANDLE, u.y - height), (v.x - ahead * _HANDLE, v.y - height)
     return u.rim(a), a, b, v.rim(b)
 
 
@@ -77,9 +81,9 @@ def loop(u: Box, angle: float) -> Points:
     def out(turn: float, distance: float) -> Point:
         return u.x + distance * math.cos(angle + turn), u.y - distance * math.sin(angle + turn)
 
-    far = 52 + math.dist((u.x, u.y), u.rim(out(0.0, 1.0)))
+    far = _LOOP + math.dist((u.x, u.y), u.rim(out(0.0, 1.0)))
     turn = 0.42 if u.shape == "circle" else 0.3
-    return u.rim(out(-turn, far)), out(-0.5, far), out(0.5, far), u.rim(out(turn, far))
+    return u.rim(out(-turn, far)), out(-_WAIST, far), out(_WAIST, far), u.rim(out(turn, far))
 
 
 def polyline(corners: Sequence[Point], radius: float = 10.0) -> Points:
@@ -112,7 +116,7 @@ def flattened(points: Points) -> Array:
     for k in range(0, len(p) - 1, 3):
         p0, p1, p2, p3 = p[k : k + 4]
         length = math.dist(p0, p1) + math.dist(p1, p2) + math.dist(p2, p3)
-        s = np.linspace(0, 1, 3 + int(length / 5))[:, None]
+        s = np.linspace(0, 1, 3 + int(length / _STEP))[:, None]
         parts.append((1 - s) ** 3 * p0 + 3 * (1 - s) ** 2 * s * p1 + 3 * (1 - s) * s**2 * p2 + s**3 * p3)
     return np.concatenate(parts)
 
@@ -135,7 +139,7 @@ def is_clear(points: Points, boxes: Array) -> bool:
     if not len(boxes):
         return True
     where = flattened(points)
-    low, high = where.min(0) - 60, where.max(0) + 60
+    low, high = where.min(0) - _NEAR, where.max(0) + _NEAR
     near = boxes[((boxes[:, :2] > low) & (boxes[:, :2] < high)).all(1)]
     off = np.abs(where[:, None] - near[None, :, :2])
     return not (off < near[None, :, 2:] / 2 + CLEARANCE).all(-1).any()

@@ -7,7 +7,9 @@ from html import escape
 from dbn_bptt.template.equations import latex_letter, name_parts
 
 TRANSPOSED = "\u22a4"  # after the name of a parameter
-FONT, SMALL = 17.0, 11.0  # px
+FONT, SMALL = 17.0, 11.0  # px of letters, and of what stands above and below them
+HEADING, CAPTION = 15.0, 13.0  # px of the letters of titles, and of captions
+SMALLER = 0.85  # share of the size of letters on nodes of parameters
 LONGEST = 18  # characters of a name that are shown; the rest is told in the title
 _NARROW, _WIDE = frozenset("iljftr.,:;|!'()[]1"), frozenset("mwMWQ@%&\u2212+")
 _RAISED = str.maketrans("0123456789+-()tT\u2212", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ᵗᵀ⁻")

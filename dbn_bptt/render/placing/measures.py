@@ -3,25 +3,30 @@
 from collections.abc import Mapping
 from typing import Any
 
+from dbn_bptt.render.colors import PARAMETER_KINDS
 from dbn_bptt.render.placing.curves import Box, Outline
 from dbn_bptt.render.placing.grid import Grid, Key, Member, grid
-from dbn_bptt.render.placing.labels import Label, text_width
+from dbn_bptt.render.placing.labels import CAPTION, SMALLER, Label, text_width
 from dbn_bptt.render.placing.routes import Yard
-from dbn_bptt.render.subjects.overlays import BAR, CELL, Overlay
+from dbn_bptt.render.subjects.overlays import CARD_FOOT, CELL, Overlay
 from dbn_bptt.render.subjects.sources import Source
 from dbn_bptt.render.subjects.views import Page
 
 SIZE, SMALL_SIZE, CARD = 42.0, 30.0, 60.0  # px: nodes, copies of parameters, nodes with numbers in them
-ROW_GAP, PLACE_GAP, SLICE_GAP = 54.0, 26.0, 86.0
+ROW_GAP, PLACE_GAP, SLICE_GAP = 54.0, 26.0, 86.0  # px between them
 FAN = 34.0  # px more between rows where an edge fans out
-CAPTION = 44.0  # px that a frame is wider than its caption
+FRAMED = 34.0  # px more between slices with frames round them
+CAPTIONED = 44.0  # px that a frame is wider than its caption
+BELOW, ASIDE, BENEATH = 44.0, 30.0, 12.0  # px from the last row down to parameters, left of the slices, one to the next
+ROUND, PILL = 9.0, 15.0  # px that a circle and a pill, with its round ends, are wider than their text at least
+CARD_SIDES, CARD_HEAD = 16.0, 30.0  # px beside and above the numbers in a node
 
 Size = tuple[float, float]
 
 
 def key_of(attributes: Mapping[str, Any]) -> Key:
     """The variable that a node belongs to; a parameter has its own, apart from variables."""
-    if attributes["kind"] in ("parameter", "copy"):
+    if attributes["kind"] in PARAMETER_KINDS:
         return (attributes["kind"], attributes["name"]), attributes["index"]
     return attributes["name"], attributes["index"]
 
@@ -45,17 +50,22 @@ def ground(source: Source, page: Page, labels: Mapping[Any, Label], over: Overla
         for key, (w, h) in inside.items()
     }  # fmt: skip
     slice_width = (arranged.width - 1) * place + widest
-    widest_caption = max((text_width(text, 13.0) + CAPTION for text, *_ in page.blocks), default=0.0)
-    gap = max(SLICE_GAP + 34, widest_caption - slice_width) if page.blocks else SLICE_GAP
+    widest_caption = max((text_width(text, CAPTION) + CAPTIONED for text, *_ in page.blocks), default=0.0)
+    gap = max(SLICE_GAP + FRAMED, widest_caption - slice_width) if page.blocks else SLICE_GAP
     outside = [key_of(at) for _, at in page.graph.nodes(data=True) if at["column"] is None]
-    low = rows[-1] + tallest / 2 + 44.0
+    low = rows[-1] + tallest / 2 + BELOW
     left = max((sizes[key][0] for key in outside), default=0.0)
     boxes |= {
-        key: Box(-gap / 2 - left / 2 - 30, low + k * (SMALL_SIZE + 12), *sizes[key], _outline(*sizes[key], False))
+        key: Box(
+            -gap / 2 - left / 2 - ASIDE, low + k * (SMALL_SIZE + BENEATH), *sizes[key], _outline(*sizes[key], False)
+        )
         for k, key in enumerate(outside)
     }
     row_of = {key: int(row) for key, row in arranged.rows.items()}
-    return Yard(slice_width + gap, gap, rows, row_of, boxes, entry, frozenset(outside))
+    return Yard(
+        pitch=slice_width + gap, gap=gap, rows=rows, row_of=row_of, boxes=boxes, entry=entry,
+        outside=frozenset(outside),
+    )  # fmt: skip
 
 
 def _rows(arranged: Grid, page: Page, entry: Mapping[Key, int], tallest: float) -> tuple[float, ...]:
@@ -92,14 +102,15 @@ def _sizes(page: Page, labels: Mapping[Any, Label], over: Overlay) -> dict[Key, 
     """A size for each variable: the largest that one of its nodes needs."""
     found: dict[Key, Size] = {}
     for node, attributes in page.graph.nodes(data=True):
-        small = attributes["kind"] in ("parameter", "copy")
+        small = attributes["kind"] in PARAMETER_KINDS
         least = SMALL_SIZE if small else SIZE
-        text, height = labels[node].width * (0.85 if small else 1.0), least
-        width = least if text + 9 <= least else text + 15  # a pill has round ends
+        text, height = labels[node].width * (SMALLER if small else 1.0), least
+        width = least if text + ROUND <= least else text + PILL
         numbers = over.nodes.get(attributes.get("stands_for", node))
         if numbers is not None:
             columns, rows = numbers.size
-            width, height = max(width, columns * (BAR if numbers.bars else CELL) + 16), max(CARD, 30 + rows * CELL + 8)
+            width = max(width, columns * numbers.pitch + CARD_SIDES)
+            height = max(CARD, CARD_HEAD + rows * CELL + CARD_FOOT)
         key = key_of(attributes)
         before = found.get(key, (0.0, 0.0))
         found[key] = max(width, before[0]), max(height, before[1])
@@ -118,7 +129,9 @@ def _grid(source: Source, page: Page) -> Grid:
     for _, at in timed:
         key = key_of(at)
         if key not in members or members[key].kind in ("initial", "elided"):
-            members[key] = Member(at["kind"], at["block"], key in read, (key, key) in lagged)
+            members[key] = Member(
+                kind=at["kind"], block=at["block"], interface=key in read, recurrent=(key, key) in lagged
+            )
     edges = [
         (key_of(graph.nodes[u]), key_of(graph.nodes[v])) for u, v, lag in graph.edges(data="lag")
         if not lag and graph.nodes[u]["column"] is not None and graph.nodes[u]["column"] == graph.nodes[v]["column"]

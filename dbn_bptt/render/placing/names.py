@@ -12,8 +12,17 @@ from dbn_bptt.render.placing.routes import Route, Yard
 
 HEIGHT = 17.0  # px of a name on an edge
 FAR = 20.0  # px further from an edge, where numbers lie on it
-_SHARES = (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8, 0.9, 0.1)
+_SHARES = (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8, 0.9, 0.1)  # of a curve's length
 _BACK = (24.0, 18.0, 32.0, 44.0)  # px before the end
+_MARK_SHARES = (1.0, 0.7, 1.3, 0.5)  # of half a curve's length, where the mark of its delay may go
+_MARK, _MARKS_APART = 14.0, 18.0  # px of the mark of a delay, and from one to the next
+# what a place costs, as a number without a unit: where the name covers a node, or another name, or a point of a curve,
+# where another curve runs through its own place, or is nearer; each later place; the side of the curve
+_ON_NODE, _ON_NAME, _ON_POINT, _SHARED, _NEARER, _LATER = 10.0, 6.0, 0.15, 8.0, 1.5, 0.05
+_SIDES = (0.02, 0.04, 2.0, 2.1)  # above, below, far above, far below
+_SAME_PLACE = 4.0  # px between curves that run together
+_MISTAKEN = 10.0  # px around a name, in which another curve may be taken for its own
+_NO_NEARER = 4.0  # px squared by which its own curve must be nearer
 
 
 def label_places(
@@ -30,9 +39,10 @@ def label_places(
         size = np.array([width, HEIGHT])
         choices = _beside(drawn[route], width, by_lanes=len(curves[route]) > 4)
         cost = [
-            10.0 * _covered(at, size, nodes) + 6.0 * _covered(at, size, names) + 0.15 * lines.under(at, size)
-            + 8.0 * lines.is_shared(on, route) + 1.5 * lines.is_nearer_to_another(at, size, route)
-            + 0.05 * (k // 4) + (0.02, 0.04, 2.0, 2.1)[k % 4]
+            _ON_NODE * _covered(at, size, nodes) + _ON_NAME * _covered(at, size, names)
+            + _ON_POINT * lines.under(at, size) + _SHARED * lines.is_shared(on, route)
+            + _NEARER * lines.is_nearer_to_another(at, size, route)
+            + _LATER * (k // len(_SIDES)) + _SIDES[k % len(_SIDES)]
             for k, (on, at) in enumerate(choices)
         ]  # fmt: skip
         x, y = choices[int(np.argmin(cost))][1]
@@ -45,16 +55,17 @@ class _Lines:
     """The points of all curves, in their own and in neighbouring columns."""
 
     def __init__(self, drawn: Mapping[Route, Array], shifts: list[float]):
-        from scipy.spatial import KDTree
-
         parts = [(route, dx, c + np.array([dx, 0.0])) for route, c in drawn.items() for dx in shifts]
-        self.points = np.concatenate([c for *_, c in parts]) if parts else np.zeros((0, 2))
-        order = {route: k for k, route in enumerate(drawn)}
-        self.owner = np.repeat([order[r] if dx == 0 else -1 for r, dx, _ in parts], [len(c) for *_, c in parts])
-        self.order, self.tree = order, KDTree(self.points)
+        self.order = {route: k for k, route in enumerate(drawn)}
+        points = np.concatenate([c for *_, c in parts]) if parts else np.zeros((0, 2))
+        owner = np.repeat([self.order[r] if dx == 0 else -1 for r, dx, _ in parts], [len(c) for *_, c in parts])
+        rightwards = np.argsort(points[:, 0], kind="stable")  # those near an x are found by bisection
+        self.points, self.owner = points[rightwards], owner[rightwards]
 
-    def _near(self, at: Array, reach: float) -> list[int]:
-        return self.tree.query_ball_point(at, reach, p=np.inf)
+    def _near(self, at: Array, reach: float) -> Array:
+        """The numbers of the points in a square around a place."""
+        first, end = np.searchsorted(self.points[:, 0], (at[0] - reach, at[0] + reach + 1e-9))
+        return first + np.flatnonzero((np.abs(self.points[first:end] - at) <= reach).all(1))
 
     def under(self, at: Array, size: Array) -> int:
         """How many points of curves lie under a name."""
@@ -63,14 +74,14 @@ class _Lines:
 
     def is_nearer_to_another(self, at: Array, size: Array, route: Route) -> bool:
         """Whether a reader would take the name for another curve's."""
-        near = self._near(at, size.max() / 2 + 10)
+        near = self._near(at, size.max() / 2 + _MISTAKEN)
         off = (np.maximum(np.abs(self.points[near] - at) - size / 2, 0.0) ** 2).sum(1)
         own = self.owner[near] == self.order[route]
-        return bool((~own).any() and (not own.any() or off[~own].min() < off[own].min() + 4.0))
+        return bool((~own).any() and (not own.any() or off[~own].min() < off[own].min() + _NO_NEARER))
 
     def is_shared(self, at: Array, route: Route) -> bool:
         """Whether another curve runs here too, so that a name could belong to either."""
-        return bool((self.owner[self._near(at, 4.0)] != self.order[route]).any())
+        return bool((self.owner[self._near(at, _SAME_PLACE)] != self.order[route]).any())
 
 
 def delay_marks(curves: Mapping[Route, Points]) -> dict[Route, Point]:
@@ -80,11 +91,17 @@ def delay_marks(curves: Mapping[Route, Points]) -> dict[Route, Point]:
     found: dict[Route, Point] = {}
     for route, own in delayed.items():
         reach = half[_trunk(route)] if route.tail != route.head else own
-        choices = [along(curves[route], reach * share) for share in (1.0, 0.7, 1.3, 0.5)]
+        choices = [along(curves[route], reach * share) for share in _MARK_SHARES]
         others = [(r, at) for r, at in found.items() if _trunk(r) != _trunk(route) or r.tail in (r.head, route.head)]
-        free = [c for c in choices if all(math.dist(c, at) > 18 for _, at in others)]
+        free = [c for c in choices if all(math.dist(c, at) > _MARKS_APART for _, at in others)]
         found[route] = (free or choices)[0]
     return found
+
+
+def mark_boxes(marks: Mapping[Route, Point]) -> list[Box]:
+    """What the marks of delays cover, with the numbers beside those that are not 1."""
+    squares = [Box(x, y, _MARK, _MARK) for x, y in marks.values()]
+    return squares + [Box(x + 19.0, y - 9.0, 20.0, _MARK) for route, (x, y) in marks.items() if route.delay != 1]
 
 
 def _trunk(route: Route) -> tuple[Key, int]:

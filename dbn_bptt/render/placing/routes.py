@@ -18,6 +18,13 @@ from dbn_bptt.render.placing.curves import Box, Point, Points, arc, bow, is_clea
 from dbn_bptt.render.placing.grid import Key
 
 TRACK = 6.0  # px between edges side by side in a lane
+_LANES = {"row": 24.0, "gap": 40.0}  # px that the tracks of a lane may take
+_OUTER = 48.0  # px from the first and the last row to the lanes outside them
+_PORT, _INWARDS = 7.0, 1.3  # px above or below its middle where an edge with a delay meets a node, and further in
+_CORNER, _AGAINST = 30.0, 200.0  # px that a way may be longer for a corner less, or to be in nobody's way
+_HEIGHTS = (46.0, -46.0, 58.0, -58.0)  # px of arcs over what stands between
+_BENDS = (0.14, -0.14, 0.24, -0.24, 0.36, -0.36)  # of bows, as shares of their length
+_OBLIQUE = 0.8  # radians: half a right angle, nearly
 
 
 @dataclass(frozen=True)
@@ -62,8 +69,8 @@ class Yard:
     def above(self, row: int) -> float:
         """The y of the lane above a row; the last lane is below all rows."""
         if row == 0:
-            return self.rows[0] - 48.0
-        return self.rows[-1] + 48.0 if row == len(self.rows) else (self.rows[row - 1] + self.rows[row]) / 2
+            return self.rows[0] - _OUTER
+        return self.rows[-1] + _OUTER if row == len(self.rows) else (self.rows[row - 1] + self.rows[row]) / 2
 
     def others(self, route: Route) -> Array:
         """The boxes that an edge may run into."""
@@ -93,7 +100,7 @@ def routed(routes: list[Route], yard: Yard) -> dict[Route, Points]:
 
 def _spread(owners: Mapping[Owner, float], lane: Lane) -> dict[Owner, float]:
     """The tracks of a lane, in the order of their owners."""
-    step = min(TRACK, (24.0 if lane[0] == "row" else 40.0) / max(len(owners), 1))
+    step = min(TRACK, _LANES[lane[0]] / max(len(owners), 1))
     return {owner: (k - (len(owners) - 1) / 2) * step for k, owner in enumerate(owners)}
 
 
@@ -139,9 +146,9 @@ def _free(route: Route, routes: list[Route], yard: Yard) -> list[float]:
     taken = [math.atan2(u.y - box.y, box.x - u.x) for box in others]
     back = 0.0 if route.delay > 0 else math.pi  # delays lead to the right
     taken += [back for r in routes if r.delay and r.tail == route.tail != r.head]
-    choices = [back, back + 0.8, back - 0.8, back + 1.57, back - 1.57, back + math.pi]
+    choices = [back, back + _OBLIQUE, back - _OBLIQUE, back + 1.57, back - 1.57, back + math.pi]
     gaps = {angle: min((abs(math.remainder(angle - t, math.tau)) for t in taken), default=math.pi) for angle in choices}
-    return sorted(choices, key=lambda angle: (-min(gaps[angle], 0.8), choices.index(angle)))
+    return sorted(choices, key=lambda angle: (-min(gaps[angle], _OBLIQUE), choices.index(angle)))
 
 
 Choice = tuple[Points, tuple[Lane, ...]]
@@ -161,10 +168,10 @@ def _single(route: Route, yard: Yard) -> Iterator[Choice]:
         yield line(u.rim((v.x, v.y)), v.rim((u.x, u.y))), ()
     if level:
         side = 1.0 if abs(route.columns) % 2 == 0 else -1.0  # lags 2 and 3 on different sides
-        for height in (46.0, -46.0, 58.0, -58.0):
+        for height in _HEIGHTS:
             yield arc(u, v, side * height), ()
     if abs(route.columns) < 2 and route.tail not in yard.outside:
-        for bend in (0.14, -0.14, 0.24, -0.24, 0.36, -0.36):
+        for bend in _BENDS:
             yield bow(u, v, bend), ()
 
 
@@ -180,7 +187,7 @@ def _by_lanes(route: Route, yard: Yard, tracks: Tracks) -> list[Choice]:
                 (yard.box(route.tail, 0), corners[1], -yard.entry[route.tail]),
             )
         )
-        found[polyline(corners), lanes] = length + 30 * len(corners) + 200 * against
+        found[polyline(corners), lanes] = length + _CORNER * len(corners) + _AGAINST * against
     return sorted(found, key=lambda choice: found[choice])
 
 
@@ -196,8 +203,8 @@ def _ways(route: Route, yard: Yard, tracks: Tracks) -> Iterator[tuple[list[Point
 
     def ends(key: Key, box: Box, gap: float) -> Iterator[tuple[list[Point], tuple[Lane, ...]]]:
         side = math.copysign(1.0, gap - box.x)
-        port = 0.0 if not route.delay else -7.0 if box is u else 7.0  # out above, in below
-        yield [(box.x + side * (box.width / 2 - (1.3 if port else 0.0)), box.y + port), (gap, box.y + port)], ()
+        port = 0.0 if not route.delay else -_PORT if box is u else _PORT  # out above, in below
+        yield [(box.x + side * (box.width / 2 - (_INWARDS if port else 0.0)), box.y + port), (gap, box.y + port)], ()
         if box is u and route.tail in yard.outside:
             return
         row = yard.row_of[key]

@@ -8,15 +8,18 @@ import numpy as np
 
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.render.placing.curves import Box, Point, Points, flattened
-from dbn_bptt.render.placing.labels import Label, text_width
+from dbn_bptt.render.placing.labels import CAPTION, HEADING, Label, text_width
 from dbn_bptt.render.placing.measures import key_of
 from dbn_bptt.render.placing.routes import Yard
 from dbn_bptt.render.subjects.overlays import Overlay
 from dbn_bptt.render.subjects.scene import Frame
 from dbn_bptt.render.subjects.views import Column, Page
 
-MARGIN, TITLE, FOOT, PLATE = 26.0, 34.0, 30.0, 16.0  # px
-HEADING, CAPTION = 15.0, 13.0  # px of the title's letters, and of the captions'
+MARGIN, TITLE, FOOT = 26.0, 34.0, 30.0  # px around the picture, above it and below it
+UNDER_TITLE = 12.0  # px
+HEADINGS = 22.0  # px from the headings of columns down to the end
+PLATE, PLATE_HEAD, PLATE_SIDES = 16.0, 26.0, 24.0  # px around what a plate holds, above that, and beside its caption
+NAME_HALF = 10.0  # px: half the height of a name on an edge, and of what is around it
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ def frames(sheet: Sheet, plates: bool) -> list[Frame]:
         blocks = [(column.heading, k, k) for k, column in enumerate(sheet.page.columns) if column.heading]
     yard = sheet.yard
     tops = [(b.y - b.height / 2, b.y + b.height / 2) for key, b in yard.boxes.items() if key not in yard.outside]
-    top, low = min(y for y, _ in tops) - PLATE - 26, max(y for _, y in tops) + PLATE
+    top, low = min(y for y, _ in tops) - PLATE - PLATE_HEAD, max(y for _, y in tops) + PLATE
     frames = []
     for caption, first, last in blocks:
         inside = {
@@ -77,9 +80,9 @@ def frames(sheet: Sheet, plates: bool) -> list[Frame]:
         xs = [x for n in inside for x in sheet.span(n)]
         xs += [float(x) for e in sheet.curves if e[0] in inside and e[1] in inside for x in sheet.curve(e)[:, 0]]
         left, right = min(xs) - PLATE, max(xs) + PLATE
-        narrow = max(0.0, text_width(caption, CAPTION) + 24 - (right - left)) / 2
+        narrow = max(0.0, text_width(caption, CAPTION) + PLATE_SIDES - (right - left)) / 2
         left, right = left - narrow, right + narrow
-        frames.append(Frame(left, top, right - left, low - top, caption))
+        frames.append(Frame(x=left, y=top, width=right - left, height=low - top, caption=caption))
     return frames
 
 
@@ -97,7 +100,7 @@ def extent(sheet: Sheet, frames: list[Frame]) -> tuple[float, float, float, floa
         ys += [where[:, 1].min(), where[:, 1].max()]
     for e, (name, at) in sheet.names.items():
         xs += [at[0] - name.width / 2 + sheet.left(e[0]), at[0] + name.width / 2 + sheet.left(e[0])]
-        ys += [at[1] - 10, at[1] + 10]
+        ys += [at[1] - NAME_HALF, at[1] + NAME_HALF]
     for f in frames:
         xs += [f.x, f.x + f.width]
         ys += [f.y, f.y + f.height]
@@ -105,7 +108,7 @@ def extent(sheet: Sheet, frames: list[Frame]) -> tuple[float, float, float, floa
     width, height = float(max(xs)) - left + 2 * MARGIN, float(max(ys)) - top + TITLE + FOOT + MARGIN
     texts = [text_width(sheet.title, HEADING), *(text_width(c.heading, CAPTION) for c in sheet.page.columns)]
     more = max(0.0, max(texts) + 2 * MARGIN - width)
-    return MARGIN - left + more / 2, TITLE + 12 - top, width + more, height
+    return MARGIN - left + more / 2, TITLE + UNDER_TITLE - top, width + more, height
 
 
 def middles(sheet: Sheet) -> list[tuple[float, Column]]:

@@ -8,18 +8,18 @@ from typing import Any, Literal
 import networkx as nx
 import numpy as np
 
-from dbn_bptt.dbn.query import given_task
-from dbn_bptt.dbn.verbs import smooth
 from dbn_bptt.errors import DataError
 from dbn_bptt.ops.kernels import Array
-from dbn_bptt.render.colors import heat_color
+from dbn_bptt.render.colors import LIGHT, PARAMETER_KINDS, heat_color
+from dbn_bptt.render.subjects.inference import Inference
 from dbn_bptt.render.subjects.sources import Source
 from dbn_bptt.sweep.results import Result
 
 Show = Literal["values", "adjoints", "messages"]
 
 CELL, BAR, BARS = 9.0, 13.0, 20.0  # px: a number in a heat map, the width of a probability's bar, its height
-BAR_COLOR = "#0072b2"
+CARD_FOOT = 8.0  # px below the numbers in a node
+_RIM = 4.0  # px that numbers on an edge are larger than their cells
 MOST_CELLS = 24  # in a row of a heat map; of more, the largest of each block is shown
 
 
@@ -53,17 +53,26 @@ class Heat:
     def cells(self, x: float, low: float) -> list["Cell"]:
         """The cells or bars around x, the lowest ones ending at y = low."""
         columns, rows = self.size
-        pitch = BAR if self.bars else CELL
-        left, found = x - columns * pitch / 2, []
-        for i, row in enumerate(self.rows):
-            for k, number in enumerate(row):
-                if self.bars:
-                    tall = max(BARS * number, 0.8)
-                    found.append(Cell(left + k * pitch + 1, low - tall, pitch - 2, tall, number, BAR_COLOR))
-                else:
-                    top = low - (rows - i) * CELL
-                    found.append(Cell(left + k * pitch, top, CELL - 0.6, CELL - 0.6, number, heat_color(number)))
-        return found
+        left = x - columns * self.pitch / 2
+        numbers = [
+            (left + k * self.pitch, i, number) for i, row in enumerate(self.rows) for k, number in enumerate(row)
+        ]
+        if self.bars:
+            tall = [max(BARS * number, 0.8) for *_, number in numbers]
+            return [Cell(x + 1, low - h, BAR - 2, h, p, LIGHT.blue) for h, (x, _, p) in zip(tall, numbers, strict=True)]
+        size = CELL - 0.6
+        return [Cell(x, low - (rows - i) * CELL, size, size, n, heat_color(n)) for x, i, n in numbers]
+
+    @property
+    def pitch(self) -> float:
+        """px from number to number."""
+        return BAR if self.bars else CELL
+
+    @property
+    def on_edge(self) -> tuple[float, float]:
+        """The px that it takes on an edge."""
+        columns, rows = self.size
+        return columns * CELL + _RIM, rows * CELL + _RIM
 
     @property
     def size(self) -> tuple[int, int]:
@@ -136,27 +145,13 @@ class Overlay:
         return (u, v) in zip(self.path, self.path[1:], strict=False)
 
 
-def evidence_slices(model: Any, evidence: Any, T: int | None) -> int:
-    """The number of slices that evidence has; of a batch, those of its first sequence."""
-    if not hasattr(model, "get_inter_edges"):
-        raise DataError(f"evidence goes with a pgmpy DynamicBayesianNetwork, not with {type(model).__name__}")
-    found = given_task(model, evidence, None, T, None).evidence
-    return found.T if found.lengths is None else int(found.lengths[0])
-
-
-def posteriors(model: Any, evidence: Any, T: int | None) -> Overlay:
-    """Observed nodes, and posterior probabilities in all; of a batch, those of its first sequence."""
-    task, posterior = given_task(model, evidence, None, T, None), smooth(model, evidence, T=T)
-    first = (slice(None), 0) if task.evidence.batch else (slice(None),)
-    end = task.evidence.T if task.evidence.lengths is None else int(task.evidence.lengths[0])
-    observed, shown = set(), {}
-    for name in posterior:
-        likelihood, rows = task.likelihood(name)[first], np.moveaxis(posterior[name], -2, 0)[first]
-        for t in range(end):
-            shown[name, t] = bars(rows[t])
-            if (likelihood[t] != 1).any():
-                observed.add((name, t))
-    return Overlay(nodes=shown, observed=frozenset(observed))
+def of_inference(inference: Inference) -> Overlay:
+    """Observed nodes, and posterior probabilities in all."""
+    nodes = {(name, t): bars(row) for name, rows in inference.posterior.items() for t, row in enumerate(rows)}
+    observed = {
+        (name, t) for name, a in inference.likelihoods.items() for t in np.flatnonzero((a != 1).any(-1)).tolist()
+    }
+    return Overlay(nodes=nodes, observed=frozenset(observed))
 
 
 def of_result(source: Source, graph: nx.MultiDiGraph, show: Show | None) -> Overlay:
@@ -196,4 +191,4 @@ def _heats(
 def _is_of_sequences(graph: nx.MultiDiGraph, key: Any, of_edges: bool) -> bool:
     """Whether an array has an axis for the batch in front."""
     node = key[0] if of_edges else key
-    return node in graph and graph.nodes[node]["kind"] not in ("term", "sum", "parameter", "copy")
+    return node in graph and graph.nodes[node]["kind"] not in ("term", "sum", *PARAMETER_KINDS)

@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
+from dbn_bptt.render.colors import PARAMETER_KINDS
 from dbn_bptt.render.placing.curves import Outline, Point, Points, along, length
 from dbn_bptt.render.placing.grid import Key
 from dbn_bptt.render.placing.labels import Label
-from dbn_bptt.render.subjects.overlays import CELL, Heat, Show
+from dbn_bptt.render.subjects.overlays import CARD_FOOT, CELL, Heat, Show
 from dbn_bptt.render.subjects.parameters import Parameters
 from dbn_bptt.render.subjects.sources import Source
 from dbn_bptt.render.subjects.views import View
@@ -79,7 +80,12 @@ class Spot:
     @property
     def name(self) -> Any:
         """What its variable or parameter is called."""
-        return self.key[0][1] if isinstance(self.key[0], tuple) and self.kind in ("parameter", "copy") else self.key[0]
+        return self.key[0][1] if isinstance(self.key[0], tuple) and self.kind in PARAMETER_KINDS else self.key[0]
+
+    @property
+    def heat_at(self) -> Point:
+        """Where the numbers in it are centred, and end below."""
+        return self.x, self.y + self.height / 2 - CARD_FOOT
 
 
 @dataclass(frozen=True)
@@ -149,3 +155,8 @@ class Scene:
     borders: tuple[float, ...]
     columns: tuple[str, ...]
     source: Source = field(repr=False)
+
+    @property
+    def border_ends(self) -> tuple[float, float]:
+        """The y at which borders begin and end."""
+        return 40.0, self.height - 34.0

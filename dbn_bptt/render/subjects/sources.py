@@ -14,6 +14,7 @@ import numpy as np
 
 from dbn_bptt.errors import DataError
 from dbn_bptt.ops.rows import Map, Move
+from dbn_bptt.render.colors import PARAMETER_KINDS
 from dbn_bptt.render.placing.labels import TRANSPOSED
 from dbn_bptt.sweep.results import Result
 from dbn_bptt.sweep.unroll import unroll
@@ -34,7 +35,6 @@ class Source:
     title : what it is called, with its slices
     name : what it is called without them
     T : the number of its slices
-    middle : a slice far from both ends, which stands for all of them
     view : the view that suits it, unless another is asked for
     downward : whether children stand below their parents, as in Bayesian networks
     staggered : whether variables stand beside each other by their depth in the slice, each on a row of its own
@@ -46,12 +46,16 @@ class Source:
     title: str
     name: str
     T: int
-    middle: int
     view: str
     downward: bool = False
     staggered: bool = False
     result: Result | None = None
     sinks: frozenset[Any] = frozenset()
+
+    @property
+    def middle(self) -> int:
+        """A slice far from both ends, which stands for all of them."""
+        return self.T // 2
 
 
 def source(obj: Any, T: int | None = None, whole: bool = True) -> Source:
@@ -122,11 +126,16 @@ def _of_unrolled(
             use = graph.nodes[v]["rule"], key  # the same in all slices that share an equation
             if use not in multipliers:
                 multipliers[use] = _multiplier(*use)
-            parameter = "" if kind in ("copy", "parameter") else multipliers[use]
+            parameter = "" if kind in PARAMETER_KINDS else multipliers[use]
             found.add_edge(tail, v, key=key, lag=lag, parameter=parameter, weight=None, origin=(u, v, key))
-    title = f"{template.name}, unrolled over {T} slice{'s' if T > 1 else ''}"
-    totals = frozenset(template.names("total"))
-    return Source(found, title, template.name, T, T // 2, view, result=result, sinks=totals)
+    return Source(
+        graph=found, title=f"{template.name}, unrolled over {_counted(T)}", name=template.name, T=T, view=view,
+        result=result, sinks=frozenset(template.names("total")),
+    )  # fmt: skip
+
+
+def _counted(slices: int) -> str:
+    return f"{slices} slice{'s' if slices > 1 else ''}"
 
 
 def _generations(template: Template) -> dict[str, int]:
@@ -172,9 +181,8 @@ def _of_network(model: Any, T: int | None) -> Source:
         for t in starts:
             e = (u[0], t), (v[0], t + lag), 0
             found.add_edge(*e[:2], key=0, lag=lag, parameter="", weight=None, origin=e)
-    name = "dynamic Bayesian network"
-    view = "unrolled" if T is not None else "two-slice"
-    return Source(found, f"{name} over {slices} slices", name, slices, slices // 2, view, downward=True)
+    name, view = "dynamic Bayesian network", "unrolled" if T is not None else "two-slice"
+    return Source(graph=found, title=f"{name} over {slices} slices", name=name, T=slices, view=view, downward=True)
 
 
 def _is_scalar(node: Any) -> bool:
@@ -202,5 +210,8 @@ def _of_scalars(graph: nx.DiGraph) -> Source:
                 u, v, key=0, lag=at.get("lag", 0), parameter="", weight=abs(at["weight"]), origin=(u, v, 0)
             )  # fmt: skip
     T = max(slices, default=0) + 1
-    title = f"scalar graph over {T} slice{'s' if T > 1 else ''}"
-    return Source(found, title, "scalar graph", T, T // 2, "unrolled", staggered=True, sinks=frozenset(sinks))
+    name = "scalar graph"
+    return Source(
+        graph=found, title=f"{name} over {_counted(T)}", name=name, T=T, view="unrolled", staggered=True,
+        sinks=frozenset(sinks),
+    )  # fmt: skip

@@ -3,16 +3,11 @@
 from html import escape
 from typing import Any, Unpack
 
-from dbn_bptt.render.colors import THEMES, edge_color, heat_color
+from dbn_bptt.render.colors import LIGHT, edge_color, edge_width, fill, heat_color
 from dbn_bptt.render.layout import scene
 from dbn_bptt.render.subjects.overlays import Heat
 from dbn_bptt.render.subjects.scene import Line, Options, Spot
 
-INK = THEMES["light"]
-_FILLS = {
-    "input": INK.shade, "target": INK.shade, "observed": INK.shade, "term": INK.loss, "parameter": INK.tint,
-    "copy": INK.tint,
-}  # fmt: skip
 _INCH = 72.0  # px of a scene in an inch of graphviz's
 
 
@@ -37,7 +32,7 @@ def dot(obj: Any, **options: Unpack[Options]) -> str:
         f"digraph {_quoted(picture.title)} {{",
         f'  layout="neato"; splines="{splines}"; label={_quoted(picture.title)}; labelloc="t"; fontname="Times";',
         '  node [fontname="Times", fixedsize="true", style="filled", fillcolor="white", penwidth="1.3"];',
-        f'  edge [fontname="Times", fontcolor="{INK.blue}", color="{INK.line}", arrowsize="0.7"];',
+        f'  edge [fontname="Times", fontcolor="{LIGHT.blue}", color="{LIGHT.line}", arrowsize="0.7"];',
         *(_node(spot, picture.height) for spot in picture.spots),
         *(_edge(line) for line in picture.lines),
         *(_heading(k, *heading, picture.height) for k, heading in enumerate(picture.headings)),
@@ -62,13 +57,12 @@ def _place(x: float, y: float, height: float) -> str:
 
 def _node(spot: Spot, height: float) -> str:
     shape = "box" if spot.shape == "box" else "plaintext" if spot.kind == "elided" else "ellipse"
-    fill = _FILLS.get(spot.kind, INK.paper)
     rest = 'style="filled,dashed", ' if spot.kind == "initial" else 'style="", ' if spot.kind == "elided" else ""
-    color = INK.green if spot.marked else INK.text
+    colors = f'fillcolor="{fill(spot.kind, LIGHT)}", color="{LIGHT.green if spot.marked else LIGHT.text}"'
     label = _with_numbers(spot.label.html, spot.heat)
     return (
         f'  n{spot.id} [label=<{label}>, pos="{_place(spot.x, spot.y, height)}", shape="{shape}", {rest}'
-        f'fillcolor="{fill}", color="{color}", width="{spot.width / _INCH:.3f}", height="{spot.height / _INCH:.3f}", '
+        f'{colors}, width="{spot.width / _INCH:.3f}", height="{spot.height / _INCH:.3f}", '
         f"tooltip={_quoted(spot.title)}];"
     )
 
@@ -95,9 +89,9 @@ def _edge(line: Line) -> str:
         words = " ".join(part for part in (name, escape(delay)) if part)
         of.append(f"label=<{_with_numbers(words, line.heat)}>")
     if line.weight is not None:
-        of.append(f'penwidth="{0.6 + 4 * line.weight:.2f}", color="{edge_color(line.weight, INK)}"')
+        of.append(f'penwidth="{edge_width(line.weight):.2f}", color="{edge_color(line.weight, LIGHT)}"')
     if line.marked:
-        of.append(f'penwidth="4", color="{INK.green}"')
+        of.append(f'penwidth="4", color="{LIGHT.green}"')
     if line.dashed:
         of.append('style="dashed"')
     return f"  n{line.tail} -> n{line.head} [{', '.join(of)}];"

@@ -6,18 +6,13 @@ from typing import Any, Unpack
 import numpy as np
 
 from dbn_bptt.errors import DbnBpttError
-from dbn_bptt.render.colors import THEMES, edge_color
+from dbn_bptt.render.colors import LIGHT, PARAMETER_KINDS, edge_color, fill
 from dbn_bptt.render.layout import scene
 from dbn_bptt.render.placing.curves import Point, shortened
 from dbn_bptt.render.placing.labels import Label
 from dbn_bptt.render.subjects.overlays import BARS, Heat
 from dbn_bptt.render.subjects.scene import Line, Options, Scene, Spot
 
-INK = THEMES["light"]
-_FILLS = {
-    "input": INK.shade, "target": INK.shade, "observed": INK.shade, "term": INK.loss, "parameter": INK.tint,
-    "copy": INK.tint, "elided": "none",
-}  # fmt: skip
 TIP = 9.0  # px of an arrow's tip
 _POINT = 0.75  # points for a px
 
@@ -54,20 +49,20 @@ def _draw(axes: Any, picture: Scene) -> None:
     for frame in picture.frames:
         box = FancyBboxPatch(
             (frame.x, frame.y), frame.width, frame.height, boxstyle="round,pad=0,rounding_size=9", fill=False,
-            edgecolor=INK.faint, linewidth=0.8,
+            edgecolor=LIGHT.faint, linewidth=0.8,
         )  # fmt: skip
         axes.add_patch(box)
         axes.text(
-            frame.x + frame.width / 2, frame.y + 13, frame.caption, color=INK.faint, size=9, ha="center", va="center"
+            frame.x + frame.width / 2, frame.y + 13, frame.caption, color=LIGHT.faint, size=9, ha="center", va="center"
         )
     for x in picture.borders:
-        axes.plot([x, x], [40, picture.height - 34], color=INK.purple, linestyle="--", linewidth=1.5)
+        axes.plot([x, x], picture.border_ends, color=LIGHT.purple, linestyle="--", linewidth=1.5)
     for line in picture.lines:
         _edge(axes, line)
     for spot in picture.spots:
         _node(axes, spot)
     for x, y, text in picture.headings:
-        axes.text(x, y - 5, text, color=INK.faint, size=9, ha="center", va="center", parse_math=False)
+        axes.text(x, y - 5, text, color=LIGHT.faint, size=9, ha="center", va="center", parse_math=False)
 
 
 def _write(axes: Any, x: float, y: float, name: Label, size: float, color: str, zorder: float = 3) -> None:
@@ -93,7 +88,7 @@ def _edge(axes: Any, line: Line) -> None:
     from matplotlib.path import Path
 
     width = 0.9 if line.weight is None else 0.5 + 3 * line.weight
-    color = INK.green if line.marked else INK.line if line.weight is None else edge_color(line.weight, INK)
+    color = LIGHT.green if line.marked else LIGHT.line if line.weight is None else edge_color(line.weight, LIGHT)
     codes = [Path.MOVETO] + [Path.CURVE4] * (len(line.points) - 1)
     path = Path(np.array(shortened(line.points, TIP)), codes)
     style = "--" if line.dashed else "-"
@@ -104,11 +99,11 @@ def _edge(axes: Any, line: Line) -> None:
     if line.heat:
         _numbers(axes, line.heat, *line.heat_at)
     if line.delay:
-        axes.plot(*line.mark, marker="s", color=INK.text, markersize=6)
+        axes.plot(*line.mark, marker="s", color=LIGHT.text, markersize=6)
         if line.delay != 1:
             axes.text(line.mark[0] + 13, line.mark[1] - 8, f"{line.delay:+d}", size=8, ha="center", va="center")
     if line.label:
-        _write(axes, *line.label_at, line.label, 10, INK.blue)
+        _write(axes, *line.label_at, line.label, 10, LIGHT.blue)
 
 
 def _tip(line: Line) -> list[Point]:
@@ -124,18 +119,11 @@ def _tip(line: Line) -> list[Point]:
 def _node(axes: Any, spot: Spot) -> None:
     from matplotlib.patches import Ellipse, FancyBboxPatch
 
-    fill = _FILLS.get(spot.kind, INK.paper)
-    edge = (
-        "none"
-        if spot.kind == "elided"
-        else INK.green
-        if spot.marked
-        else INK.orange
-        if spot.kind == "term"
-        else INK.text
-    )
+    elided = spot.kind == "elided"
+    edge = LIGHT.green if spot.marked else LIGHT.orange if spot.kind == "term" else LIGHT.text
     of: dict[str, Any] = {
-        "facecolor": fill, "edgecolor": edge, "linewidth": 2.5 if spot.marked else 1.2, "zorder": 3,
+        "facecolor": "none" if elided else fill(spot.kind, LIGHT), "edgecolor": "none" if elided else edge,
+        "linewidth": 2.5 if spot.marked else 1.2, "zorder": 3,
         "linestyle": "--" if spot.kind == "initial" else "-",
     }  # fmt: skip
     left, top = spot.x - spot.width / 2, spot.y - spot.height / 2
@@ -146,9 +134,9 @@ def _node(axes: Any, spot: Spot) -> None:
         box = f"round,pad=0,rounding_size={corner}"
         axes.add_patch(FancyBboxPatch((left, top), spot.width, spot.height, boxstyle=box, **of))
     at = top + 16 if spot.heat else spot.y
-    _write(axes, spot.x, at, spot.label, 10 if spot.kind in ("parameter", "copy") else 12, INK.text, zorder=4)
+    _write(axes, spot.x, at, spot.label, 10 if spot.kind in PARAMETER_KINDS else 12, LIGHT.text, zorder=4)
     if spot.heat:
-        _numbers(axes, spot.heat, spot.x, spot.y + spot.height / 2 - 8)
+        _numbers(axes, spot.heat, *spot.heat_at)
 
 
 def _numbers(axes: Any, heat: Heat, x: float, low: float) -> None:
@@ -159,7 +147,7 @@ def _numbers(axes: Any, heat: Heat, x: float, low: float) -> None:
         axes.add_patch(Rectangle((cell.x, cell.y), cell.width, cell.height, facecolor=cell.color, zorder=4))
         if heat.bars:
             frame = (cell.x, low - BARS), cell.width, BARS
-            axes.add_patch(Rectangle(*frame, fill=False, edgecolor=INK.faint, linewidth=0.5, zorder=4))
+            axes.add_patch(Rectangle(*frame, fill=False, edgecolor=LIGHT.faint, linewidth=0.5, zorder=4))
         elif cell.number < 0:
             y = cell.y + cell.height / 2
-            axes.plot([cell.x + 2, cell.x + cell.width - 2], [y, y], color=INK.text, linewidth=0.7, zorder=5)
+            axes.plot([cell.x + 2, cell.x + cell.width - 2], [y, y], color=LIGHT.text, linewidth=0.7, zorder=5)

@@ -3,11 +3,9 @@
 import re
 from typing import Any, Unpack
 
-from dbn_bptt.render.colors import THEMES, edge_color
+from dbn_bptt.render.colors import FILLED, LIGHT, edge_color, edge_width
 from dbn_bptt.render.layout import scene
 from dbn_bptt.render.subjects.scene import Line, Options, Scene, Spot
-
-INK = THEMES["light"]
 
 
 def mermaid(obj: Any, **options: Unpack[Options]) -> str:
@@ -43,17 +41,16 @@ def mermaid(obj: Any, **options: Unpack[Options]) -> str:
         lines += ["  end"] if heading else []
     lines += [f"  {_edge(line)}" for line in picture.lines]
     lines += [
-        f"  linkStyle {line.id} stroke:{edge_color(line.weight, INK)},stroke-width:{0.6 + 4 * line.weight:.1f}px"
+        f"  linkStyle {line.id} stroke:{edge_color(line.weight, LIGHT)},stroke-width:{edge_width(line.weight):.1f}px"
         for line in picture.lines if line.weight is not None
     ]  # fmt: skip
-    for kinds, fill in (
-        (("input", "target", "observed"), INK.shade),
-        (("term",), INK.loss),
-        (("parameter", "copy"), INK.tint),
-    ):
+    for ink, kinds in FILLED.items():
         ids = [f"n{spot.id}" for spot in picture.spots if spot.kind in kinds]
         if ids:
-            lines += [f"  classDef {kinds[0]}Kind fill:{fill},color:#000", f"  class {','.join(ids)} {kinds[0]}Kind"]
+            lines += [
+                f"  classDef {kinds[0]}Kind fill:{getattr(LIGHT, ink)},color:#000",
+                f"  class {','.join(ids)} {kinds[0]}Kind",
+            ]
     return "\n".join(lines) + "\n"
 
 

@@ -4,11 +4,11 @@ from html import escape
 from typing import Any, Literal, Unpack
 
 from dbn_bptt.errors import DataError
-from dbn_bptt.render.colors import LEVELS, THEMES, Ink, edge_color, level
+from dbn_bptt.render.colors import LEVELS, LIGHT, PARAMETER_KINDS, THEMES, Ink, edge_color, edge_width, level
 from dbn_bptt.render.layout import scene
 from dbn_bptt.render.placing.curves import Points, shortened
-from dbn_bptt.render.placing.labels import FONT, SMALL, Label, text_width
-from dbn_bptt.render.subjects.overlays import BARS, CELL, Heat
+from dbn_bptt.render.placing.labels import FONT, SMALL, SMALLER, Label, text_width
+from dbn_bptt.render.subjects.overlays import BARS, Heat
 from dbn_bptt.render.subjects.scene import Frame, Line, Options, Scene, Spot
 
 FACES = "'STIX Two Text', 'Latin Modern Roman', 'Times New Roman', Georgia, serif"
@@ -130,7 +130,8 @@ def _rules(ink: Ink) -> str:
 .dbn-bptt .plate {{ fill: none; stroke: {ink.faint}; stroke-width: 1.1 }}
 .dbn-bptt .border {{ stroke: {ink.purple}; stroke-width: 2; stroke-dasharray: 8 5; fill: none }}
 .dbn-bptt .delay {{ fill: {ink.text}; stroke: {ink.paper}; stroke-width: 1.5 }}
-.dbn-bptt .cell {{ stroke: {ink.paper}; stroke-width: 0.6 }} .dbn-bptt .minus {{ stroke: #1a1a1a; stroke-width: 1 }}
+.dbn-bptt .cell {{ stroke: {ink.paper}; stroke-width: 0.6 }} \
+.dbn-bptt .minus {{ stroke: {LIGHT.text}; stroke-width: 1 }}
 .dbn-bptt .bar {{ fill: {ink.blue} }} .dbn-bptt .rest {{ fill: none; stroke: {ink.faint}; stroke-width: 0.7 }}
 """
 
@@ -160,7 +161,7 @@ def _frame(frame: Frame) -> str:
 
 
 def _border(x: float, picture: Scene) -> str:
-    top, low = 40.0, picture.height - 34
+    top, low = picture.border_ends
     title = "<title>truncated: no message crosses this border</title>"
     return f'<path class="border" d="M{x:.1f} {top:.1f} V{low:.1f}">{title}</path>'
 
@@ -176,7 +177,7 @@ def _edge(line: Line) -> str:
     kinds += ["dashed"] if line.dashed else []
     weighted = [] if line.weight is None else ["weighted", f"w{level(line.weight)}"]
     kinds += ["marked"] if line.marked else weighted
-    own = "" if line.weight is None or line.marked else f' style="stroke-width:{0.6 + 4 * line.weight:.2f}"'
+    own = "" if line.weight is None or line.marked else f' style="stroke-width:{edge_width(line.weight):.2f}"'
     tip = "tip-marked" if line.marked else "tip" if line.weight is None else f"tip-w{level(line.weight)}"
     return (
         f'<path class="{" ".join(kinds)}" data-edge="{line.id}" d="{path(shortened(line.points, TIP))}" '
@@ -213,10 +214,10 @@ def _node(spot: Spot) -> str:
             f'<rect class="{kind}" x="{x - w / 2:.1f}" y="{y - h / 2:.1f}" width="{w:.1f}" height="{h:.1f}" '
             f'rx="{h / 2:.1f}"/>'
         )
-    size = FONT * (0.85 if spot.kind in ("parameter", "copy") else 1.0)
+    size = FONT * (SMALLER if spot.kind in PARAMETER_KINDS else 1.0)
     at = y - h / 2 + 22 if spot.heat else y + size * 0.32
     text = mathematics(spot.label, x, at, size, "name")
-    numbers = _heat(spot.heat, x, y + h / 2 - 8) if spot.heat else ""
+    numbers = _heat(spot.heat, *spot.heat_at) if spot.heat else ""
     return f'<g data-node="{spot.id}"><title>{escape(spot.title)}</title>{shape}{text}{numbers}</g>'
 
 
@@ -243,7 +244,6 @@ def _heat(heat: Heat, x: float, low: float) -> str:
 def _edge_heat(line: Line) -> str:
     assert line.heat is not None
     x, low = line.heat_at
-    columns, rows = line.heat.size
-    w, h = columns * CELL + 4, rows * CELL + 4
+    w, h = line.heat.on_edge
     back = f'<rect class="paper" x="{x - w / 2:.1f}" y="{low - h + 2:.1f}" width="{w:.1f}" height="{h:.1f}" rx="2"/>'
     return back + _heat(line.heat, x, low)

@@ -2,7 +2,7 @@
 
 from typing import Any, Unpack
 
-from dbn_bptt.render.colors import THEMES, level
+from dbn_bptt.render.colors import FILL_OF, LIGHT, PARAMETER_KINDS, level
 from dbn_bptt.render.layout import scene
 from dbn_bptt.render.placing.curves import Point
 from dbn_bptt.render.placing.labels import latex_text
@@ -11,11 +11,8 @@ from dbn_bptt.render.subjects.scene import Frame, Line, Options, Scene, Spot
 
 _UNIT = 0.75  # bp for a px
 _COLORS = ("shade", "tint", "loss", "blue", "orange", "green", "purple", "faint", "pale")
-_STYLES = {
-    "input": "fill=dbshade", "target": "fill=dbshade", "observed": "fill=dbshade", "term": "fill=dbloss, draw=dborange",
-    "initial": "dashed", "elided": "draw=none", "parameter": "fill=dbtint, draw=dbblue",
-    "copy": "fill=dbtint, draw=dbblue",
-}  # fmt: skip
+_STYLES = {kind: f"fill=db{ink}" for kind, ink in FILL_OF.items()} | {"initial": "dashed", "elided": "draw=none"}
+_DRAWN = {"term": ", draw=dborange", **dict.fromkeys(PARAMETER_KINDS, ", draw=dbblue")}
 
 
 def tikz(obj: Any, *, standalone: bool = True, **options: Unpack[Options]) -> str:
@@ -46,17 +43,14 @@ def tikz(obj: Any, *, standalone: bool = True, **options: Unpack[Options]) -> st
 
 
 def _picture(picture: Scene) -> list[str]:
-    ink = THEMES["light"]
-    colors = [rf"\definecolor{{db{name}}}{{HTML}}{{{getattr(ink, name)[1:].upper()}}}" for name in _COLORS]
+    top, low = picture.border_ends
+    colors = [rf"\definecolor{{db{name}}}{{HTML}}{{{getattr(LIGHT, name)[1:].upper()}}}" for name in _COLORS]
     return [
         rf"\begin{{tikzpicture}}[x={_UNIT}bp, y=-{_UNIT}bp, >=latex, line width=0.6bp]",
         *colors,
         rf"\node at ({picture.width / 2:.1f},18) {{{latex_text(picture.title)}}};",
         *(_frame(frame) for frame in picture.frames),
-        *(
-            rf"\draw[dbpurple, dashed, line width=1bp] ({x:.1f},40) -- ({x:.1f},{picture.height - 34:.1f});"
-            for x in picture.borders
-        ),
+        *(rf"\draw[dbpurple, dashed, line width=1bp] ({x:.1f},{top:g}) -- {_at((x, low))};" for x in picture.borders),
         *(_edge(line) for line in picture.lines),
         *dict.fromkeys(_mark(line) for line in picture.lines if line.delay),
         *(_name(line) for line in picture.lines if line.label),
@@ -113,12 +107,12 @@ def _node(spot: Spot) -> str:
     corners = "" if circle else f", rounded corners={3 if spot.shape == 'box' else h / 2:.1f}bp"
     style = f"draw, fill=white, inner sep=0, minimum width={w:.1f}bp, minimum height={h:.1f}bp{corners}"
     style += ", circle" if circle else ""
-    style += f", {_STYLES[spot.kind]}" if spot.kind in _STYLES else ""
+    style += f", {_STYLES[spot.kind]}{_DRAWN.get(spot.kind, '')}" if spot.kind in _STYLES else ""
     style += ", draw=dbgreen, line width=2bp" if spot.marked else ""
     if not spot.heat:
         return rf"\node[{style}] at {_at((spot.x, spot.y))} {{${spot.label.latex}$}};"
     name = rf"\node at {_at((spot.x, spot.y - spot.height / 2 + 16))} {{${spot.label.latex}$}};"
-    numbers = "".join(_numbers(spot.heat, spot.x, spot.y + spot.height / 2 - 8))
+    numbers = "".join(_numbers(spot.heat, *spot.heat_at))
     return rf"\node[{style}] at {_at((spot.x, spot.y))} {{}}; {name}{numbers}"
 
 

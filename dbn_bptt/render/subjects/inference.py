@@ -1,0 +1,85 @@
+"""A dynamic network and its evidence, read once and asked once; the one place where pictures ask `dbn`.
+
+Of a batch of sequences the first is drawn, to its own end.
+"""
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dbn_bptt.errors import DataError
+from dbn_bptt.ops.kernels import Array
+from dbn_bptt.sweep.bptt import bptt
+from dbn_bptt.sweep.results import Result
+
+if TYPE_CHECKING:
+    from dbn_bptt.dbn.query import Task
+
+
+@dataclass(frozen=True)
+class Inference:
+    """A network given evidence, and what follows.
+
+    Attributes
+    ----------
+    task : the network and all evidence
+    T : the number of slices that are drawn
+    sequences : how many there are in a batch; 0 where there is none
+    likelihoods, posterior : by variable, (T, K)
+    log_likelihood : log p(evidence) in nats
+    """
+
+    task: "Task" = field(repr=False)
+    T: int
+    sequences: int
+    likelihoods: Mapping[Any, Array] = field(repr=False)
+    posterior: Mapping[Any, Array] = field(repr=False)
+    log_likelihood: float
+
+    @property
+    def states(self) -> Mapping[Any, tuple[Hashable, ...]]:
+        """By variable, the names of its states."""
+        return self.task.network.states
+
+    @property
+    def messages(self) -> dict[str, list[Any]]:
+        """By variable of the network polynomial that is a message, the variables whose joint states it is about."""
+        from dbn_bptt.dbn.forward import interface, messages, parts
+
+        of = self.task.structure
+        return dict(zip(messages(of), filter(None, (interface(of, part) for part in parts(of))), strict=True))
+
+    def swept(self) -> Result:
+        """BPTT on the network polynomial, with all its messages."""
+        from dbn_bptt.dbn.forward import polynomial
+
+        of = self.task.structure
+        data = {of.evidence(name): self.likelihoods[name] for name in self.likelihoods}
+        return bptt(polynomial(of), self.task.parameters, data, T=self.T)
+
+
+def inference(model: Any, evidence: Any, T: int | None = None) -> Inference:
+    """Read and ask; what was asked before is handed back as it is."""
+    from dbn_bptt.dbn.query import given_task, marginals, swept, unknown
+    from dbn_bptt.dbn.reductions import SUM
+
+    if isinstance(evidence, Inference):
+        return evidence
+    if not hasattr(model, "get_inter_edges"):
+        raise DataError(f"evidence goes with a pgmpy DynamicBayesianNetwork, not with {type(model).__name__}")
+    task = given_task(model, evidence, None, T, None)
+    lengths, batch = task.evidence.lengths, task.evidence.batch
+    end = task.evidence.T if lengths is None else int(lengths[0])
+    first = (slice(end), 0) if batch else slice(end)
+    answer = swept(task, SUM, unknown(task))
+    posterior = marginals(task, answer.gradients, answer.reduction)
+    return Inference(
+        task=task,
+        T=end,
+        sequences=batch[0] if batch else 0,
+        likelihoods={name: task.likelihood(name)[first] for name in posterior},
+        posterior={name: np.moveaxis(a, -2, 0)[first] for name, a in posterior.items()},
+        log_likelihood=float(np.ravel(answer.log_likelihood)[0]),
+    )
