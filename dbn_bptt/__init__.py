@@ -7,57 +7,62 @@
 ['U', 'V', 'W', 'b', 'c']
 """
 
-from dbn_bptt import cells, dbn, link, paths, render
-from dbn_bptt.agreement import Report, compare
-from dbn_bptt.errors import (
-    DataError,
-    DbnBpttError,
-    ImpossibleEvidenceError,
-    ModelError,
-    NotANumberError,
-    NotCompiledError,
-    TemplateError,
-    UnknownNameError,
-)
-from dbn_bptt.ops import (
-    concatenate,
-    cross_entropy,
-    einsum,
-    exp,
-    inverse,
-    log,
-    log_softmax,
-    logdet,
-    logsumexp,
-    matmul,
-    max,
-    outer,
-    relu,
-    reshape,
-    select,
-    sigmoid,
-    softmax,
-    softplus,
-    sqrt,
-    square,
-    squared_error,
-    step,
-    stop_gradient,
-    sum,
-    tanh,
-    transpose,
-)
-from dbn_bptt.ops.rows import operation
-from dbn_bptt.program import Program, compile
-from dbn_bptt.program.forward_mode import hessian_vector_product, rtrl
-from dbn_bptt.sweep.bptt import backward, bptt, forward
-from dbn_bptt.sweep.results import Messages, Result, Values
-from dbn_bptt.sweep.unroll import unroll
-from dbn_bptt.template.builder import SliceTemplate
-from dbn_bptt.template.equations import equations
-from dbn_bptt.transforms.adjoint import adjoint
-from dbn_bptt.transforms.ragged import ragged
-from dbn_bptt.transforms.tangent import tangent
+from typing import TYPE_CHECKING
+
+from dbn_bptt.lazy import loaded_when_used
+
+if TYPE_CHECKING:
+    from dbn_bptt import cells, dbn, link, paths, render
+    from dbn_bptt.agreement import Report, compare
+    from dbn_bptt.errors import (
+        DataError,
+        DbnBpttError,
+        ImpossibleEvidenceError,
+        ModelError,
+        NotANumberError,
+        NotCompiledError,
+        TemplateError,
+        UnknownNameError,
+    )
+    from dbn_bptt.ops import (
+        concatenate,
+        cross_entropy,
+        einsum,
+        exp,
+        inverse,
+        log,
+        log_softmax,
+        logdet,
+        logsumexp,
+        matmul,
+        max,
+        outer,
+        relu,
+        reshape,
+        select,
+        sigmoid,
+        softmax,
+        softplus,
+        sqrt,
+        square,
+        squared_error,
+        step,
+        stop_gradient,
+        sum,
+        tanh,
+        transpose,
+    )
+    from dbn_bptt.ops.rows import operation
+    from dbn_bptt.program import Program, compile
+    from dbn_bptt.program.forward_mode import hessian_vector_product, rtrl
+    from dbn_bptt.sweep.bptt import backward, bptt, forward
+    from dbn_bptt.sweep.results import Messages, Result, Values
+    from dbn_bptt.sweep.unroll import unroll
+    from dbn_bptt.template.builder import SliceTemplate
+    from dbn_bptt.template.equations import equations
+    from dbn_bptt.transforms.adjoint import adjoint
+    from dbn_bptt.transforms.ragged import ragged
+    from dbn_bptt.transforms.tangent import tangent
 
 __all__ = [
     "cells", "dbn", "paths", "link", "render", "SliceTemplate", "unroll", "forward", "backward", "bptt", "Values",
@@ -70,3 +75,31 @@ __all__ = [
     "DbnBpttError", "DataError", "ImpossibleEvidenceError", "ModelError", "NotANumberError", "NotCompiledError",
     "TemplateError", "UnknownNameError",
 ]  # fmt: skip
+
+__getattr__, __dir__ = loaded_when_used(
+    __name__,
+    {
+        "cells": "",
+        "dbn": "",
+        "link": "",
+        "paths": "",
+        "render": "",
+        "agreement": "Report compare",
+        "errors": "DataError DbnBpttError ImpossibleEvidenceError ModelError NotANumberError NotCompiledError "
+        "TemplateError UnknownNameError",
+        "ops": "concatenate cross_entropy einsum exp inverse log log_softmax logdet logsumexp matmul max outer "
+        "relu reshape select sigmoid softmax softplus sqrt square squared_error step stop_gradient sum "
+        "tanh transpose",
+        "ops.rows": "operation",
+        "program": "Program compile",
+        "program.forward_mode": "hessian_vector_product rtrl",
+        "sweep.bptt": "backward bptt forward",
+        "sweep.results": "Messages Result Values",
+        "sweep.unroll": "unroll",
+        "template.builder": "SliceTemplate",
+        "template.equations": "equations",
+        "transforms.adjoint": "adjoint",
+        "transforms.ragged": "ragged",
+        "transforms.tangent": "tangent",
+    },
+)  # fmt: skip

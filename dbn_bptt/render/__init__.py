@@ -1,9 +1,8 @@
 """Pictures and files: one scene, many formats. Each loads when it is first asked for."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from dbn_bptt.render.notebook import register
+from dbn_bptt.lazy import loaded_when_used
 
 if TYPE_CHECKING:
     from dbn_bptt.render.explorer.page import html
@@ -18,17 +17,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Options", "Scene", "dot", "figure", "graphml", "html", "mermaid", "scene", "svg", "tikz"]
 
-_HOMES = {"html": "explorer.page", "scene": "layout", "Options": "subjects.scene", "Scene": "subjects.scene"}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES.get(name, f'writers.{name}')}"), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
-
-
-register()
+__getattr__, __dir__ = loaded_when_used(
+    __name__,
+    {
+        "explorer.page": "html", "layout": "scene", "subjects.scene": "Options Scene",
+        **{f"writers.{name}": name for name in ("dot", "figure", "graphml", "mermaid", "svg", "tikz")},
+    },
+)  # fmt: skip

@@ -1,22 +1,12 @@
-"""What notebooks show: classes say that they are shown, `render` says how.
+"""What notebooks show: classes say that they are shown, `render` says how."""
 
-Results know nothing of pictures, which are drawn from them; so a drawing registers here for the class that it draws.
-"""
-
-from collections.abc import Callable
-from typing import Any
-
-_DRAWINGS: dict[type, Callable[[Any], str]] = {}
+from importlib import import_module
 
 
 class Shown:
     """Base of what a notebook shows as HTML."""
 
     def _repr_html_(self) -> str | None:
-        draw = _DRAWINGS.get(type(self))
-        return None if draw is None else draw(self)
-
-
-def shown_as(kind: type[Shown], draw: Callable[[Any], str]) -> None:
-    """Let notebooks show objects of a class by what a function returns, as HTML."""
-    _DRAWINGS[kind] = draw
+        """Results know nothing of pictures, which are drawn from them: what draws is found by its name, when asked."""
+        html: str | None = import_module("dbn_bptt.render.notebook").shown(self)
+        return html
