@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from html import escape
 
-from dbn_bptt.template.equations import latex_letter, name_parts
+from dbn_bptt.template.letters import latex_letter, name_parts
 
 TRANSPOSED = "\u22a4"  # after the name of a parameter
 FONT, SMALL = 17.0, 11.0  # px of letters, and of what stands above and below them
