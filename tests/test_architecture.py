@@ -62,7 +62,7 @@ def _lines(function: ast.FunctionDef) -> int:
     return function.end_lineno - function.lineno + 1 - docstring
 
 
-# ------------------------------------------------------------------------------------------------------------ imports
+# -------------------------------------------------------------------------------------------------------- who imports whom
 def test_imports_point_one_way():
     level = {name: k for k, names in enumerate(LAYERS) for name in names}
     graph = architecture.rooms()
