@@ -1,9 +1,72 @@
-"""Property tests draw the same examples in every run; HYPOTHESIS_PROFILE=random draws new ones."""
+"""Property tests draw the same examples in every run (HYPOTHESIS_PROFILE=random draws new ones); slow tests are named.
+
+`pytest -m "not slow"` is the quick tier, for the editor: every chapter in less than a minute on two cores. What is left
+out of it stands here in one list, by folder and by the name of the test function; plain `pytest` runs everything.
+"""
 
 import os
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 settings.register_profile("fixed", derandomize=True)
 settings.register_profile("random", derandomize=False)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
+
+SLOW_FOLDERS = {"peers", "browser", "benchmarks"}
+SLOW = {
+    # pictures of every case in every view
+    "test_nothing_overlaps_in_any_view_of_any_cell",
+    "test_nothing_overlaps_however_parameters_are_drawn",
+    "test_nothing_overlaps_in_random_templates",
+    "test_numbers_fit_into_nodes",
+    "test_every_case_has_a_page",
+    "test_matplotlib_writes_files",
+    "test_networkx_takes_graphml",
+    "test_twenty_slices_of_eight_units_stay_below_a_megabyte",
+    "test_every_figure_is_drawn",
+    # a process of its own
+    "test_example",
+    "test_the_answer_depends_on_no_hash_seed",
+    "test_pictures_do_not_depend_on_the_order_of_hashes",
+    "test_the_order_does_not_depend_on_the_hash_seed",
+    "test_the_schedule_depends_on_no_hash_seed",
+    "test_the_module_runs_and_a_second_run_says_the_same",
+    "test_the_command_reads_what_programs_write",
+    "test_the_command_names_mistakes",
+    # derivatives of derivatives, and differences, of every case
+    "test_the_adjoint_of_the_adjoint_gives_second_derivatives",
+    "test_second_derivatives_are_differences_of_gradients",
+    "test_gradients_equal_finite_differences",
+    "test_rtrl_equals_bptt",
+    # programs of every case in every mode
+    "test_the_general_program_serves_all_longer_sequences",
+    "test_checkpoints_change_no_gradient",
+    "test_blocks_change_no_gradient",
+    "test_the_source_stands_alone",
+    "test_results_do_not_lie_in_memory_that_later_runs_use",
+    # random models and templates
+    "test_random_networks_equal_enumeration",
+    "test_checkpoints_of_random_templates_change_no_gradient",
+    "test_the_program_of_random_templates_equals_the_sweep",
+    "test_the_adjoint_template_of_random_templates_equals_the_sweep",
+    "test_rtrl_of_random_templates_equals_bptt",
+    "test_samples_have_the_posterior_as_their_frequencies",
+    "test_all_correspondences_hold",
+    # long sequences and large models
+    "test_a_long_graph_needs_no_recursion",
+    "test_long_sequences_with_zeros_and_many_symbols_stay_finite",
+    "test_the_way_to_a_file_and_back",
+    "test_every_cell",
+    "test_texts_of_all_kinds",
+    "test_every_activation",
+}
+
+
+def pytest_collection_modifyitems(items):
+    """Mark the slow tests."""
+    for item in items:
+        folder = Path(item.path).parent.name
+        if folder in SLOW_FOLDERS or getattr(item, "originalname", item.name) in SLOW:
+            item.add_marker(pytest.mark.slow)
