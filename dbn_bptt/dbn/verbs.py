@@ -56,10 +56,7 @@ def template(model: Any) -> SliceTemplate:
     """
     network = read(model)
     of = structure(network)
-    found = polynomial(of)
-    for name, values in parameters(network, of).items():
-        found.arrays[name] = np.array(values)
-    return found
+    return polynomial(of, tables=parameters(network, of))
 
 
 def smooth(
