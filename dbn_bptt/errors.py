@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
+from numbers import Integral
 
 
 class DbnBpttError(Exception):
@@ -52,3 +53,16 @@ def unknown_name(name: object, known: Iterable[object], what: str) -> UnknownNam
     else:
         hint = f"there is {', '.join(map(repr, names))}" if names else f"there is no {what} at all"
     return UnknownNameError(f"unknown {what} {name!r}; {hint}")
+
+
+def positive(name: str, value: object, mend: str = "it must be a positive integer") -> int:
+    """A positive integer as an int, or the error that names it and the mend.
+
+    Examples
+    --------
+    >>> positive("T", 3)
+    3
+    """
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+        raise DataError(f"{name} is {value!r}; {mend}")
+    return int(value)
