@@ -2,11 +2,9 @@
 
 from typing import Any
 
-import numpy as np
-
 from dbn_bptt.dbn.forward import titles
 from dbn_bptt.dbn.network import Network, Table, read
-from dbn_bptt.errors import DataError, ModelError
+from dbn_bptt.errors import ModelError, positive
 from dbn_bptt.template.domains import EVERY
 from dbn_bptt.template.structure import parents
 from dbn_bptt.template.template import Described, Template, checked_template
@@ -44,8 +42,7 @@ def unrolled(model: Any, T: int) -> Any:
     """
     from pgmpy.models import DiscreteBayesianNetwork
 
-    if not isinstance(T, int | np.integer) or isinstance(T, bool) or T < 1:
-        raise DataError(f"T is {T!r}; the number of slices must be a positive integer")
+    T = positive(T, f"T is {T!r}; the number of slices must be a positive integer")
     if not hasattr(model, "get_inter_edges"):
         raise ModelError(f"unrolled takes a pgmpy DynamicBayesianNetwork, not {type(model).__name__}")
     names = list(dict.fromkeys(node[0] for node in model.nodes()))

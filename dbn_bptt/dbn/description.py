@@ -3,7 +3,8 @@
 from math import prod
 from typing import Any
 
-from dbn_bptt.dbn.forward import Label, Labels, Structure, parts, path, structure
+from dbn_bptt.dbn.contraction import Label, Labels, path
+from dbn_bptt.dbn.forward import Structure, parts, structure
 from dbn_bptt.dbn.forward import interface as interface_of
 from dbn_bptt.dbn.network import Name, read
 from dbn_bptt.errors import ModelError
@@ -58,7 +59,7 @@ def summary(model: Any) -> str:
 def _of_part(of: Structure, part: list[Name]) -> list[str]:
     """The lines about one part of a network."""
     sizes, state = dict(of.sizes), interface_of(of, part)
-    factors: list[Labels] = [((name, 0), *dict(of.later)[name]) for name in part]
+    factors: list[Labels] = [((name, 0), *of.parents(name, 1)) for name in part]
     factors += [((name, 0),) for name in part]
     if state:
         factors.insert(0, tuple((name, 1) for name in state))

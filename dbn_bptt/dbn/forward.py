@@ -11,25 +11,19 @@ scaled alike.
 Parts of the network that no edge joins have messages of their own.
 """
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from string import ascii_letters
-from typing import Any
 
 import networkx as nx
 
 from dbn_bptt import ops
-from dbn_bptt.dbn.network import Name, Network, Table
-from dbn_bptt.dbn.reductions import DRAW, SUM, Reduction
-from dbn_bptt.errors import ModelError
+from dbn_bptt.dbn.contraction import Contraction, Factor, Labels
+from dbn_bptt.dbn.network import Name, Network
+from dbn_bptt.dbn.reductions import SUM, Reduction
+from dbn_bptt.ops.kernels import Array
 from dbn_bptt.program import Program, compile
 from dbn_bptt.template.builder import SliceTemplate
-from dbn_bptt.template.expressions import Expression
-
-Label = tuple[Name, int]  # a variable, and its lag
-Labels = tuple[Label, ...]
 
 
 @dataclass(frozen=True)
@@ -52,7 +46,12 @@ class Structure:
 
     def title(self, name: Name) -> str:
         """A variable's name made of letters, digits and _; no two variables have the same."""
-        return dict(zip((n for n, _ in self.sizes), titles(tuple(str(n) for n, _ in self.sizes)), strict=True))[name]
+        names = [own for own, _ in self.sizes]
+        return titles(tuple(map(str, names)))[names.index(name)]
+
+    def parents(self, name: Name, slice_: int) -> Labels:
+        """The parents of a variable in the first slice or in later ones."""
+        return dict(self.later if slice_ else self.first)[name]
 
     def parameter(self, name: Name, slice_: int) -> str:
         """The name of a variable's table in the template."""
@@ -77,13 +76,11 @@ def titles(names: tuple[str, ...]) -> list[str]:
 
 def structure(network: Network) -> Structure:
     """The structure of a network."""
-
-    def side(tables: Mapping[Name, Table]) -> tuple[tuple[Name, Labels], ...]:
-        return tuple((name, tables[name].parents) for name in network.names)
-
     sizes = tuple((name, len(states)) for name, states in network.states.items())
-    called = tuple(map(repr, network.names))
-    return Structure(sizes, side(network.first), side(network.later), network.tied, called)
+    first, later = (
+        tuple((name, tables[name].parents) for name in network.names) for tables in (network.first, network.later)
+    )
+    return Structure(sizes, first, later, network.tied, tuple(map(repr, network.names)))
 
 
 @lru_cache(maxsize=64)
@@ -92,7 +89,9 @@ def program(of: Structure, reduction: Reduction = SUM, alone: bool = False) -> P
     return compile(polynomial(of, reduction, alone))
 
 
-def polynomial(of: Structure, reduction: Reduction = SUM, alone: bool = False) -> SliceTemplate:
+def polynomial(
+    of: Structure, reduction: Reduction = SUM, alone: bool = False, tables: Mapping[str, Array] | None = None
+) -> SliceTemplate:
     """The template of a structure.
 
     Parameters
@@ -102,19 +101,57 @@ def polynomial(of: Structure, reduction: Reduction = SUM, alone: bool = False) -
         logarithms, tables and indicators are given as logarithms.
     alone : bool
         Whether each slice stands alone, with the message of the slice before as an input instead of a state.
+    tables : the defaults of the template's parameters
     """
     t = SliceTemplate("network polynomial")
     sizes = dict(of.sizes)
     for name in sizes:
-        for slice_, side in ((0, of.first), (1, of.later)):
-            parameter, parents = of.parameter(name, slice_), dict(side)[name]
-            if parameter not in t.symbols:
-                t.parameter(parameter, (sizes[name], *(sizes[parent] for parent, _ in parents)))
+        for slice_ in (0, 1):
+            parameter = of.parameter(name, slice_)
+            if parameter not in t.names("parameter"):
+                shape = (sizes[name], *(sizes[parent] for parent, _ in of.parents(name, slice_)))
+                t.parameter(parameter, shape, default=(tables or {}).get(parameter))
     for name in sizes:
         t.input(of.evidence(name), sizes[name], default=1.0)
     for suffix, part in _suffixed(of):
-        _part(t, of, suffix, part, reduction, alone)
+        _recursion(t, of, suffix, part, reduction, alone)
     return t
+
+
+def _recursion(
+    t: SliceTemplate, of: Structure, suffix: str, part: list[Name], reduction: Reduction, alone: bool
+) -> None:  # fmt: skip
+    """The forward recursion of one part: its unscaled message f, the scale, and the message alpha.
+
+    f_t = sum over all but the interface of alpha_{t-1} times the tables and indicators of slice t;
+    alpha_t = f_t / scale_t; without an interface f is the probability of a slice's evidence.
+    """
+    sizes, state = dict(of.sizes), interface(of, part)
+    shape = tuple(sizes[name] for name in state)
+    now, before = (tuple((name, lag) for name in state) for lag in (0, 1))
+    past: list[Factor] = []
+    if state:
+        past = [(t.input("before" + suffix, shape) if alone else t.variable("alpha" + suffix, shape).prev, before)]
+    contraction = Contraction(t, sizes, reduction, suffix)
+    first = contraction.of(_factors(t, of, part, 0), now)
+    later = contraction.of([*past, *_factors(t, of, part, 1)], now)
+    f = t.variable("f" + suffix, shape)
+    t.define(f, later, first=first)
+    log = (lambda e: e) if reduction.logs else ops.log
+    if alone or not state:
+        t.loss("L" + suffix, -log(contraction.total(f)))
+        return
+    alpha, scale = t["alpha" + suffix], t.variable("scale" + suffix, (1,) * len(shape))
+    t.define(scale, ops.stop_gradient(contraction.total(f, keepdims=True)))
+    t.define(alpha, f - scale if reduction.logs else f / scale)
+    t.loss("L" + suffix, -log(ops.reshape(scale, ())))
+    t.loss("end" + suffix, -log(contraction.total(alpha)), at="last")
+
+
+def _factors(t: SliceTemplate, of: Structure, part: list[Name], slice_: int) -> list[Factor]:
+    """The tables and indicators of a slice, each with the variables of its axes."""
+    tables = [(t[of.parameter(name, slice_)], ((name, 0), *of.parents(name, slice_))) for name in part]
+    return [*tables, *((t[of.evidence(name)], ((name, 0),)) for name in part)]
 
 
 def parts(of: Structure) -> list[list[Name]]:
@@ -145,160 +182,5 @@ def messages(of: Structure) -> dict[str, str]:
 
 def _suffixed(of: Structure) -> list[tuple[str, list[Name]]]:
     """The parts of a network, each with what follows its variables' names in the template."""
-    found = parts(of)
-    return [("_" + of.title(part[0]) if len(found) > 1 else "", part) for part in found]
-
-
-def _part(
-    t: SliceTemplate, of: Structure, suffix: str, part: list[Name], reduction: Reduction, alone: bool
-) -> None:  # fmt: skip
-    """The equations of one part: the unscaled message f, its scale, and the message alpha."""
-    state = interface(of, part)
-    sizes = dict(of.sizes)
-    shape = tuple(sizes[name] for name in state)
-    kept = tuple((name, 0) for name in state)
-    alpha = t.variable("alpha" + suffix, shape) if state else None
-    before = (t.input("before" + suffix, shape) if alone else alpha.prev) if alpha is not None else None
-    contraction = Contraction(t, sizes, reduction, suffix)
-    first = contraction.of(_factors(t, of, part, 0), kept)
-    later = _factors(t, of, part, 1)
-    if before is not None:
-        later = [(before, tuple((name, 1) for name in state)), *later]
-    rest = contraction.of(later, kept)
-    f = t.variable("f" + suffix, shape)
-    t.define(f, rest, first=first)
-    log = (lambda e: e) if reduction.logs else ops.log
-    if alpha is None or alone:
-        t.loss("L" + suffix, -log(contraction.total(f)))
-    if alpha is None:
-        return
-    scale = t.variable("scale" + suffix, (1,) * len(shape))
-    t.define(scale, ops.stop_gradient(contraction.total(f, keepdims=True)))
-    t.define(alpha, f - scale if reduction.logs else f / scale)
-    if not alone:
-        t.loss("L" + suffix, -log(ops.reshape(scale, ())))
-        t.loss("end" + suffix, -log(contraction.total(alpha)), at="last")
-
-
-def _factors(t: SliceTemplate, of: Structure, part: list[Name], slice_: int) -> list[tuple[Expression, Labels]]:
-    """The tables and indicators of a slice, each with the variables of its axes."""
-    side = dict(of.later if slice_ else of.first)
-    tables = [(t[of.parameter(name, slice_)], ((name, 0), *side[name])) for name in part]
-    return [*tables, *((t[of.evidence(name)], ((name, 0),)) for name in part)]
-
-
-def path(factors: list[Labels], kept: Labels, sizes: Mapping[Name, int]) -> tuple[list[tuple[int, ...]], Any]:
-    """Which factors to multiply in which order, so that the work is little; and what opt_einsum says about it."""
-    import opt_einsum
-
-    letters: dict[Label, str] = {}
-    for labels in factors:
-        for label in labels:
-            letters.setdefault(label, opt_einsum.get_symbol(len(letters)))
-    inputs = ["".join(letters[label] for label in labels) for labels in factors]
-    shapes = [tuple(sizes[name] for name, _ in labels) for labels in factors]
-    subscripts = ",".join(inputs) + "->" + "".join(letters[label] for label in kept)
-    found, info = opt_einsum.contract_path(subscripts, *shapes, shapes=True, optimize="auto")
-    return list(found), info
-
-
-LARGEST = 1 << 26  # numbers in one table of a slice: half a gigabyte
-
-
-@dataclass
-class Contraction:
-    """Products of factors with variables eliminated from them, two factors at a time."""
-
-    template: SliceTemplate
-    sizes: Mapping[Name, int]
-    reduction: Reduction
-    suffix: str
-    draws: int = 0
-
-    def of(self, factors: list[tuple[Expression, Labels]], kept: Labels) -> Expression:
-        """The product of factors with all variables but the kept ones eliminated."""
-        numbered = list(enumerate(factors))  # by their first factor, in whose order products are written
-        for places in path([labels for _, labels in factors], kept, self.sizes)[0]:
-            chosen = sorted((numbered[k] for k in places), key=lambda part: part[0])
-            numbered = [part for k, part in enumerate(numbered) if k not in places]
-            needed = {*kept, *(label for _, (_, labels) in numbered for label in labels)}
-            numbered.append((chosen[0][0], self._pair([factor for _, factor in chosen], needed)))
-        ((_, (whole, labels)),) = numbered
-        order = [labels.index(label) for label in kept]
-        return ops.transpose(whole, order) if order != sorted(order) else whole
-
-    def _pair(self, factors: list[tuple[Expression, Labels]], needed: set[Label]) -> tuple[Expression, Labels]:
-        """The product of one or two factors, without the variables that nothing else needs."""
-        union = tuple(dict.fromkeys(label for _, labels in factors for label in labels))
-        left = tuple(label for label in union if label in needed)
-        gone = tuple(label for label in union if label not in needed)
-        self._check_size(left if self.reduction is SUM and len(factors) == 2 else union)
-        if not gone:
-            return self._product(factors, union), union
-        if self.reduction is SUM and len(factors) == 2:
-            return self._matrix_product(factors, left, gone)
-        whole = self._product(factors, (*left, *gone))
-        return self.reduced(whole, tuple(range(len(left), len(union)))), left
-
-    def _check_size(self, labels: Labels) -> None:
-        """Refuse tables that no memory holds."""
-        size = self._size(labels)
-        if size > LARGEST:
-            some = ", ".join(str(name) for name, _ in labels[:3])
-            raise ModelError(
-                f"exact inference needs a table over {len(labels)} variables ({some}, ...) in every slice, which is"
-                f" {size:.2g} numbers; leave out edges between the variables of a slice and of the next, or states"
-            )
-
-    def _size(self, labels: Labels) -> int:
-        return math.prod(self.sizes[name] for name, _ in labels)
-
-    def _product(self, factors: list[tuple[Expression, Labels]], union: Labels) -> Expression:
-        """The product of factors over the axes of all of them."""
-        aligned: list[Any] = []
-        for e, labels in factors:
-            order = sorted(range(len(labels)), key=lambda k: union.index(labels[k]))
-            shape = [self.sizes[label[0]] if label in labels else 1 for label in union]
-            while shape and shape[0] == 1 and len(shape) > len(labels):
-                shape.pop(0)  # axes in front align by themselves
-            aligned.append(ops.reshape(ops.transpose(e, order), tuple(shape)))
-        both = aligned if len(aligned) == 2 else [*aligned, 0.0 if self.reduction.logs else 1.0]
-        product = both[0] + both[1] if self.reduction.logs else both[0] * both[1]
-        return ops.broadcast_to(product, tuple(self.sizes[name] for name, _ in union))
-
-    def _matrix_product(
-        self, factors: list[tuple[Expression, Labels]], left: Labels, gone: Labels
-    ) -> tuple[Expression, Labels]:
-        """A product summed over variables: as one of matrices where the factors share just these."""
-        (a, of_a), (b, of_b) = factors
-        shared = {*of_a} & {*of_b}
-        if shared != {*gone} or len(of_a) == len(of_b) == len(gone):
-            letters = {label: ascii_letters[k] for k, label in enumerate(dict.fromkeys((*of_a, *of_b)))}
-            inputs = ",".join("".join(letters[label] for label in labels) for labels in (of_a, of_b))
-            return ops.einsum(f"{inputs}->{''.join(letters[label] for label in left)}", a, b), left
-        if len(of_a) == len(gone):  # the vector on the right
-            (a, of_a), (b, of_b) = (b, of_b), (a, of_a)
-        rows = tuple(label for label in of_a if label not in gone)
-        columns = tuple(label for label in of_b if label not in gone)
-        matrix = self._as_matrix(a, of_a, rows, gone)
-        other = self._as_matrix(b, of_b, gone, columns)
-        product = ops.matmul(matrix, other)
-        return ops.reshape(product, tuple(self.sizes[name] for name, _ in (*rows, *columns))), (*rows, *columns)
-
-    def _as_matrix(self, e: Expression, labels: Labels, rows: Labels, columns: Labels) -> Expression:
-        """A factor as a matrix, or as a vector where it has no columns."""
-        turned = ops.transpose(e, [labels.index(label) for label in (*rows, *columns)])
-        sizes = [self._size(part) for part in (rows, columns)]
-        return ops.reshape(turned, tuple(sizes if columns else sizes[:1]))
-
-    def total(self, e: Expression, keepdims: bool = False) -> Expression:
-        """An expression with all axes eliminated."""
-        return self.reduced(e, tuple(range(len(e.shape))), keepdims) if e.shape else e
-
-    def reduced(self, e: Expression, axes: tuple[int, ...], keepdims: bool = False) -> Expression:
-        """An expression with axes eliminated; a draw takes a random number from an input of its own."""
-        if self.reduction is not DRAW:
-            return self.reduction.reduce(e, axes, keepdims)
-        self.draws += 1
-        number = self.template.input(f"u{self.suffix}_{self.draws}", ())
-        return self.reduction.reduce(e, axes, keepdims, number)
+    several = parts(of)
+    return [("_" + of.title(part[0]) if len(several) > 1 else "", part) for part in several]

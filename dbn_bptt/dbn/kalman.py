@@ -23,9 +23,13 @@ from dbn_bptt.template.builder import SliceTemplate
 MEAN, COVARIANCE, OBSERVED = "m_pred", "P_pred", "seen"
 
 
+class KalmanFilter(SliceTemplate):
+    """The template of a Kalman filter, as `linear_gaussian` makes it."""
+
+
 def linear_gaussian(
     A: Any, C: Any, Q: Any, R: Any, mean: Any, covariance: Any, B: Any = None
-) -> SliceTemplate:  # fmt: skip
+) -> KalmanFilter:  # fmt: skip
     """The Kalman filter as a template.
 
     Its parameters are the arrays given, which are their defaults; its inputs are y (k numbers a slice), `seen` (1 where
@@ -54,7 +58,7 @@ def linear_gaussian(
     found = {name: np.asarray(value, float) for name, value in arrays.items()}
     _check(found, B)
     d, k = len(found["A"]), len(found["C"])
-    t = SliceTemplate("Kalman filter")
+    t = KalmanFilter("Kalman filter")
     p = {name: t.parameter(name, value.shape, default=value) for name, value in found.items()}
     y, seen = t.input("y", k), t.input(OBSERVED, k, default=1.0)
     m_pred, P_pred = t.variable(MEAN, d), t.variable(COVARIANCE, (d, d))
@@ -129,11 +133,6 @@ class GaussianPosterior:
         columns = {("mean", i): column for i, column in enumerate(self.mean.T)}
         columns |= {("deviation", i): column for i, column in enumerate(deviations.T)}
         return pd.DataFrame(columns, pd.RangeIndex(len(self.mean), name="t"))
-
-
-def is_kalman(model: Any) -> bool:
-    """Whether a model is a template from `linear_gaussian`."""
-    return isinstance(model, SliceTemplate) and {MEAN, COVARIANCE, OBSERVED} <= set(model.symbols)
 
 
 def smooth_gaussian(kalman: SliceTemplate, evidence: Any) -> GaussianPosterior:

@@ -6,16 +6,16 @@ with growing n the network becomes the recurrent one. A slice's state is the vec
 parameters are the recurrent network's own.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any, Literal
 
 import numpy as np
-from scipy.special import gammaln
 
 from dbn_bptt import ops
-from dbn_bptt.errors import DataError
+from dbn_bptt.errors import DataError, positive
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.sweep.bptt import bptt
 from dbn_bptt.sweep.given import Arrays
@@ -46,8 +46,7 @@ def sigmoid_belief(
     """
     if activation not in ("tanh", "sigmoid"):
         raise DataError(f"activation {activation!r} is none of 'tanh', 'sigmoid'")
-    if not isinstance(copies, int | np.integer) or copies < 1:
-        raise DataError(f"copies is {copies!r}; give a positive number of copies")
+    copies = positive(copies, f"copies is {copies!r}; give a positive number of copies")
     if (copies + 1) ** n_hidden > MOST_STATES:
         raise DataError(
             f"{copies} copies of {n_hidden} units are {(copies + 1) ** n_hidden} states a slice; "
@@ -58,7 +57,7 @@ def sigmoid_belief(
     V, c = t.parameter("V", (n_outputs, n_hidden)), t.parameter("c", n_outputs)
     x, y = t.input("x", n_inputs), t.target("y", classes=n_outputs)
     counts = np.array(list(product(range(copies + 1), repeat=n_hidden)), float)  # (S, H)
-    ways = gammaln(copies + 1) - gammaln(counts + 1) - gammaln(copies - counts + 1)
+    ways = np.array([math.log(math.comb(copies, k)) for k in range(copies + 1)])[counts.astype(int)]
     S = len(counts)
     log_evidence = t.input("log_evidence", S, default=0.0)
     means = t.constant("means", 2 * counts / copies - 1 if activation == "tanh" else counts / copies)

@@ -9,7 +9,7 @@ import numpy as np
 
 from dbn_bptt.dbn.evidence.evidence import Evidence, Soft
 from dbn_bptt.dbn.forward import polynomial, program, structure
-from dbn_bptt.dbn.kalman import is_kalman, smooth_gaussian
+from dbn_bptt.dbn.kalman import KalmanFilter, smooth_gaussian
 from dbn_bptt.dbn.network import Name, read
 from dbn_bptt.dbn.posterior import Paths, Posterior
 from dbn_bptt.dbn.query import (
@@ -27,7 +27,7 @@ from dbn_bptt.dbn.query import (
     unknown,
 )
 from dbn_bptt.dbn.reductions import DRAW, MAX, SUM
-from dbn_bptt.errors import DataError
+from dbn_bptt.errors import DataError, positive
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.template.builder import SliceTemplate
 
@@ -56,8 +56,7 @@ def template(model: Any) -> SliceTemplate:
     """
     network = read(model)
     of = structure(network)
-    tables = {name: np.array(values) for name, values in parameters(network, of).items()}
-    return SliceTemplate.of(polynomial(of).frozen.rewritten(arrays={**polynomial(of).arrays, **tables}))
+    return polynomial(of, tables=parameters(network, of))
 
 
 def smooth(
@@ -94,7 +93,7 @@ def smooth(
     array([[0.117, 0.883],
            [0.117, 0.883]])
     """
-    if is_kalman(model):
+    if isinstance(model, KalmanFilter):
         refused = {"soft": soft, "T": T, "lengths": lengths}
         for name in [name for name, value in refused.items() if value is not None]:
             raise DataError(f"smooth of a linear-Gaussian network takes no {name}; give NaN for what is missing")
@@ -151,10 +150,9 @@ def predict(
     array([[0.347, 0.653],
            [0.439, 0.561]])
     """
-    if not isinstance(horizon, int | np.integer) or isinstance(horizon, bool) or horizon < 1:
-        raise DataError(f"horizon is {horizon!r}; it must be a positive number of slices")
+    ahead = positive(horizon, f"horizon is {horizon!r}; it must be a positive number of slices")
     task = given_task(model, evidence, soft, T, lengths)
-    end, ahead = task.evidence.T, int(horizon)
+    end = task.evidence.T
     longer = {name: extended(a, ahead) for name, a in task.evidence.likelihoods.items()}
     out_task = on_network(
         task.network, Evidence(end + ahead, task.evidence.batch, longer, None, offset=task.evidence.offset)
@@ -218,19 +216,18 @@ def sample(
     >>> paths["Rain"].shape, bool(abs(paths["Rain"].mean() - 0.883) < 0.02)
     ((1000, 2), True)
     """
-    if not isinstance(size, int | np.integer) or isinstance(size, bool) or size < 1:
-        raise DataError(f"size is {size!r}; it must be a positive number of paths")
+    size = positive(size, f"size is {size!r}; it must be a positive number of paths")
     task = given_task(model, evidence, soft, T, lengths)
     swept(task, SUM, ())  # impossible evidence is named by its own sequence
     given, B = task.evidence, task.evidence.batch[0] if task.evidence.batch else 1
-    copies = {name: repeated(a, given.batch, int(size)) for name, a in given.likelihoods.items()}
+    copies = {name: repeated(a, given.batch, size) for name, a in given.likelihoods.items()}
     each = None if given.lengths is None else np.repeat(given.lengths, size)
-    task = on_network(task.network, Evidence(given.T, (B * int(size),), copies, each))
+    task = on_network(task.network, Evidence(given.T, (B * size,), copies, each))
     rng = np.random.default_rng(seed)
     drawing = program(task.structure, DRAW)
     numbers = {name: rng.random((given.T, B * size)) for name in drawing.template.names("input") if name[0] == "u"}
     out = swept(task, DRAW, ("inputs",), numbers)
-    shape = (*given.batch, int(size), given.T)
+    shape = (*given.batch, size, given.T)
     drawn = {n: a.reshape(shape) for n, a in paths(task, out.gradients, DRAW).items()}
     return Paths(drawn, None, task.network.states, given.sequences)
 

@@ -13,7 +13,7 @@ import numpy as np
 from dbn_bptt.dbn.evidence.forms import Forms, sorted_forms
 from dbn_bptt.dbn.evidence.states import MISSING, indices
 from dbn_bptt.dbn.network import Name, Network
-from dbn_bptt.errors import DataError, unknown_name
+from dbn_bptt.errors import DataError, positive, unknown_name
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.ops.shapes import Shape
 
@@ -59,8 +59,7 @@ def evidence(
     T : the number of slices, where nothing else tells it
     lengths : (B,), the lengths of the sequences of a batch
     """
-    if T is not None and (not isinstance(T, int | np.integer) or isinstance(T, bool) or T < 1):
-        raise DataError(f"T is {T!r}; the number of slices must be a positive integer")
+    T = None if T is None else positive(T, f"T is {T!r}; the number of slices must be a positive integer")
     forms = sorted_forms(network, given)
     arrays = {name: indices(network, name, values) for name, values in forms.series.items()}
     likely = {name: _likelihoods(network, name, values) for name, values in _soft(soft).items()}
