@@ -24,7 +24,7 @@ SPEC.loader.exec_module(architecture)
 
 # a chapter, or a file of the root, may import those on the lines above its own
 LAYERS = [
-    ["errors", "files"],
+    ["errors", "files", "lazy"],
     ["ops"],
     ["template"],
     ["transforms", "cells"],

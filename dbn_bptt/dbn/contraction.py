@@ -15,6 +15,8 @@ from dbn_bptt.dbn.network import Name
 from dbn_bptt.dbn.reductions import DRAW, SUM, Reduction
 from dbn_bptt.errors import ModelError
 from dbn_bptt.template.builder import SliceTemplate
+from dbn_bptt.template.definitions import Piece
+from dbn_bptt.template.domains import Domain
 from dbn_bptt.template.expressions import Expression
 
 Label = tuple[Name, int]  # a variable, and its lag
@@ -22,6 +24,7 @@ Labels = tuple[Label, ...]
 Factor = tuple[Expression, Labels]
 
 LARGEST = 1 << 26  # numbers in one table of a slice: half a gigabyte
+MANY = 16  # factors, from which on products of some of them are variables, so that no equation reads all
 
 
 def path(factors: list[Labels], kept: Labels, sizes: Mapping[Name, int]) -> tuple[list[tuple[int, ...]], Any]:
@@ -48,18 +51,29 @@ class Contraction:
     reduction: Reduction
     suffix: str
     draws: int = 0
+    products: int = 0
 
-    def of(self, factors: list[Factor], kept: Labels) -> Expression:
-        """The product of factors with all variables but the kept ones eliminated."""
+    def of(self, factors: list[Factor], kept: Labels, domain: Domain) -> Expression:
+        """The product of factors, on some slices, with all variables but the kept ones eliminated."""
         numbered = list(enumerate(factors))  # by their first factor, in whose order products are written
         for places in path([labels for _, labels in factors], kept, self.sizes)[0]:
             chosen = sorted((numbered[k] for k in places), key=lambda part: part[0])
             numbered = [part for k, part in enumerate(numbered) if k not in places]
             needed = {*kept, *(label for _, (_, labels) in numbered for label in labels)}
-            numbered.append((chosen[0][0], self._eliminated([factor for _, factor in chosen], needed)))
+            product, labels = self._eliminated([factor for _, factor in chosen], needed)
+            if len(factors) > MANY:
+                product = self._named(product, domain)
+            numbered.append((chosen[0][0], (product, labels)))
         ((_, (product, labels)),) = numbered
         order = [labels.index(label) for label in kept]
         return ops.transpose(product, order) if order != sorted(order) else product
+
+    def _named(self, product: Expression, domain: Domain) -> Expression:
+        """A variable for a product."""
+        self.products += 1
+        variable = self.template.variable(f"product{self.suffix}_{self.products}", product.shape)
+        self.template.add(variable.symbol, [Piece(domain, product)])
+        return variable
 
     def total(self, e: Expression, keepdims: bool = False) -> Expression:
         """An expression with all axes eliminated."""

@@ -24,6 +24,7 @@ from dbn_bptt.dbn.reductions import SUM, Reduction
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.program import Program, compile
 from dbn_bptt.template.builder import SliceTemplate
+from dbn_bptt.template.domains import AFTER_FIRST, FIRST
 
 
 @dataclass(frozen=True)
@@ -133,8 +134,8 @@ def _recursion(
     if state:
         past = [(t.input("before" + suffix, shape) if alone else t.variable("alpha" + suffix, shape).prev, before)]
     contraction = Contraction(t, sizes, reduction, suffix)
-    first = contraction.of(_factors(t, of, part, 0), now)
-    later = contraction.of([*past, *_factors(t, of, part, 1)], now)
+    first = contraction.of(_factors(t, of, part, 0), now, FIRST)
+    later = contraction.of([*past, *_factors(t, of, part, 1)], now, AFTER_FIRST)
     f = t.variable("f" + suffix, shape)
     t.define(f, later, first=first)
     log = (lambda e: e) if reduction.logs else ops.log

@@ -9,7 +9,6 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-import networkx as nx
 import numpy as np
 
 from dbn_bptt import ops
@@ -118,7 +117,7 @@ class Builder:
         at, before, loops = len(self.items), list[Item](), list[Item]()
         for zone in step.zones:
             here = SliceBySlice(self, zone, free, before)
-            for name in _order(zone):
+            for name in zone.in_order():
                 here.into(Place(name, lag=0), zone.rules[name], there=True)
             loops.append(Loop(step.direction, self._rows(step, zone), tuple(here.items)))
             here.leave()
@@ -332,17 +331,6 @@ def _inner_product(e: Expression) -> tuple[Expression, ...]:
         return ()
     fits = all(a.shape == product.shape and not is_static(a) for a in product.arguments)
     return product.arguments if fits else ()
-
-
-def _order(zone: Zone) -> list[str]:
-    """The variables of a slice, each after those that it needs in the same slice."""
-    needs = nx.DiGraph()
-    needs.add_nodes_from(zone.rules)
-    for name, rule in zone.rules.items():
-        inside = (e.name for e in walk([rule]) if isinstance(e, Reference) and e.delay == 0 and e.name in zone.rules)
-        needs.add_edges_from((other, name) for other in inside)
-    place = {name: k for k, name in enumerate(zone.rules)}
-    return list(nx.lexicographical_topological_sort(needs, key=place.__getitem__))
 
 
 def _repeated(zone: Zone) -> set[Expression]:

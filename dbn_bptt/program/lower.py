@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import reduce
 from itertools import accumulate
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from dbn_bptt import ops
 from dbn_bptt.ops.rows import Map, Product, Sum
@@ -34,9 +35,16 @@ def _as_expression(e: Any) -> Expression:
     return e if isinstance(e, Expression) else constant(e)
 
 
+_STATIC: WeakKeyDictionary[Expression, bool] = WeakKeyDictionary()  # asked again and again of the same expressions
+
+
 def is_static(root: Expression) -> bool:
     """Whether an expression is the same in every slice and sequence."""
-    return not any(isinstance(e, Reference) and e.symbol.timed for e in walk([root]))
+    if root not in _STATIC:
+        for e in walk([root], arguments=lambda e: tuple(a for a in e.arguments if a not in _STATIC)):
+            below = all(_STATIC[a] for a in e.arguments) if isinstance(e, Apply) else True
+            _STATIC[e] = below and not (isinstance(e, Reference) and e.symbol.timed)
+    return _STATIC[root]
 
 
 def summed(found: list[Signed]) -> Any:

@@ -215,7 +215,7 @@ def _scan(names: list[str], zones: list[Zone], lags: set[int], uses_in_slice: Ma
     direction = 1 if max(lags) > 0 else -1
     passing = [n for n, most in uses_in_slice.items() if most == 1]
     kept = tuple(name for name in names if name not in passing)
-    zones = [Zone(z.first, z.last, _inlined(z.rules, passing)) for z in zones]
+    zones = [Zone(z.first, z.last, _inlined(z, passing)) for z in zones]
     local = frozenset(n for n, most in uses_in_slice.items() if most > 1)
     return Step("scan", kept, tuple(zones[::direction]), direction, local)
 
@@ -228,21 +228,17 @@ def _uses_in_slice(work: nx.MultiDiGraph, name: str, times: list[int], names: se
     return max(work.out_degree(v) for v in nodes)
 
 
-def _inlined(rules: Mapping[str, Expression], passing: list[str]) -> dict[str, Expression]:
-    """The rules with variables written into the ones that use them."""
-    left = dict(rules)
-    for _ in passing:
-        for name in [n for n in passing if n in left]:
-            uses_other = any(leaf.name in passing and leaf.name in left for _, _, leaf in uses(left[name]))
-            if not uses_other:
-                rule = left.pop(name)
-                left = {n: _with_leaf(r, name, rule) for n, r in left.items()}
-    return left
+def _inlined(zone: Zone, passing: list[str]) -> dict[str, Expression]:
+    """The rules of a zone with some variables written into the ones that use them."""
+    done: dict[str, Expression] = {}
 
+    def leaf(e: Expression) -> Expression:
+        return done[e.name] if isinstance(e, Reference) and e.delay == 0 and e.name in through else e
 
-def _with_leaf(rule: Expression, name: str, value: Expression) -> Expression:
-    """A rule with the variable of its own slice replaced by its right-hand side."""
-    return transformed(rule, lambda e: value if isinstance(e, Reference) and e.name == name and e.delay == 0 else e)
+    through = set(passing)
+    for name in zone.in_order():
+        done[name] = transformed(zone.rules[name], leaf)
+    return {name: done[name] for name in zone.rules if name not in through}
 
 
 def _ordered(steps: list[Step]) -> list[Step]:

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from dbn_bptt.template.expressions import Expression
+import networkx as nx
+
+from dbn_bptt.template.expressions import Expression, Reference
+from dbn_bptt.template.traversal import walk
 
 Kind = Literal["all slices", "scan", "total"]
 
@@ -16,6 +19,16 @@ class Zone:
     first: int
     last: int
     rules: Mapping[str, Expression]
+
+    def in_order(self) -> list[str]:
+        """The variables of a slice, each after those that it needs in the same slice."""
+        needs = nx.DiGraph()
+        needs.add_nodes_from(self.rules)
+        for name, rule in self.rules.items():
+            inside = (e.name for e in walk([rule]) if isinstance(e, Reference) and e.delay == 0)
+            needs.add_edges_from((other, name) for other in inside if other in self.rules)
+        place = {name: k for k, name in enumerate(self.rules)}
+        return list(nx.lexicographical_topological_sort(needs, key=place.__getitem__))
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ each other at one T, and between such T nothing changes.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 
@@ -84,7 +85,7 @@ class Domain:
 
     def shifted(self, k: int) -> "Domain":
         """The domain moved by k slices towards the newest."""
-        return Domain(*(frozenset(b.shifted(k) for b in bounds) for bounds in (self.lows, self.highs)))
+        return self.widened(-k, k) if k else self
 
     def widened(self, before: int, after: int) -> "Domain":
         """The domain with some slices more at either end."""
@@ -102,13 +103,18 @@ class Domain:
         return sorted({least, last} | {T for T in passes if least < T < last})
 
     def __and__(self, other: "Domain") -> "Domain":
-        return Domain(_tightest(self.lows | other.lows, low=True), _tightest(self.highs | other.highs, low=False))
+        return _intersection(self, other)
 
     def __str__(self) -> str:
         if self.lows == self.highs:
             return f"t = {next(iter(self.lows))}"
         low, high = (" and ".join(map(str, sorted(bounds))) for bounds in (self.lows, self.highs))
         return f"{low} <= t <= {high}"
+
+
+@lru_cache(maxsize=1024)  # there are few domains, and they meet in every equation
+def _intersection(a: Domain, b: Domain) -> Domain:
+    return Domain(_tightest(a.lows | b.lows, low=True), _tightest(a.highs | b.highs, low=False))
 
 
 def _tightest(bounds: frozenset[Bound], low: bool) -> frozenset[Bound]:
