@@ -67,11 +67,10 @@ def test_a_second_derivative_is_a_posterior_covariance():
     model = structure.make(4)
     joint = enumerated(model, 2, lambda name, t: None)
     p = joint.joint / joint.joint.sum()
-    template = dbn.template(model)
-    twice = db.adjoint(template)
+    once = db.adjoint(dbn.template(model)).frozen
+    kept = {name: symbol for name, symbol in once.symbols.items() if name not in ("L", "end")}
+    twice = db.SliceTemplate.of(once.rewritten(symbols=kept))
     twice.loss("first", db.sum(twice["e_Z_bar"] * np.array([1.0, 0.0, 0.0])), at="first")
-    del twice.definitions["L"], twice.definitions["end"]
-    del twice.symbols["L"], twice.symbols["end"]
     gradients = db.bptt(twice, {}, {"e_Z": np.ones((2, 3))}).messages
     second = -np.stack([gradients.adjoint["e_Z", t] for t in range(2)])  # d^2 log p / d e_0[0] d e_t[k]
     z0 = joint.axes.index(("Z", 0))
@@ -408,3 +407,26 @@ def test_a_file_keeps_the_names_of_variables(tmp_path):
     assert dbn.log_likelihood(again, {"Z_bar": ["0", "1"]}) == pytest.approx(
         dbn.log_likelihood(model, {"Z_bar": [0, 1]})
     )
+
+
+@pytest.mark.parametrize("T", [1, 2, 9])
+def test_a_slice_of_many_variables(T):
+    """Against the textbook: what many sensors of one state say is the product of what each says."""
+    sizes = {"Z": 3} | {f"Y{k}": 2 + k % 2 for k in range(30)}
+    edges = [("Z", "Z", 1), *(("Z", name, 0) for name in sizes if name != "Z")]
+    model, rng = build(sizes, edges, seed=3), np.random.default_rng(0)
+    cpds = {tuple(c.variables[0]): c.values for c in model.cpds}
+    seen = {name: rng.integers(0, size, T) for name, size in sizes.items() if name != "Z"}
+    first = np.prod([cpds[name, 0][states[:1]] for name, states in seen.items()], 0)
+    later = np.prod([cpds.get((name, 1), cpds[name, 0])[states[1:]] for name, states in seen.items()], 0)
+    likely = np.concatenate([first, later])  # (T, states of Z)
+    alpha, beta = np.empty((T, 3)), np.ones((T, 3))
+    for t in range(T):
+        alpha[t] = (cpds["Z", 0] if t == 0 else cpds["Z", 1] @ alpha[t - 1]) * likely[t]
+        alpha[t] /= alpha[t].sum()
+    for t in range(T - 2, -1, -1):
+        beta[t] = cpds["Z", 1].T @ (likely[t + 1] * beta[t + 1])
+        beta[t] /= beta[t].sum()
+    gamma = alpha * beta
+    np.testing.assert_allclose(dbn.smooth(model, seen)["Z"], gamma / gamma.sum(1, keepdims=True), atol=1e-12)
+    np.testing.assert_allclose(dbn.filter(model, seen)["Z"], alpha, atol=1e-12)

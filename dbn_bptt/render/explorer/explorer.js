@@ -86,16 +86,14 @@ const width = (x) => x > 0 ? 0.8 + 4 * Math.max(0, Math.min(1, 1 + Math.log10(x 
 function prepare() {
   svg.setAttribute("role", "group");
   groups.forEach((g, n) => {
-    g.setAttribute("tabindex", "-1");
-    g.setAttribute("role", "button");
+    g.setAttribute("tabindex", "-1"); g.setAttribute("role", "button");
     g.setAttribute("aria-label", `${nodes[n].plain}, ${nodes[n].kind}`);
     g.addEventListener("click", () => { choose({ node: n }); g.focus(); });
   });
   curves.forEach((path, k) => {
     const touch = path.cloneNode(true);
     touch.setAttribute("class", "touch");
-    touch.removeAttribute("marker-end");
-    touch.removeAttribute("style");
+    touch.removeAttribute("marker-end"); touch.removeAttribute("style");
     touch.addEventListener("click", () => choose({ edge: k }));
     path.after(touch);
   });
@@ -105,10 +103,8 @@ function paint() {
   const now = active(), reverse = inReverse();
   groups.forEach((g, n) => {
     const of = g.classList;
-    of.toggle("pending", !isDone(n));
-    of.toggle("ready", isReady(n));
-    of.toggle("answered", isAnswered(n));
-    of.toggle("active", n === now);
+    of.toggle("pending", !isDone(n)); of.toggle("ready", isReady(n));
+    of.toggle("answered", isAnswered(n)); of.toggle("active", n === now);
     of.toggle("chosen", chosen !== null && chosen.node === n);
     g.setAttribute("aria-pressed", chosen !== null && chosen.node === n);
     g.setAttribute("tabindex", n === (chosen?.node ?? now ?? forward[0]) ? "0" : "-1");
