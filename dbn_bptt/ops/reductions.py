@@ -38,7 +38,7 @@ def softmax(a: Any, axis: int = -1) -> Any:
 
     Examples
     --------
-    >>> softmax(np.array([0.0, math.log(3.0)])).round(6)
+    >>> softmax(np.array([0.0, np.log(3.0)])).round(6)
     array([0.25, 0.75])
     """
     return _softmax(a, axis=axes_from_end(a, axis))
