@@ -45,9 +45,9 @@ HEAVY = ["pgmpy", "matplotlib", "torch", "jax", "pandas", "pytest"]
 
 
 def _functions() -> dict[str, ast.FunctionDef]:
-    """All functions and methods of the package, by file and name."""
+    """All functions and methods of the package, by file, line and name."""
     return {
-        f"{path.relative_to(ROOT)}: {node.name}": node
+        f"{path.relative_to(ROOT)}:{node.lineno}: {node.name}": node
         for path in ROOT.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.FunctionDef)

@@ -21,7 +21,7 @@ def cross_entropy(logits: Any, target: Any) -> Any:
 
     Examples
     --------
-    >>> round(float(cross_entropy(np.array([0.0, 0.0, 0.0]), 2)), 6) == round(np.log(3), 6)
+    >>> round(float(cross_entropy(np.array([0.0, 0.0, 0.0]), 2)), 6) == round(float(np.log(3)), 6)
     True
     """
     if _is_distribution(logits):

@@ -63,7 +63,7 @@ def page(request: pytest.FixtureRequest) -> Iterator[list[str]]:
     if request.config.getoption("benchmark_disable"):
         return
     module = request.module
-    head = module.HEAD.format(command=f"python -m pytest -n0 tests/benchmarks/{Path(module.__file__).name}")
+    head = module.HEAD.format(command=f"python -m pytest tests/benchmarks/{Path(module.__file__).name}")
     text = head.lstrip() + "\n".join(rows) + "\n"
     request.config.stash.setdefault(PRINTED, []).append(text)
     if len(rows) == module.ROWS:
