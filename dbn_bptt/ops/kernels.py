@@ -180,7 +180,7 @@ def peak(a: Array, axis: tuple[int, ...]) -> Array:
     """The maximum over core axes, which stay with size 1; 0 where all is -inf, and NaN left out, which makes it several
     times faster."""
     m = np.fmax.reduce(a, axis, keepdims=True)
-    return m if m.size and m.min() > -np.inf else np.where(m == -np.inf, m.dtype.type(0), m)
+    return m if m.min(initial=0) > -np.inf else np.where(m == -np.inf, m.dtype.type(0), m)
 
 
 def is_max(a: Array, axis: tuple[int, ...]) -> Array:

@@ -104,8 +104,8 @@ def checked(
     for name in initial:
         if name not in states:
             raise unknown_name(name, states, "initial state")
-    inputs = template.names("input")
-    arrays = {name: _numbers(name, value, name in inputs) for of in (parameters, data) for name, value in of.items()}
+    arrays = {name: _numbers(name, value) for name, value in parameters.items()}
+    arrays |= {name: _numbers(name, value, template.symbols[name].kind == "input") for name, value in data.items()}
     starts = {name: _numbers(f"initial state of {name}", value) for name, value in initial.items()}
     floats = [a.dtype for a in [*arrays.values(), *starts.values()] if a.dtype.kind == "f"]
     dtype = np.dtype(np.float32 if floats and all(d.itemsize <= 4 for d in floats) else np.float64)
@@ -268,7 +268,7 @@ def _initial_rows(
     whole = (len(array), *batch, *core)
     if array.shape != whole and array.ndim < len(whole):
         array = array[:, None]
-    return np.broadcast_to(array, whole)
+    return array if array.shape == whole else np.broadcast_to(array, whole)
 
 
 def roots(template: Template, given: Given) -> Iterator[tuple[Any, Array]]:

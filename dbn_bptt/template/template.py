@@ -34,12 +34,12 @@ class Described(Shown, ABC):
 
     def names(self, *kinds: Kind) -> list[str]:
         """The names of some kinds, in the order of declaration."""
-        return [name for name, symbol in self.frozen.symbols.items() if symbol.kind in kinds]
+        return list(self.frozen._named(kinds))
 
     @property
     def losses(self) -> list[str]:
         """The names of the losses."""
-        return [name for name, d in self.frozen.definitions.items() if d.loss]
+        return list(self.frozen._losses)
 
     def __getitem__(self, name: str) -> Reference:
         symbols = self.frozen.symbols
@@ -63,9 +63,7 @@ class Described(Shown, ABC):
 
     def initial_shapes(self) -> dict[str, Shape]:
         """The shape of each initial state: a row for each slice that equations reach out to, no axis for one row."""
-        symbols = self.frozen.symbols
-        rows = {name: sum(reach) for name, reach in self.reaches().items() if any(reach)}
-        return {name: ((n,) if n > 1 else ()) + symbols[name].shape for name, n in rows.items()}
+        return dict(self.frozen._initial_shapes)
 
     def initial_parameters(self, seed: int | np.random.Generator = 0) -> dict[str, Array]:
         """Random parameters to begin with: matrices uniform in +-1/sqrt(columns), vectors and scalars 0.
@@ -186,6 +184,24 @@ class Template(Described):
                 (low, high), (before, after) = self.span(name, T), reach[name]
                 reach[name] = max(before, low - touched.low(T)), max(after, touched.high(T) + 1 - high)
         return reach
+
+    def _named(self, kinds: tuple[Kind, ...]) -> tuple[str, ...]:
+        if kinds not in self._names:
+            self._names[kinds] = tuple(name for name, symbol in self.symbols.items() if symbol.kind in kinds)
+        return self._names[kinds]
+
+    @cached_property
+    def _names(self) -> dict[tuple[Kind, ...], tuple[str, ...]]:
+        return {}
+
+    @cached_property
+    def _losses(self) -> tuple[str, ...]:
+        return tuple(name for name, d in self.definitions.items() if d.loss)
+
+    @cached_property
+    def _initial_shapes(self) -> dict[str, Shape]:
+        rows = {name: sum(reach) for name, reach in self._reaches.items() if any(reach)}
+        return {name: ((n,) if n > 1 else ()) + self.symbols[name].shape for name, n in rows.items()}
 
     @cached_property
     def _checked(self) -> bool:
