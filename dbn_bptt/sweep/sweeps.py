@@ -59,5 +59,6 @@ def _shown(nodes: Iterable[Node], total: int, title: str, progress: bool) -> Ite
 
 
 def not_a_number(v: Node, what: str) -> NotANumberError:
+    """The error for a node whose value or adjoint is NaN."""
     mend = "its equation or its derivative is not defined there (a logarithm, a division, infinities?)"
     return NotANumberError(f"the {what} of {v!r} is NaN; {mend}; look at the values of its parents")
