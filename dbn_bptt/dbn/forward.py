@@ -13,7 +13,7 @@ Parts of the network that no edge joins have messages of their own.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import networkx as nx
 
@@ -47,8 +47,12 @@ class Structure:
 
     def title(self, name: Name) -> str:
         """A variable's name made of letters, digits and _; no two variables have the same."""
-        names = [own for own, _ in self.sizes]
-        return titles(tuple(map(str, names)))[names.index(name)]
+        return self._titles[name]
+
+    @cached_property
+    def _titles(self) -> dict[Name, str]:
+        names = [name for name, _ in self.sizes]
+        return dict(zip(names, titles(tuple(map(str, names))), strict=True))
 
     def parents(self, name: Name, slice_: int) -> Labels:
         """The parents of a variable in the first slice or in later ones."""
@@ -85,9 +89,9 @@ def structure(network: Network) -> Structure:
 
 
 @lru_cache(maxsize=64)
-def program(of: Structure, reduction: Reduction = SUM, alone: bool = False) -> Program:
+def program(of: Structure, reduction: Reduction = SUM, alone: bool = False, engine: str | None = None) -> Program:
     """The compiled template of a structure, kept for the next network of the same one."""
-    return compile(polynomial(of, reduction, alone))
+    return compile(polynomial(of, reduction, alone), engine)
 
 
 def polynomial(
@@ -171,11 +175,13 @@ def interface(of: Structure, part: Iterable[Name]) -> list[Name]:
     return [name for name in part if name in used]
 
 
+@lru_cache(maxsize=64)
 def scales(of: Structure) -> list[str]:
     """The variables of a template whose logarithms add up to log p(evidence)."""
     return [("scale" if interface(of, part) else "f") + suffix for suffix, part in _suffixed(of)]
 
 
+@lru_cache(maxsize=64)
 def messages(of: Structure) -> dict[str, str]:
     """The variables of a template that are messages, and the inputs that take their place where slices stand alone."""
     return {"alpha" + suffix: "before" + suffix for suffix, part in _suffixed(of) if interface(of, part)}

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from dbn_bptt import ops
-from dbn_bptt.errors import DataError, NotANumberError, unknown_name
+from dbn_bptt.errors import DataError, unknown_name
 from dbn_bptt.ops.kernels import Array
-from dbn_bptt.program import compile
+from dbn_bptt.program.run import kept
 from dbn_bptt.sweep.given import checked
+from dbn_bptt.sweep.results import refuse_nan
 from dbn_bptt.template.builder import SliceTemplate
 
 MEAN, COVARIANCE, OBSERVED = "m_pred", "P_pred", "seen"
@@ -135,19 +136,18 @@ class GaussianPosterior:
         return pd.DataFrame(columns, pd.RangeIndex(len(self.mean), name="t"))
 
 
-def smooth_gaussian(kalman: SliceTemplate, evidence: Any) -> GaussianPosterior:
+def smooth_gaussian(kalman: SliceTemplate, evidence: Any, engine: str | None = None) -> GaussianPosterior:
     """`smooth` for a template from `linear_gaussian`: evidence is y and, where there are inputs, u; NaN is missing."""
     data = kalman_data(kalman, evidence)
-    program = compile(kalman)
+    program = kept(kalman.frozen, engine)
     found = checked(program.template, {}, data)
     bars = program.backward.partners
     try:
-        log_likelihood = -program.loss_on(found)
-    except NotANumberError:
-        raise
+        outcome = program.run(found, series=(MEAN, COVARIANCE, bars[MEAN], bars[COVARIANCE]), wrt=("params",))
     except DataError:
         raise DataError("a covariance of observations is singular; give R (or Q) some noise") from None
-    series = program.run(found, series=(MEAN, COVARIANCE, bars[MEAN], bars[COVARIANCE]), wrt=("params",)).series
+    refuse_nan({"the loss": outcome.totals["L"]})
+    series, log_likelihood = outcome.series, -float(outcome.totals["L"])
     P, lam, second = series[COVARIANCE], series[bars[MEAN]], series[bars[COVARIANCE]]
     Lam = second + np.swapaxes(second, -1, -2) + lam[..., :, None] * lam[..., None, :]
     mean = series[MEAN] - np.einsum("...ij,...j->...i", P, lam)

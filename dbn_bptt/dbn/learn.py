@@ -14,7 +14,8 @@ from tqdm import tqdm
 from dbn_bptt.dbn.convert import to_pgmpy
 from dbn_bptt.dbn.evidence.evidence import Soft
 from dbn_bptt.dbn.network import Name, Network, Table
-from dbn_bptt.dbn.query import counted, given_task, on_network
+from dbn_bptt.dbn.query import Answer, Prepared, Task, given_task, swept
+from dbn_bptt.dbn.reductions import SUM
 from dbn_bptt.errors import DataError
 from dbn_bptt.ops.kernels import Array
 
@@ -84,16 +85,21 @@ def fit(
     found: list[float] = []
     rises: list[float] = []
     for _ in tqdm(range(int(steps)), desc="EM", disable=not progress):
-        counts, log_likelihood = counted(on_network(network, task.evidence))
-        found.append(float(np.sum(log_likelihood)))
+        answer = _counting(network, task)
+        found.append(float(np.sum(answer.log_likelihood)))
         rises.append(found[-1] + _log_prior(network, prior))
         if len(rises) > 1 and rises[-1] - rises[-2] <= tolerance * abs(rises[-1]):
             return Fit(to_pgmpy(network), tuple(found), converged=True)
-        network = _maximised(network, counts, prior)
-    found.append(float(np.sum(counted(on_network(network, task.evidence))[1])))
+        network = _maximised(network, answer.counts(), prior)
+    found.append(float(np.sum(_counting(network, task).log_likelihood)))
     reached = found[-1] + _log_prior(network, prior)
     converged = reached - rises[-1] <= tolerance * abs(reached)
     return Fit(to_pgmpy(network), tuple(found), converged)
+
+
+def _counting(network: Network, task: Task) -> Answer:
+    """The sweep that counts, with other tables."""
+    return swept(Task(Prepared(network, task.model.engine), task.evidence), SUM, ("params",))
 
 
 def _maximised(network: Network, counts: dict[tuple[Name, int], Array], prior: float) -> Network:

@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 
 from dbn_bptt import ops
-from dbn_bptt.ops import kernels
+from dbn_bptt.ops import kernels, nests
 from dbn_bptt.ops.kernels import Array
+from dbn_bptt.ops.nests import Entries
+from dbn_bptt.ops.reductions import LARGEST
 from dbn_bptt.ops.rows import operation
 from dbn_bptt.ops.shapes import reduced_shape
 
@@ -76,19 +78,48 @@ def _spread(g: Any, a: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
     return ops.broadcast_to(g if keepdims else ops.reshape(g, kept), a.shape)
 
 
-_first_largest = operation("first_largest", first_largest, [None], shape=lambda a, axis: a)
-_drawn = operation("drawn", drawn, [None, None], shape=lambda a, u, axis, rank: a)
+AT_PLACE = "{1} = one if n == place else zero"
+
+
+def _nest_of_first_largest(out: Entries, a: Entries, axis: tuple[int, ...]) -> list[str]:
+    return nests.reduced(
+        out, a, axis,
+        lambda _, over: [
+            "top, place, n = -infinite, 0, 0",
+            *over("if {0} > top:", "    top, place = {0}, n", "n += 1"),
+            "n = 0", *over(AT_PLACE, "n += 1"),
+        ],
+    )  # fmt: skip
+
+
+def _nest_of_drawn(out: Entries, a: Entries, u: Entries, axis: tuple[int, ...], rank: int) -> list[str]:
+    return nests.reduced(
+        out, a, axis,
+        lambda _, over: [
+            "top, total = -infinite, zero", *over("top = max(top, {0})"), *over("total += np.exp({0} - top)"),
+            f"mark, end, place, n = total * {u.at()}, zero, -1, 0",
+            *over("end += np.exp({0} - top)", "if place < 0 and end > mark:", "    place = n", "n += 1"),
+            "place, n = max(place, 0), 0", *over(AT_PLACE, "n += 1"),
+        ],
+    )  # fmt: skip
+
+
+_first_largest = operation("first_largest", first_largest, [None], shape=lambda a, axis: a, nest=_nest_of_first_largest)
+_drawn = operation(
+    "drawn", drawn, [None, None], shape=lambda a, u, axis, rank: a, nest=_nest_of_drawn
+)  # fmt: skip
 _largest = operation(
     "largest", kernels.max_,
     [lambda g, y, a, axis, keepdims: _spread(g, a, axis, keepdims) * _first_largest(a, axis=axis)],
     shape=reduced_shape, latex=lambda a, axis, keepdims: rf"\max({a})", text=lambda a, axis, keepdims: f"max({a})",
-    kinked=True,
+    kinked=True, nest=LARGEST,
 )  # fmt: skip
 _draw = operation(
     "draw", draw,
     [lambda g, y, a, u, axis, keepdims, rank: _spread(g, a, axis, keepdims) * _drawn(a, u, axis=axis, rank=rank), None],
     shape=lambda a, u, axis, keepdims, rank: reduced_shape(a, axis, keepdims),
     latex=lambda a, u, **_: rf"\log \sum \exp({a})", text=lambda a, u, **_: f"logsumexp({a})",
+    nest=lambda out, a, u, axis, keepdims, rank: nests.log_sum_exp(out, a, axis),
 )  # fmt: skip
 
 

@@ -7,25 +7,12 @@ from typing import Any, cast
 
 import numpy as np
 
-from dbn_bptt.dbn.evidence.evidence import Evidence, Soft
-from dbn_bptt.dbn.forward import polynomial, program, structure
+from dbn_bptt.dbn.evidence.evidence import Soft
+from dbn_bptt.dbn.forward import polynomial, program
 from dbn_bptt.dbn.kalman import KalmanFilter, smooth_gaussian
-from dbn_bptt.dbn.network import Name, read
+from dbn_bptt.dbn.network import Name
 from dbn_bptt.dbn.posterior import Paths, Posterior
-from dbn_bptt.dbn.query import (
-    Task,
-    alone,
-    counted,
-    extended,
-    given_task,
-    marginals,
-    on_network,
-    parameters,
-    paths,
-    repeated,
-    swept,
-    unknown,
-)
+from dbn_bptt.dbn.query import Answer, Task, alone, given_task, prepare, swept
 from dbn_bptt.dbn.reductions import DRAW, MAX, SUM
 from dbn_bptt.errors import DataError, positive
 from dbn_bptt.ops.kernels import Array
@@ -54,20 +41,26 @@ def template(model: Any) -> SliceTemplate:
     >>> -result.messages.adjoint["e_Rain", 1].round(3)
     array([0.117, 0.883])
     """
-    network = read(model)
-    of = structure(network)
-    return polynomial(of, tables=parameters(network, of))
+    prepared = prepare(model)
+    return polynomial(prepared.structure, tables=prepared.tables)
 
 
 def smooth(
-    model: Any, evidence: Any = None, *, soft: Soft | None = None, T: int | None = None, lengths: Any = None
+    model: Any,
+    evidence: Any = None,
+    *,
+    soft: Soft | None = None,
+    T: int | None = None,
+    lengths: Any = None,
+    engine: str | None = None,
 ) -> Posterior:
     """The posterior of every variable in every slice, given all evidence.
 
     Parameters
     ----------
     model : pgmpy DynamicBayesianNetwork with discrete CPDs
-        Or a template from `linear_gaussian`; its evidence is y and u, and it gets a `GaussianPosterior`.
+        Or what `prepare` made of it; or a template from `linear_gaussian`, whose evidence is y and u, and which gets a
+        `GaussianPosterior`.
     evidence : dict or DataFrame, optional
         ``{"Y": states}`` with (T,) states for one sequence or (B, T) for a batch, by name or index, -1 or NaN where
         one is missing; ``{("Y", 2): state}``; or a DataFrame with a column for each variable.
@@ -77,6 +70,8 @@ def smooth(
         The number of slices, where evidence does not tell it.
     lengths : array (B,), optional
         The lengths of the sequences of a ragged batch.
+    engine : "numpy", "native" or None
+        What runs the scans, as in `compile`.
 
     Raises
     ------
@@ -97,18 +92,29 @@ def smooth(
         refused = {"soft": soft, "T": T, "lengths": lengths}
         for name in [name for name, value in refused.items() if value is not None]:
             raise DataError(f"smooth of a linear-Gaussian network takes no {name}; give NaN for what is missing")
-        return cast(Any, smooth_gaussian(model, evidence))
-    task = given_task(model, evidence, soft, T, lengths)
-    out = swept(task, SUM, unknown(task))
-    return _posterior(task, marginals(task, out.gradients, out.reduction), out.log_likelihood)
+        return cast(Any, smooth_gaussian(model, evidence, engine))
+    answer = smoothed(given_task(model, evidence, soft, T, lengths, engine))
+    return _posterior(answer, answer.marginals())
 
 
-def _posterior(task: Task, found: dict[Name, Array], log_likelihood: Any, start: Any = 0) -> Posterior:
-    return Posterior(found, log_likelihood, task.network.states, start, task.evidence.sequences)
+def smoothed(task: Task) -> Answer:
+    """The sweep of `smooth`."""
+    return swept(task, SUM, task.unknown)
+
+
+def _posterior(answer: Answer, marginals: dict[Name, Array], start: Any = 0) -> Posterior:
+    task = answer.task
+    return Posterior(marginals, answer.log_likelihood, task.network.states, start, task.evidence.sequences)
 
 
 def filter(
-    model: Any, evidence: Any = None, *, soft: Soft | None = None, T: int | None = None, lengths: Any = None
+    model: Any,
+    evidence: Any = None,
+    *,
+    soft: Soft | None = None,
+    T: int | None = None,
+    lengths: Any = None,
+    engine: str | None = None,
 ) -> Posterior:
     """The distribution of every variable in every slice, given the evidence up to that slice.
 
@@ -121,10 +127,9 @@ def filter(
     array([[0.182, 0.818],
            [0.117, 0.883]])
     """
-    task = given_task(model, evidence, soft, T, lengths)
+    task = given_task(model, evidence, soft, T, lengths, engine)
     forward = swept(task, SUM, ())
-    gradients = alone(task, forward)
-    return _posterior(task, marginals(task, gradients, forward.reduction), forward.log_likelihood)
+    return _posterior(forward, alone(forward).marginals())
 
 
 def predict(
@@ -135,6 +140,7 @@ def predict(
     soft: Soft | None = None,
     T: int | None = None,
     lengths: Any = None,
+    engine: str | None = None,
 ) -> Posterior:
     """The distribution of every variable in the slices after the evidence.
 
@@ -151,25 +157,23 @@ def predict(
            [0.439, 0.561]])
     """
     ahead = positive(horizon, f"horizon is {horizon!r}; it must be a positive number of slices")
-    task = given_task(model, evidence, soft, T, lengths)
-    end = task.evidence.T
-    longer = {name: extended(a, ahead) for name, a in task.evidence.likelihoods.items()}
-    out_task = on_network(
-        task.network, Evidence(end + ahead, task.evidence.batch, longer, None, offset=task.evidence.offset)
-    )
-    out = swept(out_task, SUM, ("inputs",))
-    found = marginals(out_task, out.gradients, out.reduction)
-    ends = task.evidence.lengths
+    task = given_task(model, evidence, soft, T, lengths, engine)
+    end, ends = task.evidence.T, task.evidence.lengths
+    answer = swept(Task(task.model, task.evidence.extended(ahead)), SUM, ("inputs",))
     if ends is None:
-        after = {name: a[..., end:, :] for name, a in found.items()}
-        return _posterior(task, after, out.log_likelihood, end)
-    rows = ends[:, None] + np.arange(ahead)  # after each sequence's own end
-    after = {name: np.take_along_axis(a, rows[..., None], 1) for name, a in found.items()}
-    return _posterior(task, after, out.log_likelihood, ends)
+        return _posterior(answer, {name: a[..., end:, :] for name, a in answer.marginals().items()}, end)
+    rows = (ends[:, None] + np.arange(ahead))[..., None]  # after each sequence's own end
+    return _posterior(answer, {n: np.take_along_axis(a, rows, 1) for n, a in answer.marginals().items()}, ends)
 
 
 def viterbi(
-    model: Any, evidence: Any = None, *, soft: Soft | None = None, T: int | None = None, lengths: Any = None
+    model: Any,
+    evidence: Any = None,
+    *,
+    soft: Soft | None = None,
+    T: int | None = None,
+    lengths: Any = None,
+    engine: str | None = None,
 ) -> Paths:
     """The most probable states of all variables in all slices together, given the evidence.
 
@@ -183,15 +187,14 @@ def viterbi(
     >>> path["Rain"].tolist(), round(path.log_probability, 4)
     ([1, 1, 0, 1, 1], -4.459)
     """
-    task = given_task(model, evidence, soft, T, lengths)
-    out = swept(task, MAX, unknown(task))
-    found = paths(task, out.gradients, MAX)
-    return Paths(found, out.log_likelihood, task.network.states, task.evidence.sequences)
+    task = given_task(model, evidence, soft, T, lengths, engine)
+    answer = swept(task, MAX, task.unknown)
+    return Paths(answer.paths(), answer.log_likelihood, task.network.states, task.evidence.sequences)
 
 
 def sample(
     model: Any, size: int = 1, evidence: Any = None, *, seed: int | np.random.Generator = 0,
-    soft: Soft | None = None, T: int | None = None, lengths: Any = None,
+    soft: Soft | None = None, T: int | None = None, lengths: Any = None, engine: str | None = None,
 ) -> Paths:  # fmt: skip
     """Paths drawn from the posterior: states of all variables in all slices together, given the evidence.
 
@@ -217,23 +220,26 @@ def sample(
     ((1000, 2), True)
     """
     size = positive(size, f"size is {size!r}; it must be a positive number of paths")
-    task = given_task(model, evidence, soft, T, lengths)
+    task = given_task(model, evidence, soft, T, lengths, engine)
     swept(task, SUM, ())  # impossible evidence is named by its own sequence
-    given, B = task.evidence, task.evidence.batch[0] if task.evidence.batch else 1
-    copies = {name: repeated(a, given.batch, size) for name, a in given.likelihoods.items()}
-    each = None if given.lengths is None else np.repeat(given.lengths, size)
-    task = on_network(task.network, Evidence(given.T, (B * size,), copies, each))
+    given = task.evidence
+    copies = Task(task.model, given.repeated(size))
     rng = np.random.default_rng(seed)
-    drawing = program(task.structure, DRAW)
-    numbers = {name: rng.random((given.T, B * size)) for name in drawing.template.names("input") if name[0] == "u"}
-    out = swept(task, DRAW, ("inputs",), numbers)
+    drawing = program(task.structure, DRAW).template.names("input")
+    numbers = {name: rng.random((given.T, *copies.evidence.batch)) for name in drawing if name[0] == "u"}
+    drawn = swept(copies, DRAW, ("inputs",), numbers).paths()
     shape = (*given.batch, size, given.T)
-    drawn = {n: a.reshape(shape) for n, a in paths(task, out.gradients, DRAW).items()}
-    return Paths(drawn, None, task.network.states, given.sequences)
+    return Paths({n: a.reshape(shape) for n, a in drawn.items()}, None, task.network.states, given.sequences)
 
 
 def log_likelihood(
-    model: Any, evidence: Any = None, *, soft: Soft | None = None, T: int | None = None, lengths: Any = None
+    model: Any,
+    evidence: Any = None,
+    *,
+    soft: Soft | None = None,
+    T: int | None = None,
+    lengths: Any = None,
+    engine: str | None = None,
 ) -> Any:
     """log p(evidence) in nats: a number, or (B,) for a batch. Arguments are those of `smooth`.
 
@@ -243,12 +249,18 @@ def log_likelihood(
     >>> round(log_likelihood(umbrella(), {"Umbrella": [1, 1]}), 6)
     -1.045546
     """
-    task = given_task(model, evidence, soft, T, lengths)
+    task = given_task(model, evidence, soft, T, lengths, engine)
     return swept(task, SUM, ()).log_likelihood
 
 
 def expected_counts(
-    model: Any, evidence: Any = None, *, soft: Soft | None = None, T: int | None = None, lengths: Any = None
+    model: Any,
+    evidence: Any = None,
+    *,
+    soft: Soft | None = None,
+    T: int | None = None,
+    lengths: Any = None,
+    engine: str | None = None,
 ) -> dict[tuple[Name, int], Array]:
     """How often each entry of each CPD is expected to be used, summed over slices and sequences.
 
@@ -267,4 +279,4 @@ def expected_counts(
     array([[0.04 , 0.077],
            [0.077, 0.807]])
     """
-    return counted(given_task(model, evidence, soft, T, lengths))[0]
+    return swept(given_task(model, evidence, soft, T, lengths, engine), SUM, ("params",)).counts()

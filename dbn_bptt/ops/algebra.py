@@ -2,12 +2,13 @@
 
 import builtins
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from dbn_bptt.errors import TemplateError
-from dbn_bptt.ops import kernels, shapes
+from dbn_bptt.ops import kernels, nests, shapes
 from dbn_bptt.ops.axes import broadcast_to, reshape, sum_to
 from dbn_bptt.ops.rows import ATOM, JUXTAPOSED, RAISED, Map, Move, Operation, Vjp, ndim, operation, shape_of
 from dbn_bptt.ops.shapes import Shape
@@ -50,7 +51,7 @@ _transpose: Operation = operation(
     "transpose", kernels.transpose, [lambda g, y, a, axes: transpose(g, [axes.index(k) for k in range(len(axes))])],
     shape=lambda a, axes: tuple(a[k] for k in axes),
     latex=lambda a, axes: rf"{a}^\top", text=lambda a, axes: f"{a}'", level=RAISED, needs=(ATOM,),
-    role=Move(_turned_view), simplify=_simpler_transpose,
+    role=Move(_turned_view), simplify=_simpler_transpose, nest=nests.transposed,
 )  # fmt: skip
 
 
@@ -91,23 +92,27 @@ _matmul = operation(
     shape=shapes.matmul_shape,
     latex=lambda a, b, ranks: f"{a} {b}", text=lambda a, b, ranks: f"{a} {b}",
     level=JUXTAPOSED, needs=(JUXTAPOSED, JUXTAPOSED), role=Map(lambda ranks: ranks == (2, 1)),
+    nest=nests.product_of_matrices,
 )  # fmt: skip
 inner = operation(
     "inner", kernels.inner, [lambda g, y, a, b: g * b, lambda g, y, a, b: g * a], shape=shapes.inner_shape,
     latex=r"{0}^\top {1}", text="{0}' {1}", level=JUXTAPOSED, needs=(ATOM, JUXTAPOSED), fresh=True,
+    nest=partial(nests.contraction, inputs=("i", "i"), output=""),
 )  # fmt: skip
 outer: Operation = operation(
     "outer", kernels.outer, [lambda g, y, a, b: matmul(g, b), lambda g, y, a, b: matmul(a, g)],
     shape=shapes.outer_shape, latex=r"{0} {1}^\top", text="{0} {1}'", level=JUXTAPOSED, needs=(JUXTAPOSED, ATOM),
     batch_sum=kernels.outer_batch_sum, summed="flat({0}).T @ flat({1})", fresh=True,
+    nest=partial(nests.contraction, inputs=("i", "j"), output="ij"),
 )  # fmt: skip
 inverse = operation(
     "inverse", np.linalg.inv, [lambda g, y, a: -matmul(matmul(swap(y), g), swap(y))], shape=shapes.square_shape,
-    latex="{0}^{-1}", text="{0}^-1", level=RAISED, needs=(ATOM,),
+    latex="{0}^{-1}", text="{0}^-1", level=RAISED, needs=(ATOM,), nest=nests.of_matrix("np.linalg.inv({0})"),
 )  # fmt: skip
 logdet = operation(
     "logdet", kernels.logdet, [lambda g, y, a: reshape(g, (*shape_of(g), 1, 1)) * swap(inverse(a))],
     shape=lambda a: shapes.square_shape(a)[:-2], latex=r"\log|{0}|", text="log|{0}|", fresh=True,
+    nest=nests.of_matrix("np.linalg.slogdet({0})[1]"),
 )  # fmt: skip
 
 
@@ -141,5 +146,5 @@ _einsum = operation(
     "einsum", kernels.einsum, _einsum_vjp, shape=shapes.einsum_shape,
     latex=lambda *a, inputs, output: rf"\mathrm{{einsum}}_{{{','.join(inputs)}\to {output}}}({', '.join(a)})",
     text=lambda *a, inputs, output: f"einsum({','.join(inputs)}->{output}; {', '.join(a)})",
-    batch_sum=kernels.einsum_batch_sum,
+    batch_sum=kernels.einsum_batch_sum, nest=nests.contraction,
 )  # fmt: skip

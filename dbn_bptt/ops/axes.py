@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from dbn_bptt.errors import TemplateError
-from dbn_bptt.ops import kernels, shapes
+from dbn_bptt.ops import kernels, nests, shapes
+from dbn_bptt.ops.nests import Nest, formula
 from dbn_bptt.ops.rows import ATOM, Fold, Move, Operation, Vjp, ndim, operation, shape_of
 from dbn_bptt.ops.shapes import Shape
 
@@ -99,16 +100,16 @@ _reshape = operation(
     shape=lambda a, shape, rank: shape,
     latex=lambda a, shape, rank: rf"\mathrm{{reshape}}_{{{shape}}}({a})",
     text=lambda a, shape, rank: f"reshape({a}, {' x '.join(map(str, shape)) or 'scalar'})",
-    role=Move(in_order=True),
+    role=Move(in_order=True), nest=nests.reshaped,
 )  # fmt: skip
 _broadcast = operation(
     "broadcast", kernels.broadcast, [lambda g, y, a, shape: sum_to(g, a)], shape=shapes.broadcast_shape,
-    latex=lambda a, shape: a, text=lambda a, shape: a, needs=(ATOM,), role=Move(repeats=True),
+    latex=lambda a, shape: a, text=lambda a, shape: a, needs=(ATOM,), role=Move(repeats=True), nest=formula("{0}"),
 )  # fmt: skip
 _concatenate = operation(
     "concatenate", kernels.concatenate, _concatenate_vjp, shape=shapes.concatenate_shape,
     latex=lambda *a, axis, sizes: rf"[{'; '.join(a)}]", text=lambda *a, axis, sizes: f"[{'; '.join(a)}]",
-    fresh=True,
+    fresh=True, nest=nests.joined,
 )  # fmt: skip
 
 
@@ -121,12 +122,14 @@ _index = operation(
     shape=shapes.index_shape,
     latex=lambda a, key, shape: f"{a}[{shapes.key_text(key, shape)}]",
     text=lambda a, key, shape: f"{a}[{shapes.key_text(key, shape)}]", needs=(ATOM,), role=Move(_picked_view),
+    nest=nests.picked,
 )  # fmt: skip
 _scatter: Operation = operation(
     "scatter", kernels.scatter, [lambda g, y, a, key, shape: _index(g, key=key, shape=shape)],
     shape=shapes.scatter_shape,
     latex=lambda a, key, shape: rf"\mathrm{{scatter}}_{{[{shapes.key_text(key, shape)}]}}({a})",
     text=lambda a, key, shape: f"scatter([{shapes.key_text(key, shape)}], {a})", fresh=True,
+    nest=nests.scattered,
 )  # fmt: skip
 
 
@@ -150,18 +153,22 @@ def spread(g: Any, a: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
     return broadcast_to(g if keepdims else reshape(g, kept), shape_of(a))
 
 
-def reduction(symbol: str, ufunc: np.ufunc | None = None) -> dict[str, Any]:
+def reduction(symbol: str, nest: Nest, ufunc: np.ufunc | None = None) -> dict[str, Any]:
     """The columns of an operation that reduces axes, by a ufunc where that is all that it does."""
     return {
         "shape": shapes.reduced_shape,
         "latex": lambda a, axis, keepdims: rf"{symbol}({a})",
         "text": lambda a, axis, keepdims: f"{symbol.strip(chr(92))}({a})",
         "fresh": True,
+        "nest": nest,
         **({"role": Fold(ufunc)} if ufunc else {}),
     }
 
 
-_sum = operation("sum", kernels.sum_, [lambda g, y, a, **over: spread(g, a, **over)], **reduction(r"\sum", np.add))
+_sum = operation(
+    "sum", kernels.sum_, [lambda g, y, a, **over: spread(g, a, **over)],
+    **reduction(r"\sum", nests.folded("zero", "total + {0}"), np.add),
+)  # fmt: skip
 
 # ------------------------------------------------------------------------------------------------------------ batch
 batch_sum = operation(

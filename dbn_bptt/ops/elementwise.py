@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from dbn_bptt.ops import kernels
+from dbn_bptt.ops.nests import formula
 from dbn_bptt.ops.rows import ATOM, PRODUCT, RAISED, SUM, Operation, Product, Sum, operation
 
 
@@ -61,7 +62,7 @@ power = operation(
     "power", kernels.power, [lambda g, y, a, exponent: g * (exponent * a ** (exponent - 1))],
     shape=lambda a, exponent: a,
     latex=lambda a, exponent: f"{a}^{{{exponent:g}}}", text=lambda a, exponent: f"{a}^{exponent:g}",
-    level=RAISED, needs=(ATOM,), infix="**", fresh=True,
+    level=RAISED, needs=(ATOM,), infix="**", fresh=True, nest=formula("{0} ** {exponent}"),
 )  # fmt: skip
 exp = operation("exp", np.exp, [lambda g, y, a: g * y], latex=r"\exp({0})")
 log = operation("log", np.log, [lambda g, y, a: g / a], latex=r"\log({0})")
@@ -71,18 +72,25 @@ sqrt = operation("sqrt", np.sqrt, [lambda g, y, a: 0.5 * g / y], latex=r"\sqrt{{
 tanh = operation("tanh", np.tanh, [lambda g, y, a: g * (1 - square(y))], latex=r"\tanh({0})", activation=True)
 sigmoid = operation(
     "sigmoid", kernels.sigmoid, [lambda g, y, a: g * (y * (1 - y))], latex=r"\sigma({0})", activation=True,
-    ufunc=kernels.logistic,
+    ufunc=kernels.logistic, nest=formula("one / (one + np.exp(-{0}))"),
 )  # fmt: skip
-step = operation("step", kernels.step, [None], latex=r"[{0} > 0]", text="[{0} > 0]", kinked=True, fresh=True)
+step = operation(
+    "step", kernels.step, [None], latex=r"[{0} > 0]", text="[{0} > 0]", kinked=True, fresh=True,
+    nest=formula("one if {0} > 0 else zero"),
+)  # fmt: skip
 relu = operation(
     "relu", kernels.relu, [lambda g, y, a: g * step(a)], latex=r"\mathrm{relu}({0})", activation=True, kinked=True,
-    fresh=True,
+    fresh=True, nest=formula("max({0}, zero)"),
 )  # fmt: skip
-softplus = operation("softplus", kernels.softplus, [lambda g, y, a: g * sigmoid(a)], activation=True, fresh=True)
+softplus = operation(
+    "softplus", kernels.softplus, [lambda g, y, a: g * sigmoid(a)], activation=True, fresh=True,
+    nest=formula("max({0}, zero) + np.log1p(np.exp(-abs({0})))"),
+)  # fmt: skip
 select: Operation = operation(
     "select", kernels.select,
     [None, lambda g, y, m, a, b: select(m, g, 0.0), lambda g, y, m, a, b: select(m, 0.0, g)],
     latex=r"\{{1} \text{ if } {0} \text{ else } {2}\}", text="({1} if {0} else {2})", fresh=True,
+    nest=formula("{1} if {0} != 0 else {2}"),
 )  # fmt: skip
 
 

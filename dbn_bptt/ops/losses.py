@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from dbn_bptt.errors import TemplateError
-from dbn_bptt.ops import kernels, shapes
+from dbn_bptt.ops import kernels, nests, shapes
 from dbn_bptt.ops.axes import reshape, sum
 from dbn_bptt.ops.elementwise import log
 from dbn_bptt.ops.reductions import exponentials, log_softmax, softmax
@@ -50,6 +50,7 @@ _squared_error = operation(
     "squared_error", kernels.half_square, [lambda g, y, d, rank: reshape(g, (1,) * rank) * d],
     shape=lambda d, rank: (),
     latex=r"\tfrac{1}{2} \lVert {0} \rVert^{2}", text="1/2 |{0}|^2", level=PRODUCT, fresh=True,
+    nest=nests.half_square,
 )  # fmt: skip
 
 
@@ -74,6 +75,7 @@ expectation = operation(
     ],
     shape=lambda p, a: shapes.cross_entropy_shape(p, a), elementwise=False, fresh=True,
     latex=r"\mathrm{E}_{{0}}[{1}]", text="E_{0}[{1}]", batch_sum=kernels.expectation_batch_sum,
+    nest=nests.expectation,
 )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from dbn_bptt.ops import kernels, shapes
+from dbn_bptt.ops import kernels, nests, shapes
 from dbn_bptt.ops.axes import Axes, axes_from_end, reduction, spread, sum
 from dbn_bptt.ops.elementwise import exp, log
 from dbn_bptt.ops.rows import ATOM, Operation, operation
@@ -72,22 +72,26 @@ def _lowered_log_softmax(a: Any, axis: tuple[int, ...]) -> Any:
     return shifted - log(total)
 
 
+LARGEST = nests.folded("-infinite", "max(total, {0})")
+
 _max = operation(
     "max", kernels.max_, [lambda g, y, a, axis, keepdims: spread(g, a, axis, keepdims) * _is_max(a, axis=axis)],
-    kinked=True, **reduction(r"\max", np.maximum),
+    kinked=True, **reduction(r"\max", LARGEST, np.maximum),
 )  # fmt: skip
 _is_max: Operation = operation(
     "is_max", kernels.is_max, [None], shape=lambda a, axis: a,
     latex=lambda a, axis: rf"[{a} = \max {a}]", text=lambda a, axis: f"[{a} = max]", needs=(ATOM,), fresh=True,
+    nest=nests.is_max,
 )  # fmt: skip
 peak = operation(  # what exponentials are shifted by: it cancels, so that it has no derivative
     "peak", kernels.peak, [None], shape=lambda a, axis: shapes.reduced_shape(a, axis, True),
     latex=lambda a, axis: rf"\max {a}", text=lambda a, axis: f"max {a}", needs=(ATOM,), fresh=True,
+    nest=nests.peak,
 )  # fmt: skip
 _logsumexp = operation(
     "logsumexp", kernels.logsumexp,
     [lambda g, y, a, axis, keepdims: spread(g, a, axis, keepdims) * _softmax(a, axis=axis)],
-    **reduction("logsumexp") | {"latex": lambda a, axis, keepdims: rf"\log \sum \exp({a})"},
+    **reduction("logsumexp", nests.log_sum_exp) | {"latex": lambda a, axis, keepdims: rf"\log \sum \exp({a})"},
 )  # fmt: skip
 _softmax: Operation = operation(
     "softmax", kernels.softmax, [lambda g, y, a, axis: y * (g - sum(g * y, axis, keepdims=True))],

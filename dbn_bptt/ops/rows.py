@@ -18,6 +18,7 @@ import numpy as np
 
 from dbn_bptt.errors import TemplateError
 from dbn_bptt.ops import shapes
+from dbn_bptt.ops.nests import Nest, formula
 from dbn_bptt.ops.shapes import Shape
 
 Vjp = Callable[..., Any]
@@ -151,6 +152,7 @@ class Operation:
         cheaper than one after the other
     summed : the same over all slices and sequences as NumPy text, in which flat({0}) has all vectors of an argument
     over_batch : its kernel is told the batch, ``forward(a, batch=)``
+    nest : the same in index notation, for engines that compile loops; see `ops.nests`
     """
 
     name: str
@@ -172,6 +174,7 @@ class Operation:
     batch_sum: Callable[..., Any] | None = field(default=None, repr=False)
     summed: str = ""
     over_batch: bool = False
+    nest: Nest | None = field(default=None, repr=False)
 
     def vjp(self, position: int) -> Vjp | None:
         """The VJP of the argument at a position."""
@@ -205,6 +208,7 @@ class Columns(TypedDict, total=False):
     batch_sum: Callable[..., Any]
     summed: str
     over_batch: bool
+    nest: Nest
 
 
 TABLE: dict[str, Operation] = {}
@@ -254,10 +258,17 @@ def operation(
     elementwise = shape is shapes.broadcast_shapes if elementwise is None else elementwise
     if elementwise and isinstance(forward, np.ufunc):
         columns.setdefault("ufunc", forward)
+        columns.setdefault("nest", _formula(forward, columns.get("infix", "")))
     if columns.get("ufunc"):
         columns["fresh"] = True
     TABLE[name] = Operation(name, forward, rows, shape, notation, elementwise, **columns)
     return TABLE[name]
+
+
+def _formula(ufunc: np.ufunc, infix: str) -> Nest:
+    """A ufunc of NumPy entry by entry."""
+    places = [f"{{{k}}}" for k in range(ufunc.nin)]
+    return formula(f" {infix} ".join(places) if infix else f"np.{ufunc.__name__}({', '.join(places)})")
 
 
 def shape_of(a: Any) -> Shape:

@@ -8,6 +8,8 @@ import numpy as np
 
 from dbn_bptt.errors import DataError
 from dbn_bptt.ops.kernels import Array
+from dbn_bptt.program.loops import loops_printer
+from dbn_bptt.program.native import compiled_scans, in_parts
 from dbn_bptt.program.numpy_source import numpy_source
 from dbn_bptt.program.schedule import Goal, Schedule, schedule
 from dbn_bptt.program.spare import lent
@@ -19,13 +21,15 @@ from dbn_bptt.template.template import Template
 class Compiled:
     """One emitted function, with the schedule that it was read off and its source.
 
-    `numbers` tells how many numbers its own arrays hold for each slice of a sequence, results left out.
+    `numbers` tells how many numbers its own arrays hold for each slice of a sequence, results left out; `reasons` why
+    scans over the sequence are left to NumPy, "" for one that is compiled loops.
     """
 
     schedule: Schedule
     source: str
     run: Callable[..., dict[str, Array]] = field(repr=False)
     numbers: int
+    reasons: tuple[str, ...]
 
     def __call__(self, *arguments: Any) -> dict[str, Array]:
         """The results of a run; what overflows becomes infinite without a warning, as in `bptt`."""
@@ -37,14 +41,21 @@ class Compiled:
             raise DataError(f"a matrix has no inverse or no logarithm of its determinant ({error}); {where}") from None
 
 
-def compiled(template: Template, goals: tuple[Goal, ...], T: int | None, absent: frozenset[str]) -> Compiled:
-    """The function that computes some goals, for sequences of T slices or for all long ones."""
+def compiled(
+    template: Template, goals: tuple[Goal, ...], T: int | None, absent: frozenset[str], sequences: int | None = None
+) -> Compiled:
+    """The function that computes some goals, for sequences of T slices or for all long ones.
+
+    With `sequences` its scans are compiled loops, made for runs of so many sequences.
+    """
     plan = schedule(template, goals, T, absent)
     results = dict.fromkeys(goal if isinstance(goal, str) else goal[0] for goal in goals)
-    source, functions, numbers = numpy_source(plan, list(results))
-    namespace: dict[str, Any] = dict(functions)
-    exec(source, namespace)
-    return Compiled(plan, source, namespace["run"], numbers)
+    made = numpy_source(plan, list(results), None if sequences is None else loops_printer(sequences))
+    namespace: dict[str, Any] = dict(made.functions)
+    exec(made.source, namespace)
+    if made.scans:
+        namespace |= compiled_scans(made.scans) | {"in_parts": in_parts}
+    return Compiled(plan, made.source, namespace["run"], made.numbers, made.reasons)
 
 
 def arguments(template: Template, given: Given) -> tuple[Any, ...]:

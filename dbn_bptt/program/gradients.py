@@ -47,8 +47,10 @@ def read_gradients(
         if name not in bars:
             return np.zeros((len(slices), *given.batch, *of.symbols[name].shape), given.dtype)
         series = unbatched(out[bars[name]], given)
-        rows = [t - plan.spans[bars[name]][0] for t in slices]
-        return series if rows == list(range(len(series))) else series[rows]
+        first = plan.spans[bars[name]][0]
+        if isinstance(slices, range):
+            return series[slices.start - first : slices.stop - first]
+        return series[[t - first for t in slices]]
 
     parameters = of.names("parameter") if "params" in wrt else ()
     states = [n for n in given.initial if of.symbols[n].kind != "target"] if "initial" in wrt else ()

@@ -8,6 +8,7 @@ import ast
 import inspect
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -47,34 +48,54 @@ def flat(a):
     """The vectors (T, B, n) of all slices and sequences as the rows of one matrix."""
     return a.reshape(-1, a.shape[-1])
 '''
+IN_PARTS = '''def in_parts(scan, B, n, *arrays):
+    """A scan of n slices over B sequences."""
+    scan(0, B, n, *arrays)
+'''
 HEAD = "def run(parameters, data, initial, T, B, dtype, empty=np.empty):"
 
 
-def numpy_source(schedule: Schedule, results: Sequence[str]) -> tuple[str, dict[str, Callable[..., Any]], int]:
+@dataclass(frozen=True)
+class Emitted:
+    """A program as text.
+
+    Attributes
+    ----------
+    source : the whole of it, which runs as it stands
+    functions : the forward functions of operations that a user added, which the source calls but cannot show
+    numbers : how many numbers it keeps for each slice of a sequence
+    scans : its functions of scans written as loops, by name; none as NumPy runs it
+    reasons : for each scan over the sequence, in order, why it is left to NumPy; "" where it is written as loops
+    """
+
+    source: str
+    functions: dict[str, Callable[..., Any]]
+    numbers: int
+    scans: dict[str, str]
+    reasons: tuple[str, ...]
+
+
+def numpy_source(
+    schedule: Schedule, results: Sequence[str], printer: "Callable[[Listing, Plan, set[str]], Printer] | None" = None
+) -> Emitted:
     """The source of a function run(parameters, data, initial, T, B, dtype, empty) that returns some series and totals.
 
     `empty` makes the arrays that it needs for itself, like `numpy.empty`. Its data have the axes (T, B, ...), slices
     that the equations reach back to in front, and its initial states (slices, B, ...).
-
-    Returns
-    -------
-    source : str
-    functions : dict
-        The forward functions of operations that a user added, which the source calls but cannot show.
-    numbers : int
-        How many numbers it keeps for each slice of a sequence.
     """
     of = listing(schedule)
     plan = planned(of, results, writes_in_place)
-    printer = Printer(of, plan, set(results))
+    to = (printer or Printer)(of, plan, set(results))
     for item in of.setup:
-        printer.prelude += printer.lines(item)
-    body = [line for k, item in enumerate(of.items) for line in (*printer.lines(item), *printer.dropped(k))]
-    shown, functions = _kernels(printer.kernels)
-    guard = ['@np.errstate(over="ignore")'] if printer.overflows else []
-    parts = [*guard, HEAD, *printer.unpacked(results), *printer.prelude, *printer.memory(), *body]
-    run = "\n".join([*parts, f"    return {{{printer.returned(results)}}}"])
-    return f"import numpy as np\n{HELPERS}{shown}\n\n{run}\n", functions, plan.numbers
+        to.prelude += to.lines(item)
+    body = [line for k, item in enumerate(of.items) for line in (*to.lines(item), *to.dropped(k))]
+    shown, functions = _kernels(to.kernels)
+    guard = ['@np.errstate(over="ignore")'] if to.overflows else []
+    parts = [*guard, HEAD, *to.unpacked(results), *to.prelude, *to.memory(), *body]
+    run = "\n".join([*parts, f"    return {{{to.returned(results)}}}"])
+    scans = "".join(f"\n\n{text}" for text in [IN_PARTS, *to.scans.values()]) if to.scans else ""
+    source = f"import numpy as np\n{HELPERS}{shown}{scans}\n\n{run}\n"
+    return Emitted(source, functions, plan.numbers, to.scans, tuple(to.reasons))
 
 
 def writes_in_place(item: Instruction, in_scan: bool = False) -> bool:
@@ -96,6 +117,7 @@ class Printer:
     prelude : lines in front of all others: what depends on parameters alone, copies of matrices, columns of ones
     kernels : the functions that the text calls, by name
     overflows : whether the exponential of a logistic function may overflow, as it should
+    scans, reasons : those of `Emitted`
     """
 
     def __init__(self, of: Listing, plan: Plan, results: set[str]):
@@ -104,6 +126,8 @@ class Printer:
         self.prelude: list[str] = []
         self.kernels: dict[str, Callable[..., Any]] = {}
         self.overflows = False
+        self.scans: dict[str, str] = {}
+        self.reasons: list[str] = []
 
     # -------------------------------------------------------------------------------------------------------- items
     def lines(self, item: Item, in_scan: bool = False) -> list[str]:

@@ -13,6 +13,7 @@ from dbn_bptt.ops.kernels import Array
 from dbn_bptt.program.bounded import Run
 from dbn_bptt.program.compiled import Compiled, arguments, compiled
 from dbn_bptt.program.gradients import Gradients, gradient_goals, read_gradients, unbatched
+from dbn_bptt.program.native import checked_engine, is_installed
 from dbn_bptt.program.schedule import Goal, Schedule, shortest_general
 from dbn_bptt.sweep.given import Arrays, Given, checked
 from dbn_bptt.sweep.results import refuse_nan
@@ -26,6 +27,7 @@ from dbn_bptt.transforms.tangent import tangent
 
 BLOCKED_FROM, BLOCK = 1 << 30, 96 << 20  # bytes: from what size on a run goes block by block, and how large these are
 WRT = ("params", "inputs", "initial")
+NATIVE_FROM = 1000  # slices from which on compiling scans pays
 
 
 @dataclass(frozen=True)
@@ -45,10 +47,12 @@ class Program(Shown):
     Attributes
     ----------
     template : the template
+    engine : "numpy"; "native", where scans are loops compiled by numba; or None for the choice by size: native from
+        `NATIVE_FROM` slices on, where numba is installed
     """
 
-    def __init__(self, template: Template):
-        self.template = template
+    def __init__(self, template: Template, engine: str | None = None):
+        self.template, self.engine = template, engine
         self._made: dict[Any, Compiled] = {}
         self._parts: dict[Any, Program] = {}
 
@@ -56,7 +60,7 @@ class Program(Shown):
         return f"Program(template={self.template!r}, least={self.least}, cuttable={self.cuttable})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _made_here, (self.template,)
+        return kept, (self.template, self.engine)
 
     # --------------------------------------------------------------------------------------------------- properties
     @cached_property
@@ -81,18 +85,23 @@ class Program(Shown):
         return True
 
     @property
+    def _typical(self) -> Compiled:
+        """What `value_and_grad` runs for one long sequence."""
+        return self._made_for((), ("params",), None, frozenset(), 1 if self.engine == "native" else None)
+
+    @property
     def schedule(self) -> Schedule:
         """The steps of `value_and_grad`, for long sequences."""
-        return self._compiled((), ("params",), None, frozenset()).schedule
+        return self._typical.schedule
 
     @property
     def source(self) -> str:
         """The source of `value_and_grad`, for long sequences."""
-        return self._compiled((), ("params",), None, frozenset()).source
+        return self._typical.source
 
     @cached_property
     def _ragged(self) -> "Program":
-        return self if is_ragged(self.template) else compile(ragged(self.template))
+        return self if is_ragged(self.template) else compile(ragged(self.template), self.engine)
 
     def for_lengths(self) -> "Program":
         """The program of the ragged template, which takes `lengths`."""
@@ -101,7 +110,7 @@ class Program(Shown):
     @cached_property
     def second(self) -> "Program":
         """The program of the adjoint's tangent, in which second derivatives are."""
-        return compile(tangent(self.backward))
+        return compile(tangent(self.backward), self.engine)
 
     # ---------------------------------------------------------------------------------------------------------- runs
     def run(
@@ -116,9 +125,7 @@ class Program(Shown):
         wrt : as in `value_and_grad`, or single inputs by name: the gradients of the losses, and these among the totals
         """
         totals = (*totals, *(self.template.losses if wrt else ()))
-        made = self._compiled(
-            (*totals, *((name, "slices") for name in series)), tuple(wrt), self._exact(given.T), given.absent
-        )
+        made = self._compiled((*totals, *((name, "slices") for name in series)), tuple(wrt), given)
         out, spans = made(*arguments(self.template, given)), made.schedule.spans
         return Outcome(
             {name: np.asarray(out[name]) for name in totals},
@@ -133,15 +140,32 @@ class Program(Shown):
         """T where a sequence is so short that it needs a program of its own; None for the general one."""
         return T if self.least > T else None
 
-    def _compiled(
-        self, goals: tuple[Goal, ...], wrt: tuple[str, ...], T: int | None, absent: frozenset[str]
+    def _sequences(self, given: Given) -> int | None:
+        """For how many sequences, up to the next power of 2, scans are compiled; None for NumPy."""
+        native = self.engine == "native" or (self.engine is None and given.T >= NATIVE_FROM and is_installed())
+        return 1 << (math.prod(given.batch) - 1).bit_length() if native else None
+
+    def _compiled(self, goals: tuple[Goal, ...], wrt: tuple[str, ...], given: Given) -> Compiled:
+        return self._made_for(goals, wrt, self._exact(given.T), given.absent, self._sequences(given))
+
+    def _made_for(
+        self,
+        goals: tuple[Goal, ...],
+        wrt: tuple[str, ...],
+        T: int | None,
+        absent: frozenset[str],
+        sequences: int | None,
     ) -> Compiled:
-        key = goals, wrt, T, absent
+        key = goals, wrt, T, absent, sequences
         if key not in self._made:
             template = self.backward if wrt else self.template
             more = gradient_goals(self.template, self.backward.partners, wrt) if wrt else []
             self._made[key] = compiled(
-                template, tuple(dict.fromkeys((*self.template.losses, *goals, *more) if wrt else goals)), T, absent
+                template,
+                tuple(dict.fromkeys((*self.template.losses, *goals, *more) if wrt else goals)),
+                T,
+                absent,
+                sequences,
             )
         return self._made[key]
 
@@ -162,7 +186,7 @@ class Program(Shown):
         Each block stores its first state and is run once more on the way back.
         """
         if self.cuttable:
-            numbers = self._compiled((), tuple(wrt), self._exact(given.T), given.absent).numbers
+            numbers = self._compiled((), tuple(wrt), given).numbers
             size = numbers * given.dtype.itemsize * math.prod(given.batch)  # of one slice
             if given.T * size > BLOCKED_FROM:
                 block = max(1, BLOCK // size)
@@ -183,7 +207,7 @@ class Program(Shown):
     def part(self, template: Template) -> "Program":
         """The program of a part of the template, kept for the next call."""
         if template.key not in self._parts:
-            self._parts[template.key] = compile(template)
+            self._parts[template.key] = compile(template, self.engine)
         return self._parts[template.key]
 
     def fitting(self, lengths: Any) -> "Program":
@@ -346,8 +370,14 @@ def _check_wrt(wrt: Sequence[str]) -> None:
         raise DataError(f"wrt={wrt!r}; give a tuple of any of {', '.join(map(repr, WRT))}")
 
 
-def compile(template: Described) -> Program:
+def compile(template: Described, engine: str | None = None) -> Program:
     """Make the fast program of a template.
+
+    Parameters
+    ----------
+    engine : "numpy", "native" or None
+        What runs the scans: NumPy, slice by slice; loops compiled by numba (``pip install 'dbn_bptt[native]'``); or
+        either by size: native for long sequences where numba is installed. Results agree to rounding.
 
     Examples
     --------
@@ -356,19 +386,20 @@ def compile(template: Described) -> Program:
     >>> print(str(program.schedule).splitlines()[1])
     slice by slice, forwards: h (each needs the slice before it; interface to the next slice: h)
     """
-    program = Program(checked_template(template, "compile"))
+    program = Program(checked_template(template, "compile"), checked_engine(engine))
     _ = program.least  # and with it the adjoint: what cannot be derived is refused here
     return program
 
 
-_ARRIVED: dict[Any, Program] = {}
-_MOST_ARRIVED = 64
+_KEPT: dict[Any, Program] = {}
+_MOST_KEPT = 64
 
 
-def _made_here(template: Template) -> Program:
-    """The program of a template that came from another process; made for the first one of its kind."""
-    if template.key not in _ARRIVED:
-        if len(_ARRIVED) >= _MOST_ARRIVED:
-            del _ARRIVED[next(iter(_ARRIVED))]
-        _ARRIVED[template.key] = compile(template)
-    return _ARRIVED[template.key]
+def kept(template: Template, engine: str | None) -> Program:
+    """The program of a template, made for the first one of its kind: so do programs travel between processes."""
+    key = template.key, engine
+    if key not in _KEPT:
+        if len(_KEPT) >= _MOST_KEPT:
+            del _KEPT[next(iter(_KEPT))]
+        _KEPT[key] = compile(template, engine)
+    return _KEPT[key]

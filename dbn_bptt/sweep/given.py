@@ -126,6 +126,24 @@ def checked(
     )
 
 
+def trusted(
+    template: Template, parameters: Mapping[str, Array], data: Mapping[str, Array], T: int, batch: Shape
+) -> Given:
+    """Input that the library made itself, unchecked: float64 arrays, data in all slices, nothing initial."""
+    missing = [name for name in template.names("input", "target") if name not in data]
+    defaults = {n: np.broadcast_to(template.arrays[n], (T, *batch, *template.symbols[n].shape)) for n in missing}
+    constants = {name: template.arrays[name] for name in template.names("constant")}
+    states = {
+        name: _initial_rows(template, name, shape, None, batch, np.dtype(float))
+        for name, shape in template.initial_shapes().items()
+        if name not in template.learned
+    }
+    return Given(
+        T, batch, np.dtype(float), {**constants, **parameters}, {**defaults, **data}, states, frozenset(states),
+        frozenset(missing),
+    )  # fmt: skip
+
+
 def check_mapping(what: str, found: object) -> None:
     """Refuse anything but a mapping from names."""
     if not isinstance(found, Mapping):

@@ -115,7 +115,7 @@ def test_logarithms_give_what_probabilities_give(structure: Structure, monkeypat
         )
     except dbn_bptt.ImpossibleEvidenceError:
         pytest.skip("impossible evidence was drawn")
-    monkeypatch.setattr(query, "_is_too_small", lambda task, series: True)
+    monkeypatch.setattr(query, "_is_too_small", lambda answer: True)
     found = (
         dbn.smooth(model, evidence, T=T),
         dbn.filter(model, evidence, T=T),
@@ -179,18 +179,18 @@ def test_names_that_are_equal_are_not_the_same():
 
 
 def test_what_is_seen_in_every_slice_needs_no_gradient_and_has_its_own_states():
-    from dbn_bptt.dbn.query import given_task, swept, unknown
+    from dbn_bptt.dbn.query import given_task, swept
     from dbn_bptt.dbn.reductions import SUM
 
     model = dbn.umbrella()
     task = given_task(model, {"Umbrella": [[1, 0, 1], [0, 0, 1]]}, None, None, None)
-    assert unknown(task) == ("e_Rain",)
-    assert set(swept(task, SUM, unknown(task)).gradients) == {"e_Rain"}
+    assert task.unknown == ("e_Rain",)
+    assert set(swept(task, SUM, task.unknown).gradients) == {"e_Rain"}
     posterior = dbn.smooth(model, {"Umbrella": [[1, 0, 1], [0, 0, 1]]})
     assert posterior["Umbrella"].argmax(-1).tolist() == [[1, 0, 1], [0, 0, 1]]
     assert set(np.unique(posterior["Umbrella"])) == {0.0, 1.0}
     gap = given_task(model, {"Umbrella": [1, -1, 1]}, None, None, None)
-    assert unknown(gap) == ("e_Rain", "e_Umbrella")
+    assert gap.unknown == ("e_Rain", "e_Umbrella")
 
 
 def test_prediction_keeps_the_likelihood_of_soft_evidence():

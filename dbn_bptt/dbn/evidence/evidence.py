@@ -5,7 +5,7 @@ first: (T, K) or (T, B, K), one number a state, 1 where a state is possible and 
 """
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,26 @@ class Evidence:
     offset: Any = 0.0
     seen: frozenset[Name] = frozenset()
     sequences: tuple[Hashable, ...] | None = None
+
+    def extended(self, horizon: int) -> "Evidence":
+        """With slices of no evidence after it; all sequences end there."""
+        longer = {n: np.concatenate([a, np.ones((horizon, *a.shape[1:]))]) for n, a in self.likelihoods.items()}
+        return replace(self, T=self.T + horizon, likelihoods=longer, lengths=None, seen=frozenset())
+
+    def repeated(self, size: int) -> "Evidence":
+        """For as many copies of each sequence."""
+        whole = {name: a if self.batch else a[:, None] for name, a in self.likelihoods.items()}
+        copies = {name: np.repeat(a, size, axis=1) for name, a in whole.items()}
+        lengths = None if self.lengths is None else np.repeat(self.lengths, size)
+        batch = (size * (self.batch[0] if self.batch else 1),)
+        return Evidence(self.T, batch, copies, lengths)
+
+    def portion(self, part: slice) -> "Evidence":
+        """Of some of the sequences."""
+        likelihoods = {name: a[:, part] for name, a in self.likelihoods.items()}
+        lengths = None if self.lengths is None else self.lengths[part]
+        batch = (len(range(*part.indices(self.batch[0]))),)
+        return Evidence(self.T, batch, likelihoods, lengths, seen=self.seen)
 
 
 def evidence(

@@ -57,24 +57,24 @@ class Inference:
 
         of = self.task.structure
         data = {of.evidence(name): self.likelihoods[name] for name in self.likelihoods}
-        return bptt(polynomial(of), self.task.parameters, data, T=self.T)
+        return bptt(polynomial(of), self.task.model.tables, data, T=self.T)
 
 
 def inference(model: Any, evidence: Any, T: int | None = None) -> Inference:
     """Read and ask; what was asked before is handed back as it is."""
-    from dbn_bptt.dbn.query import given_task, marginals, swept, unknown
-    from dbn_bptt.dbn.reductions import SUM
+    from dbn_bptt.dbn.query import given_task
+    from dbn_bptt.dbn.verbs import smoothed
 
     if isinstance(evidence, Inference):
         return evidence
     if not hasattr(model, "get_inter_edges"):
         raise DataError(f"evidence goes with a pgmpy DynamicBayesianNetwork, not with {type(model).__name__}")
-    task = given_task(model, evidence, None, T, None)
+    task = given_task(model, evidence, T=T)
     lengths, batch = task.evidence.lengths, task.evidence.batch
     end = task.evidence.T if lengths is None else int(lengths[0])
     first = (slice(end), 0) if batch else slice(end)
-    answer = swept(task, SUM, unknown(task))
-    posterior = marginals(task, answer.gradients, answer.reduction)
+    answer = smoothed(task)
+    posterior = answer.marginals()
     return Inference(
         task=task,
         T=end,

@@ -1,0 +1,257 @@
+"""Operations in index notation: loops over the entries of one slice of one sequence, for engines that compile loops.
+
+A *nest* takes the entries of the result and of each argument and returns lines of Python that numba compiles, and that
+run without it too. Within a line ``math`` and ``np`` are at hand.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dbn_bptt.ops.shapes import Shape, spans
+
+INDENT = "    "
+
+
+@dataclass(frozen=True)
+class Entries:
+    """The entries of an array in one slice of one sequence.
+
+    Attributes
+    ----------
+    array : its name, or a number
+    lead : the indices of slice and sequence that it has, as text
+    shape : its core shape
+    """
+
+    array: str
+    lead: tuple[str, ...]
+    shape: Shape
+
+    def at(self, *indices: str) -> str:
+        """One entry. Indices are those of a result to which this is broadcast."""
+        own = indices[len(indices) - len(self.shape) :]
+        places = [*self.lead, *("0" if n == 1 else i for i, n in zip(own, self.shape, strict=True))]
+        return f"{self.array}[{', '.join(places)}]" if places else self.array
+
+    def all(self) -> str:
+        """All entries, as an array."""
+        places = [*self.lead, *(":" for _ in self.shape)]
+        return f"{self.array}[{', '.join(places)}]" if places else self.array
+
+
+Nest = Callable[..., list[str]]  # nest(result, *arguments, **attributes), each of them Entries
+
+
+def loops(shape: Shape, body: Callable[[list[str]], list[str]], name: str = "i") -> list[str]:
+    """Loops over all indices of a shape around what a function of these indices writes."""
+    indices = [f"{name}{k}" for k in range(len(shape))]
+    heads = [(k, n) for k, n in enumerate(shape) if n != 1]
+    lines = body(["0" if n == 1 else i for i, n in zip(indices, shape, strict=True)])
+    for k, n in reversed(heads):
+        lines = [f"for {indices[k]} in range({n}):", *(INDENT + line for line in lines)]
+    return lines
+
+
+def formula(text: str) -> Nest:
+    """Entry by entry, by a formula of the arguments' entries {0}, {1}, ..."""
+
+    def nest(out: Entries, *arguments: Entries, **attributes: Any) -> list[str]:
+        def entry(i: list[str]) -> list[str]:
+            return [f"{out.at(*i)} = {text.format(*(a.at(*i) for a in arguments), **attributes)}"]
+
+        return loops(out.shape, entry)
+
+    return nest
+
+
+def contraction(out: Entries, *arguments: Entries, inputs: Sequence[str], output: str) -> list[str]:
+    """Sums of products: an einsum. An axis of size 1 is broadcast."""
+    sizes: dict[str, int] = {}
+    for a, labels in zip(arguments, inputs, strict=True):
+        for label, n in zip(labels, a.shape, strict=True):
+            sizes[label] = max(n, sizes.get(label, 1))
+    inner = [label for label in sizes if label not in output]
+
+    def entry(i: list[str]) -> list[str]:
+        names = dict(zip(output, i, strict=True))
+
+        def summed(k: list[str]) -> list[str]:
+            where = names | dict(zip(inner, k, strict=True))
+            products = " * ".join(
+                a.at(*(where[c] for c in labels)) for a, labels in zip(arguments, inputs, strict=True)
+            )
+            return [f"total += {products}" if inner else f"{out.at(*i)} = {products}"]
+
+        lines = loops(tuple(sizes[label] for label in inner), summed, "k")
+        return ["total = zero", *lines, f"{out.at(*i)} = total"] if inner else lines
+
+    return loops(tuple(sizes[label] for label in output), entry)
+
+
+def product_of_matrices(out: Entries, a: Entries, b: Entries, ranks: tuple[int, int]) -> list[str]:
+    """A matrix times a vector, or stacks of matrices times each other."""
+    stack = "stuvwxyz"[: ranks[0] - 2]
+    if ranks == (2, 1):
+        return contraction(out, a, b, inputs=("ij", "j"), output="i")
+    return contraction(out, a, b, inputs=(f"{stack}ij", f"{stack}jk"), output=f"{stack}ik")
+
+
+Over = Callable[..., list[str]]
+
+
+def reduced(out: Entries, a: Entries, axis: tuple[int, ...], entry: Callable[[str, Over], list[str]]) -> list[str]:
+    """For each entry of a reduction of `a` what `entry` writes.
+
+    That gets the entry and a function ``over(*lines)``: loops over all entries of `a` that belong to it. In these lines
+    {0} stands for one of them, and {1} for the entry of the result in its place, where the result has the shape of `a`.
+    """
+    rank = len(a.shape)
+    axes = [k + rank for k in axis]
+    kept = tuple(n for k, n in enumerate(a.shape) if k not in axes)
+
+    def body(i: list[str]) -> list[str]:
+        left = iter(i)
+        outer = ["" if k in axes else next(left) for k in range(rank)]
+        own = i if len(out.shape) == len(kept) else [index or "0" for index in outer]
+
+        def over(*lines: str) -> list[str]:
+            def inside(k: list[str]) -> list[str]:
+                inner = iter(k)
+                whole = [index or next(inner) for index in outer]
+                beside = out.at(*whole) if out.shape == a.shape else ""
+                return [line.format(a.at(*whole), beside) for line in lines]
+
+            return loops(tuple(a.shape[k] for k in axes), inside, "k")
+
+        return entry(out.at(*own), over)
+
+    return loops(kept, body)
+
+
+def folded(start: str, step: str) -> Nest:
+    """A reduction step by step from a first value on; in a step {0} is an entry, `total` what there is so far."""
+
+    def nest(out: Entries, a: Entries, axis: tuple[int, ...], **_: Any) -> list[str]:
+        return reduced(
+            out, a, axis, lambda entry, over: [f"total = {start}", *over(f"total = {step}"), f"{entry} = total"]
+        )
+
+    return nest
+
+
+def log_sum_exp(out: Entries, a: Entries, axis: tuple[int, ...], **_: Any) -> list[str]:
+    """log sum exp, safe from overflow."""
+    return reduced(
+        out, a, axis,
+        lambda entry, over: [
+            "top = -infinite", *over("top = max(top, {0})"), "top = top if -np.inf < top < np.inf else zero",
+            "total = zero", *over("total += np.exp({0} - top)"), f"{entry} = np.log(total) + top",
+        ],
+    )  # fmt: skip
+
+
+def peak(out: Entries, a: Entries, axis: tuple[int, ...]) -> list[str]:
+    """The maximum; 0 where all is -inf, NaN left out."""
+    return reduced(
+        out, a, axis,
+        lambda entry, over: [
+            "top = -infinite", *over("top = max(top, {0})"), f"{entry} = top if top > -np.inf else zero"
+        ],
+    )  # fmt: skip
+
+
+def moved(index: Callable[..., list[str]]) -> Nest:
+    """Entries moved: `index` tells from those of the result and the attributes where an entry comes from."""
+
+    def nest(out: Entries, a: Entries, **attributes: Any) -> list[str]:
+        return loops(out.shape, lambda i: [f"{out.at(*i)} = {a.at(*index(i, **attributes))}"])
+
+    return nest
+
+
+def _picked(i: list[str], key: tuple[Any, ...], **_: Any) -> list[str]:
+    left = iter(i)
+    return [f"{k[1]} + {next(left)} * {k[3]}" if spans(k) else str(k) for k in key]
+
+
+picked = moved(_picked)
+transposed = moved(lambda i, axes: [i[axes.index(k)] for k in range(len(axes))])
+
+
+def reshaped(out: Entries, a: Entries, **_: Any) -> list[str]:
+    """The same entries in another shape."""
+
+    def strides(shape: Shape) -> list[int]:
+        return [math.prod(shape[k + 1 :]) for k in range(len(shape))]
+
+    def entry(i: list[str]) -> list[str]:
+        flat = " + ".join(f"{index} * {by}" for index, by in zip(i, strides(a.shape), strict=True)) or "0"
+        places = [f"({flat}) // {by} % {n}" for by, n in zip(strides(out.shape), out.shape, strict=True)]
+        return [f"{out.at(*places)} = {a.at(*i)}"]
+
+    return loops(a.shape, entry)
+
+
+def scattered(out: Entries, a: Entries, key: tuple[Any, ...], **_: Any) -> list[str]:
+    """Zeros, with entries at an index."""
+    empty = loops(out.shape, lambda i: [f"{out.at(*i)} = zero"])
+    return [*empty, *loops(a.shape, lambda i: [f"{out.at(*_picked(i, key))} = {a.at(*i)}"])]
+
+
+def joined(out: Entries, *parts: Entries, axis: int, sizes: tuple[int, ...]) -> list[str]:
+    """Parts one after the other along an axis."""
+    lines, start = [], 0
+    for part, size in zip(parts, sizes, strict=True):
+        shape = list(out.shape)
+        shape[axis] = size
+
+        def entry(i: list[str], part: Entries = part, start: int = start) -> list[str]:
+            to = list(i)
+            to[axis] = f"{start} + {i[axis]}"
+            return [f"{out.at(*to)} = {part.at(*i)}"]
+
+        lines += loops(tuple(shape), entry)
+        start += size
+    return lines
+
+
+def of_matrix(function: str) -> Nest:
+    """A function of a whole matrix, from numpy.linalg."""
+
+    def nest(out: Entries, a: Entries) -> list[str]:
+        if len(a.shape) != 2:
+            raise NotImplementedError("stacks of matrices have no nest")
+        return [f"{out.all()} = {function.format(f'np.ascontiguousarray({a.all()})')}"]
+
+    return nest
+
+
+def is_max(out: Entries, a: Entries, axis: tuple[int, ...]) -> list[str]:
+    """Equal shares for the entries that attain the maximum."""
+    return reduced(
+        out, a, axis,
+        lambda _, over: [
+            "top, total = -infinite, zero", *over("top = max(top, {0})"),
+            *over("total += one if {0} == top else zero"), *over("{1} = one / total if {0} == top else zero"),
+        ],
+    )  # fmt: skip
+
+
+def half_square(out: Entries, a: Entries, **_: Any) -> list[str]:
+    """Half the sum of squares."""
+    return ["total = zero", *loops(a.shape, lambda i: [f"total += {a.at(*i)} ** 2"]), f"{out.at()} = total / 2"]
+
+
+def expectation(out: Entries, p: Entries, a: Entries) -> list[str]:
+    """The sum of p a over the last axis; what p gives nothing counts 0, though it be infinite."""
+
+    def entry(i: list[str]) -> list[str]:
+        lines = loops(
+            a.shape[-1:],
+            lambda k: [f"total += {p.at(*i, *k)} * {a.at(*i, *k)} if {p.at(*i, *k)} != 0 else zero"], "k",
+        )  # fmt: skip
+        return ["total = zero", *lines, f"{out.at(*i)} = total"]
+
+    return loops(out.shape, entry)

@@ -1,0 +1,108 @@
+"""Scans as loops over slices, sequences and entries, for a compiler; all else stays as `numpy_source` prints it.
+
+A scan becomes a function of its own, in which each instruction is written in index notation (`ops.nests`). The text
+runs as it stands, slowly; `native` compiles the functions.
+"""
+
+import math
+from collections.abc import Callable
+
+from dbn_bptt.ops.nests import INDENT, Entries, formula
+from dbn_bptt.ops.shapes import Shape
+from dbn_bptt.program.instructions import Instruction, Listing, Loop, Place
+from dbn_bptt.program.memory import Plan, beyond
+from dbn_bptt.program.numpy_source import Printer
+
+ENTRIES, COSTLY_ENTRIES = 1 << 16, 1 << 12  # up to so many in a slice loops beat BLAS, and NumPy's exponentials
+_COPY = formula("{0}")
+
+
+def loops_printer(sequences: int) -> Callable[[Listing, Plan, set[str]], "LoopsPrinter"]:
+    """The printer for runs of so many sequences."""
+    return lambda of, plan, results: LoopsPrinter(of, plan, results, sequences)
+
+
+class LoopsPrinter(Printer):
+    """The text of instructions, the scans as functions."""
+
+    def __init__(self, of: Listing, plan: Plan, results: set[str], sequences: int):
+        super().__init__(of, plan, results)
+        self.sequences = sequences
+
+    def _loop(self, item: Loop) -> list[str]:
+        if beyond(self.schedule, item.rows[0][1].slices or (0, 0)) is None:
+            return super()._loop(item)  # a few slices at a border
+        reason = self._unfit(item)
+        scan = None if reason else self._scan(item)
+        self.reasons.append("" if scan else reason or "an operation has no loops for its shapes")
+        return [f"    {scan}"] if scan else super()._loop(item)
+
+    def _unfit(self, item: Loop) -> str:
+        """Why a scan is better left to NumPy, or has to be; "" for one that is not."""
+        applied = [i.applies for i in item.body if i.applies is not None]
+        for e in applied:
+            if e.operation.nest is None:
+                return f"operation {e.operation.name!r} has no nest"
+        costly = any(e.operation.ufunc and not e.operation.infix for e in applied)
+        largest = max((math.prod(a.shape) for e in applied for a in (e, *e.arguments)), default=1)
+        most = COSTLY_ENTRIES if costly else ENTRIES
+        if largest * self.sequences > most:
+            return f"{largest} entries in each of {self.sequences} sequences are more than {most}"
+        return ""
+
+    def _scan(self, item: Loop) -> str | None:
+        """The call of a scan's function, which is written; None where an operation has no loops for its shapes."""
+        frame = Frame(self, item)
+        try:
+            body = [line for inside in item.body for line in frame.lines(inside)]
+        except NotImplementedError:
+            return None
+        name = self.names.unused(f"scan_{len(self.scans) + 1}")
+        slices = "range(n)" if item.direction > 0 else "range(n - 1, -1, -1)"
+        first = next(iter(frame.arrays.values()))
+        head = [
+            f"def {name}({', '.join(['first', 'last', 'n', *frame.arrays.values()])}):",
+            f"{INDENT}zero, one, infinite = {first}.dtype.type(0), {first}.dtype.type(1), {first}.dtype.type(np.inf)",
+            *(f"{INDENT}{own} = {first}.dtype.type({number})" for number, own in frame.numbers.items()),
+            f"{INDENT}for b in range(first, last):",
+            f"{INDENT * 2}for t in {slices}:",
+        ]
+        self.scans[name] = "\n".join([*head, *(INDENT * 3 + line for line in body)]) + "\n"
+        rows = self.text(item.rows[0][1])
+        return f"in_parts({name}, B, len({rows}), {', '.join(frame.arrays)})"
+
+
+class Frame:
+    """What the function of a scan is given: by their text outside the names of arrays and numbers inside."""
+
+    def __init__(self, printer: LoopsPrinter, loop: Loop):
+        self.printer, self.loop = printer, loop
+        self.over = {(row.array, row.lag): over for row, over in loop.rows}
+        self.arrays: dict[str, str] = {}
+        self.numbers: dict[str, str] = {}
+
+    def lines(self, item: Instruction) -> list[str]:
+        """An instruction as loops."""
+        if item.applies is None:
+            shape = self._shape(item.target)
+            return _COPY(self.entries(item.target, shape), self.entries(item.operands[0], shape))
+        e = item.applies
+        operands = [self.entries(p, a.shape) for p, a in zip(item.operands, e.arguments, strict=True)]
+        assert e.operation.nest is not None, "asked before"
+        return e.operation.nest(self.entries(item.target, e.shape), *operands, **dict(e.attributes))
+
+    def _shape(self, place: Place) -> Shape:
+        return self.printer.of.extents[place.array].shape
+
+    def entries(self, place: Place, shape: Shape) -> Entries:
+        """The entries of a place in one slice of one sequence."""
+        text = self.printer.text
+        if place.number is not None:
+            number = text(place)
+            return Entries(self.numbers.setdefault(number, f"number_{len(self.numbers) + 1}"), (), ())
+        extent = self.printer.of.extents.get(place.array)
+        if (place.array, place.lag) in self.over:
+            outside, lead = text(self.over[place.array, place.lag]) + place.part, ("t", "b")
+        else:
+            outside, lead = text(place), ("b",) if extent is not None else ()
+        return Entries(self.arrays.setdefault(outside, f"a{len(self.arrays) + 1}"), lead, shape)
