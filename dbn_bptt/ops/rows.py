@@ -9,7 +9,6 @@ stands for the same array in every sequence.
 """
 
 import re
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
@@ -25,7 +24,7 @@ Vjp = Callable[..., Any]
 SUM, PRODUCT, JUXTAPOSED, RAISED, ATOM = range(5)  # how tightly a notation binds; an argument that binds less gets ( )
 
 
-class Symbolic(ABC):
+class Symbolic:
     """What an operation builds instead of computing: the base of expressions."""
 
     __slots__ = ()
@@ -35,9 +34,9 @@ class Symbolic(ABC):
         def shape(self) -> Shape:
             """The core shape."""
 
-    @abstractmethod
     def combine(self, operation: "Operation", arguments: tuple[Any, ...], attributes: dict[str, Hashable]) -> Any:
         """The expression that applies an operation to arguments, of which this is one."""
+        raise NotImplementedError
 
     def is_all(self, number: float) -> bool:
         """Whether every entry is known to be this number."""

@@ -6,14 +6,13 @@ is the pair (B0, B->). A *total* sums an expression over all slices and the batc
 is wanted.
 """
 
-from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 
 from dbn_bptt import ops
 from dbn_bptt.errors import TemplateError, unknown_name
-from dbn_bptt.ops.kernels import Array
 from dbn_bptt.ops.shapes import Shape
 from dbn_bptt.template.definitions import Definition, Piece
 from dbn_bptt.template.domains import AFTER_FIRST, EVERY, FIRST, LAST, Domain
@@ -46,14 +45,19 @@ class SliceTemplate(Described):
     """
 
     def __init__(self, name: str = "template"):
-        self._frozen = Template(name)
+        self._begin(Template(name))
 
     @classmethod
     def of(cls, template: Described) -> "SliceTemplate":
         """A template to be built on, which begins as another one is now."""
         new = cls.__new__(cls)
-        new._frozen = template.frozen
+        new._begin(template.frozen)
         return new
+
+    def _begin(self, template: Template) -> None:
+        self.symbols, self.definitions = dict(template.symbols), dict(template.definitions)
+        self.arrays, self.initial = dict(template.arrays), dict(template.initial)
+        self._frozen, self._added_to = template, False
 
     def copy(self) -> "SliceTemplate":
         """A template with the same declarations and equations, which later additions do not touch."""
@@ -62,32 +66,17 @@ class SliceTemplate(Described):
     @property
     def frozen(self) -> Template:
         """The template as it is now, as a value that later additions do not touch."""
+        if self._added_to:
+            own: dict[str, Any] = {
+                part: dict(getattr(self, part)) for part in ("symbols", "definitions", "arrays", "initial")
+            }
+            self._frozen, self._added_to = replace(self._frozen, **own), False
         return self._frozen
 
     @property
     def name(self) -> str:
         """What the model is called."""
         return self._frozen.name
-
-    @property
-    def symbols(self) -> Mapping[str, Symbol]:
-        """All that has a name, in the order of declaration."""
-        return self._frozen.symbols
-
-    @property
-    def definitions(self) -> Mapping[str, Definition]:
-        """The equations of variables and totals."""
-        return self._frozen.definitions
-
-    @property
-    def arrays(self) -> Mapping[str, Array]:
-        """Constants, and defaults of parameters and inputs."""
-        return self._frozen.arrays
-
-    @property
-    def initial(self) -> Mapping[str, Array | Reference]:
-        """The initial states that are not zeros."""
-        return self._frozen.initial
 
     # ---------------------------------------------------------------------------------------------- declarations
     def parameter(self, name: str, shape: Shape | int, default: Any = None) -> Reference:
@@ -129,9 +118,9 @@ class SliceTemplate(Described):
                     f"{name}: the initial state must be zeros, an array or a parameter, not {initial!r}"
                 )
             self._check_declared(name, initial)
-            self._frozen = self._frozen.rewritten(initial={**self.initial, name: initial})
+            self.initial[name] = initial
         elif initial is not None:
-            self._frozen = self._frozen.rewritten(initial={**self.initial, name: constant(initial).array})
+            self.initial[name] = constant(initial).array
         return declared
 
     def declare(
@@ -150,9 +139,9 @@ class SliceTemplate(Described):
             value = constant(array).array
             if value.shape not in ((), symbol.shape):
                 raise TemplateError(f"{name}: the default has shape {value.shape}, not {symbol.shape}")
-            whole = np.array(np.broadcast_to(value, symbol.shape))
-            self._frozen = self._frozen.rewritten(arrays={**self.arrays, name: whole})
-        self._frozen = self._frozen.rewritten(symbols={**self.symbols, name: symbol})
+            self.arrays[name] = np.array(np.broadcast_to(value, symbol.shape))
+        self.symbols[name] = symbol
+        self._added_to = True
         return reference(symbol)
 
     # ------------------------------------------------------------------------------------------------- equations
@@ -188,8 +177,8 @@ class SliceTemplate(Described):
         if name in self.definitions:
             raise TemplateError(f"{name} is defined already; one equation a variable")
         whole = tuple(Piece(p.domain, self._fitted(symbol, self._checked(name, p.expression))) for p in pieces)
-        definition = Definition(symbol, whole, loss)
-        self._frozen = self._frozen.rewritten(definitions={**self.definitions, name: definition})
+        self.definitions[name] = Definition(symbol, whole, loss)
+        self._added_to = True
 
     def _checked(self, name: str, expression: Any) -> Expression:
         e = expression if isinstance(expression, Expression) else constant(expression)

@@ -9,7 +9,7 @@ each other at one T, and between such T nothing changes.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Literal
 
 
@@ -63,7 +63,7 @@ class Domain:
         """The slices of the domain when there are T slices."""
         return range(self.low(T), self.high(T) + 1)
 
-    @property
+    @cached_property
     def lengths(self) -> tuple[int, int | None]:
         """The least and the largest T for which it holds a slice, None where there is no largest; (1, 0) for no T."""
         least, most = 1, None

@@ -23,6 +23,8 @@ def check_order(definitions: Mapping[str, Definition]) -> None:
             if not (domain.shifted(-lag) & other.domain).is_empty:
                 pieces.add_edge((symbol.name, j), (definition.symbol.name, k), lag=lag)
     for component in nx.strongly_connected_components(pieces):
+        if len(component) == 1 and not pieces.has_edge(*component, *component):
+            continue
         part = pieces.subgraph(component)
         scale = part.number_of_nodes() + 1
         cycles = [_refused_cycle(part, sign * scale) for sign in (1, -1)]
@@ -42,8 +44,6 @@ def _refused_cycle(graph: nx.MultiDiGraph, scale: int) -> list[Any] | None:
         w = scale * lag - 1
         if w < simple.get_edge_data(u, v, {"weight": float("inf")})["weight"]:
             simple.add_edge(u, v, weight=w)
-    if not simple:
-        return None
     loops = [u for u, v, w in simple.edges(data="weight") if u == v and w < 0]
     if loops:
         return loops

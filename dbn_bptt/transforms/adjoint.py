@@ -65,9 +65,10 @@ def adjoint(template: Described) -> SliceTemplate:
     for name in of.names("parameter"):
         domain = hull(share.domain for share in shares[name])
         result.total(bars[name], _total(shares[name], domain, of.symbols[name]), at=domain)
-    result.check()
     partners = {name: bar for name, bar in bars.items() if bar in result.symbols}
-    return SliceTemplate.of(result.frozen.rewritten(origin=of, partners=partners))
+    complete = SliceTemplate.of(result.frozen.rewritten(origin=of, partners=partners))
+    complete.check()
+    return complete
 
 
 def without_losses(template: Template) -> Template:

@@ -50,9 +50,10 @@ def tangent(template: Described) -> SliceTemplate:
             result.add(result.variable(names[name], definition.symbol.shape).symbol, _everywhere(pieces))
         else:
             result.add(result.declare(names[name], definition.symbol.shape, "total").symbol, pieces)
-    result.check()
     partners = {name: dot for name, dot in names.items() if dot in result.symbols}
-    return SliceTemplate.of(result.frozen.rewritten(partners=partners))
+    complete = SliceTemplate.of(result.frozen.rewritten(partners=partners))
+    complete.check()
+    return complete
 
 
 def _everywhere(pieces: list[Piece]) -> list[Piece]:
