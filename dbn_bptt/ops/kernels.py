@@ -16,7 +16,6 @@ from dbn_bptt.ops.shapes import Shape, reduced_shape, spans
 Array = NDArray[Any]
 
 
-# ------------------------------------------------------------------------------------------------- shapes in general
 def _lead(a: Array, rank: int) -> Shape:
     """The batch axes of an array with `rank` core axes."""
     return a.shape[: a.ndim - rank]
@@ -109,12 +108,10 @@ def einsum(*operands: Array, inputs: tuple[str, ...], output: str) -> Array:
 
 def einsum_batch_sum(*operands: Array, inputs: tuple[str, ...], output: str, batch: Shape) -> Array:
     """An einsum summed over the batch: the batch is one more label that the output lacks."""
-    batched = [a.ndim > len(labels) for a, labels in zip(operands, inputs, strict=True)]
-    flat = [
-        a.reshape(-1, *a.shape[-len(s) or a.ndim :]) if b else a
-        for a, s, b in zip(operands, inputs, batched, strict=True)
-    ]
-    labels = ["Z" + s if b else s for s, b in zip(inputs, batched, strict=True)]
+    pairs = list(zip(operands, inputs, strict=True))
+    batched = [a.ndim > len(labels) for a, labels in pairs]
+    flat = [a.reshape(-1, *a.shape[a.ndim - len(labels) :]) if a.ndim > len(labels) else a for a, labels in pairs]
+    labels = ["Z" * b + s for s, b in zip(inputs, batched, strict=True)]
     summed = np.einsum(",".join(labels) + "->" + output, *flat, optimize=len(operands) > 1)
     return summed if any(batched) else summed * math.prod(batch)
 
@@ -138,18 +135,13 @@ def broadcast(a: Array, shape: Shape) -> Array:
 
 def concatenate(*parts: Array, axis: int, sizes: tuple[int, ...]) -> Array:
     """Join along a core axis."""
-    rank = max(p.ndim for p in parts)
-    lead = np.broadcast_shapes(*(p.shape[: p.ndim - _core(parts)] for p in parts)) if rank > _core(parts) else ()
-    return np.concatenate([np.broadcast_to(p, lead + p.shape[p.ndim - _core(parts) :]) for p in parts], axis=axis)
-
-
-def _core(parts: tuple[Array, ...]) -> int:
-    return min(p.ndim for p in parts)
+    core = min(p.ndim for p in parts)
+    lead = np.broadcast_shapes(*(_lead(p, core) for p in parts))
+    return np.concatenate([np.broadcast_to(p, lead + p.shape[p.ndim - core :]) for p in parts], axis=axis)
 
 
 def _decode(key: tuple[Any, ...]) -> tuple[Any, ...]:
-    parts = (slice(start, None if stop < 0 else stop, by) for start, stop, by in (k[1:] for k in key if spans(k)))
-    return (Ellipsis, *(next(parts) if spans(k) else k for k in key))
+    return (Ellipsis, *(slice(k[1], None if k[2] < 0 else k[2], k[3]) if spans(k) else k for k in key))
 
 
 def index(a: Array, key: tuple[Any, ...], shape: Shape) -> Array:

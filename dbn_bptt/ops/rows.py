@@ -125,52 +125,33 @@ Role = Sum | Product | Map | Fold | Move
 
 @dataclass(frozen=True, eq=False)
 class Operation:
-    """One row of the table; call it with arrays or expressions.
-
-    Attributes
-    ----------
-    name : str
-    forward : the kernel, ``forward(*arrays, **attributes) -> array``
-    vjps : one per argument (None where the derivative is zero), or a function from position to VJP where the
-        number of arguments varies; each ``vjp(g, y, *arguments, **attributes)``
-    shape : the shape rule, ``shape(*core_shapes, **attributes) -> core shape``; ValueError where shapes do not fit
-    notation : how it is written
-    elementwise : arguments broadcast; they are aligned to one rank before, and messages summed to their shapes after
-    activation : its argument is a pre-activation, whose adjoint the adjoint template calls delta
-    kinked : not differentiable everywhere, so that difference quotients need short steps
-    stops : messages are stopped though the derivative is not 0, so that difference quotients know nothing of it
-    simplify : a simpler expression of the same value, ``simplify(*arguments, **attributes)``, or None
-    lower : the same in terms of simpler operations, ``lower(*arguments, **attributes)``, which compilers may share
-    unfolded : the same in terms of what may have a name in a template, for equations; like `lower`
-    role : what it is in algebra, so that compilers can take it apart
-    ufunc : the kernel as a function with ``out=``, so that programs write its result where they need it
-    infix : its sign between the arguments
-    fresh : its result is surely a new array, and no view of an argument
-    batch_sum : the kernel fused with a sum over the batch, ``batch_sum(*arrays, batch=, **attributes)``, where that is
-        cheaper than one after the other
-    summed : the same over all slices and sequences as NumPy text, in which flat({0}) has all vectors of an argument
-    over_batch : its kernel is told the batch, ``forward(a, batch=)``
-    """
+    """One row of the table; call it with arrays or expressions. The comments say what each column holds."""
 
     name: str
-    forward: Callable[..., Any]
+    forward: Callable[..., Any]  # the kernel: (*arrays, **attributes) -> array
+    # (g, y, *arguments, **attributes) -> message, one per argument, None where the derivative is zero; or a function
+    # from position to VJP where the number of arguments varies
     vjps: tuple[Vjp | None, ...] | Callable[[int], Vjp]
-    shape: Callable[..., Shape]
+    shape: Callable[..., Shape]  # (*core shapes, **attributes) -> core shape; ValueError where shapes do not fit
     notation: Notation
-    elementwise: bool = False
-    activation: bool = False
-    kinked: bool = False
-    stops: bool = False
+    elementwise: bool = False  # arguments broadcast: aligned to one rank before, messages summed to their shapes after
+    activation: bool = False  # its argument is a pre-activation, whose adjoint the adjoint template calls delta
+    kinked: bool = False  # not differentiable everywhere, so that difference quotients need short steps
+    stops: bool = False  # messages stop though the derivative is not 0, of which difference quotients know nothing
+    # (*arguments, **attributes) -> the same as a simpler expression, or None; in terms of simpler operations, which
+    # compilers may share; and in terms of what may have a name in a template, for equations
     simplify: Callable[..., Any] | None = field(default=None, repr=False)
     lower: Callable[..., Any] | None = field(default=None, repr=False)
     unfolded: Callable[..., Any] | None = field(default=None, repr=False)
-    role: Role | None = None
+    role: Role | None = None  # what it is in algebra, so that compilers can take it apart
+    # the kernel as a function with out=, so that programs write its result where they need it
     ufunc: Callable[..., Any] | None = field(default=None, repr=False)
-    infix: str = ""
-    fresh: bool = False
+    infix: str = ""  # its sign between the arguments
+    fresh: bool = False  # its result is surely a new array, and no view of an argument
+    # (*arrays, batch=, **attributes): the kernel fused with a sum over the batch, where that is cheaper
     batch_sum: Callable[..., Any] | None = field(default=None, repr=False)
-    summed: str = ""
-    over_batch: bool = False
+    summed: str = ""  # that over all slices and sequences, in NumPy; flat({0}) has all vectors of an argument
+    over_batch: bool = False  # its kernel is told the batch: forward(a, batch=)
 
     def vjp(self, position: int) -> Vjp | None:
         """The VJP of the argument at a position."""

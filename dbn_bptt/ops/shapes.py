@@ -25,7 +25,7 @@ def broadcast_shapes(*shapes: Shape, **attributes: Any) -> Shape:
 
 def full_shape(shape: Shape | int, size: int) -> Shape:
     """A shape with its one -1 replaced by what makes the size right."""
-    wanted = (shape,) if isinstance(shape, int) else tuple(shape) if isinstance(shape, list | tuple) else (shape,)
+    wanted = tuple(shape) if isinstance(shape, list | tuple) else (shape,)
     if not all(isinstance(n, int | np.integer) for n in wanted):
         raise TemplateError(f"shape {shape!r} is no tuple of integers")
     if wanted.count(-1) > 1:

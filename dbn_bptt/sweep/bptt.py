@@ -124,8 +124,7 @@ def swept_both_ways(template: Template, given: Given, copies: bool = False, prog
 def _template(graph: nx.MultiDiGraph) -> Template:
     if not isinstance(graph, nx.MultiDiGraph) or "template" not in graph.graph:
         raise DataError(f"give a graph from unroll(template, T), not {type(graph).__name__}, or call bptt")
-    template: Template = graph.graph["template"]
-    return template
+    return graph.graph["template"]
 
 
 def _losses(graph: nx.MultiDiGraph) -> set[Node]:

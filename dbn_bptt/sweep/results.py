@@ -163,8 +163,7 @@ class Result(Shown):
 
 
 def _template(graph: nx.MultiDiGraph) -> Template:
-    template: Template = graph.graph["template"]
-    return template
+    return graph.graph["template"]
 
 
 def refuse_nan(results: Mapping[str, Array], what: str = "") -> None:

@@ -54,8 +54,7 @@ def swept(
 
 
 def _shown(nodes: Iterable[Node], total: int, title: str, progress: bool) -> Iterable[Node]:
-    shown: Iterable[Node] = tqdm(nodes, total=total, desc=title, leave=False) if progress else nodes
-    return shown
+    return tqdm(nodes, total=total, desc=title, leave=False) if progress else nodes
 
 
 def not_a_number(v: Node, what: str) -> NotANumberError:

@@ -50,6 +50,11 @@ _NO_COMPARISON = (
 )
 
 
+def _infix(operation: Callable[[Any, Any], Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """The methods for an operator's sign, with the expression before it and after it."""
+    return lambda self, other: operation(self, other), lambda self, other: operation(other, self)
+
+
 class Expression(Symbolic):
     """The base of the four kinds of expression; NumPy's operators and `.prev`, `.next`, `.lag(k)` work on it."""
 
@@ -97,35 +102,11 @@ class Expression(Symbolic):
         """The number of core axes."""
         return len(self.shape)
 
-    def __add__(self, other: Any) -> Any:
-        return ops.add(self, other)
-
-    def __radd__(self, other: Any) -> Any:
-        return ops.add(other, self)
-
-    def __sub__(self, other: Any) -> Any:
-        return ops.subtract(self, other)
-
-    def __rsub__(self, other: Any) -> Any:
-        return ops.subtract(other, self)
-
-    def __mul__(self, other: Any) -> Any:
-        return ops.multiply(self, other)
-
-    def __rmul__(self, other: Any) -> Any:
-        return ops.multiply(other, self)
-
-    def __truediv__(self, other: Any) -> Any:
-        return ops.divide(self, other)
-
-    def __rtruediv__(self, other: Any) -> Any:
-        return ops.divide(other, self)
-
-    def __matmul__(self, other: Any) -> Any:
-        return ops.matmul(self, other)
-
-    def __rmatmul__(self, other: Any) -> Any:
-        return ops.matmul(other, self)
+    __add__, __radd__ = _infix(ops.add)
+    __sub__, __rsub__ = _infix(ops.subtract)
+    __mul__, __rmul__ = _infix(ops.multiply)
+    __truediv__, __rtruediv__ = _infix(ops.divide)
+    __matmul__, __rmatmul__ = _infix(ops.matmul)
 
     def __neg__(self) -> Any:
         return ops.negative(self)
@@ -147,10 +128,10 @@ class Expression(Symbolic):
 
     __hash__ = object.__hash__
 
-    def _compared(self, other: Any) -> bool:
+    def __lt__(self, other: Any) -> bool:
         raise TemplateError(_NO_COMPARISON)
 
-    __lt__ = __le__ = __gt__ = __ge__ = _compared
+    __le__ = __gt__ = __ge__ = __lt__
 
     def __abs__(self) -> Any:
         raise TemplateError("abs of an expression has no row; use relu(a) + relu(-a), or add one by operation(...)")
@@ -296,8 +277,7 @@ def _pooled(key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
 
 def reference(symbol: Symbol, delay: int = 0) -> Reference:
     """The expression that stands for a symbol, `delay` slices before."""
-    found: Reference = _pooled((Reference, symbol, delay), lambda: Reference(symbol, delay))
-    return found
+    return _pooled((Reference, symbol, delay), lambda: Reference(symbol, delay))
 
 
 def constant(value: Any) -> Constant:
@@ -311,16 +291,14 @@ def constant(value: Any) -> Constant:
     if np.isnan(array).any():
         raise TemplateError("a constant in an equation contains NaN")
     array.flags.writeable = False
-    found: Constant = _pooled((Constant, array.shape, array.tobytes()), lambda: Constant(array))
-    return found
+    return _pooled((Constant, array.shape, array.tobytes()), lambda: Constant(array))
 
 
 def window(expression: Expression, delay: int, domain: Domain) -> Expression:
     """An expression taken from another slice where that slice is in the domain, and zero elsewhere."""
     if is_zero(expression):
         return expression
-    found: Expression = _pooled((Window, expression, delay, domain), lambda: Window(expression, delay, domain))
-    return found
+    return _pooled((Window, expression, delay, domain), lambda: Window(expression, delay, domain))
 
 
 def apply(operation: Operation, arguments: tuple[Any, ...], attributes: dict[str, Hashable]) -> Expression:
@@ -338,16 +316,14 @@ def apply(operation: Operation, arguments: tuple[Any, ...], attributes: dict[str
     if simpler is not None and simpler.shape == shape:
         return simpler if isinstance(simpler, Expression) else constant(simpler)
     key = tuple(sorted(attributes.items()))
-    found: Expression = _pooled((Apply, operation, parts, key), lambda: Apply(operation, parts, key, shape))
-    return found
+    return _pooled((Apply, operation, parts, key), lambda: Apply(operation, parts, key, shape))
 
 
 def _aligned(a: Expression, rank: int) -> Expression:
     """Axes of size 1 in front, so that a batch axis before them stays apart."""
     if a.ndim == rank or (isinstance(a, Constant) and not a.shape):
         return a
-    aligned: Expression = ops.reshape(a, (1,) * (rank - a.ndim) + a.shape)
-    return aligned
+    return ops.reshape(a, (1,) * (rank - a.ndim) + a.shape)
 
 
 def _label(a: Expression) -> str:

@@ -101,5 +101,4 @@ def _total(shares: list[Share], domain: Domain, symbol: Symbol) -> Expression:
         message = share.message if times == 1 else times * share.message
         here = share.lag == 0 and share.domain == domain
         total = total + (message if here else window(message, -share.lag, share.domain))
-    spread: Expression = ops.broadcast_to(total, symbol.shape)
-    return spread
+    return ops.broadcast_to(total, symbol.shape)

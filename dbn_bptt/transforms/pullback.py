@@ -91,8 +91,7 @@ def _message(e: Apply, position: int, vjp: Callable[..., Any], g: Expression, y:
 
 def _summed(message: Expression, to: Reference) -> Expression:
     """A parameter has no batch: it gets the sum of the messages of all sequences."""
-    summed: Expression = message if to.symbol.timed else ops.batch_sum(message, rank=to.ndim)
-    return summed
+    return message if to.symbol.timed else ops.batch_sum(message, rank=to.ndim)
 
 
 def unsummed(message: Expression) -> Expression:

@@ -74,8 +74,7 @@ def _derivative(root: Expression, value: Expression, dots: dict[str, Reference])
             total = total + _transposed(unsummed(pulled.messages[user, position]), g, along)
     for seen, message in pulled.windows:
         total = total + _transposed(message, g, _shown(seen, dots))
-    spread: Expression = ops.broadcast_to(total, root.shape)
-    return spread
+    return ops.broadcast_to(total, root.shape)
 
 
 def _shown(seen: Window, dots: dict[str, Reference]) -> Expression:
