@@ -68,7 +68,7 @@ class Values:
     @property
     def template(self) -> Template:
         """The template that was unrolled."""
-        return _template(self.graph)
+        return self.graph.graph["template"]
 
     def __getitem__(self, node: Any) -> Array:
         return self.node[node]
@@ -143,7 +143,7 @@ class Result(Shown):
     @property
     def template(self) -> Template:
         """The template that was unrolled."""
-        return _template(self.graph)
+        return self.graph.graph["template"]
 
     @property
     def loss(self) -> float:
@@ -160,10 +160,6 @@ class Result(Shown):
         size = f"T={found.T}" + (f", B={found.batch[0]}" if found.batch else "")
         norms = ", ".join(f"|d{name}| = {np.linalg.norm(g):.4g}" for name, g in self.gradients.items())
         return f"BPTT of {self.template.name!r}, {size}: loss = {self.loss:.6g}; {norms}"
-
-
-def _template(graph: nx.MultiDiGraph) -> Template:
-    return graph.graph["template"]
 
 
 def refuse_nan(results: Mapping[str, Array], what: str = "") -> None:

@@ -11,7 +11,7 @@ import networkx as nx
 from dbn_bptt import ops
 from dbn_bptt.errors import positive
 from dbn_bptt.template.definitions import Definition, Piece
-from dbn_bptt.template.expressions import Expression, Reference, is_zero
+from dbn_bptt.template.expressions import Expression, Reference
 from dbn_bptt.template.template import Described, Template, checked_template
 from dbn_bptt.template.traversal import frames, resolved, uses
 
@@ -94,7 +94,7 @@ def _rules(definition: Definition, piece: Piece, T: int) -> Iterator[tuple[int, 
         rule = made[visible]
         if definition.symbol.kind == "variable":
             yield t, rule
-        elif not is_zero(rule):
+        elif not rule.is_all(0):
             yield t, ops.batch_sum(rule, rank=rule.ndim)
 
 

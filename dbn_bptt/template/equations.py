@@ -13,7 +13,7 @@ from dbn_bptt.errors import TemplateError
 from dbn_bptt.ops.rows import ATOM, JUXTAPOSED, SUM, Move, Product
 from dbn_bptt.template.definitions import Definition, Piece
 from dbn_bptt.template.domains import EVERY, Bound, Domain, settled
-from dbn_bptt.template.expressions import Apply, Constant, Expression, Reference, Window, is_zero
+from dbn_bptt.template.expressions import Apply, Constant, Expression, Reference, Window
 from dbn_bptt.template.letters import braced, latex_parts
 from dbn_bptt.template.template import Described, Template, checked_template
 from dbn_bptt.template.traversal import frames, resolved, terms, transformed, walk
@@ -123,7 +123,7 @@ def _total(template: Template, definition: Definition, writer: "Writer") -> str:
             domain, shown = piece.domain, term
             if isinstance(term, Window):  # what is seen from slice t is summed over the slices where it is
                 domain, shown = piece.domain.shifted(-term.delay) & term.domain, term.expression
-            if not is_zero(shown):
+            if not shown.is_all(0):
                 groups.setdefault(domain, []).append(shown if sign > 0 else -shown)
     written = []
     for domain, together in groups.items():
@@ -132,7 +132,7 @@ def _total(template: Template, definition: Definition, writer: "Writer") -> str:
         for first, last, rule in _runs(whole, T):
             every = domain == EVERY and (first, last) == (0, T - 1)
             bounds = "" if every else (_slice_name(first, T), _slice_name(last, T))
-            if not is_zero(rule):
+            if not rule.is_all(0):
                 written.append(writer.total(_with_names(template, rule), bounds))
     return " + ".join(written).replace("+ -", "- ") or "0"
 

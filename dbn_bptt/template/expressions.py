@@ -296,7 +296,7 @@ def constant(value: Any) -> Constant:
 
 def window(expression: Expression, delay: int, domain: Domain) -> Expression:
     """An expression taken from another slice where that slice is in the domain, and zero elsewhere."""
-    if is_zero(expression):
+    if expression.is_all(0):
         return expression
     return _pooled((Window, expression, delay, domain), lambda: Window(expression, delay, domain))
 
@@ -329,8 +329,3 @@ def _aligned(a: Expression, rank: int) -> Expression:
 def _label(a: Expression) -> str:
     name = repr(a)
     return f"{name if len(name) < 40 else 'an expression'} of shape {a.shape}"
-
-
-def is_zero(a: Expression) -> bool:
-    """Whether an expression is the constant 0."""
-    return isinstance(a, Constant) and a.is_all(0)

@@ -85,25 +85,16 @@ class Described(Shown, ABC):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Template(Described):
-    """A slice template that does not change.
-
-    Attributes
-    ----------
-    symbols : all that has a name, in the order of declaration
-    definitions : the equations of variables and totals
-    arrays : constants, and defaults of parameters and inputs
-    initial : the initial states that are not zeros: arrays, or parameters to be learned
-    origin : of an adjoint, the template that it is the adjoint of
-    partners : of a template made from another one, the name here of what belongs to a name there: of its adjoint, of
-        its derivative along a direction, of what is said of it after a segment
-    """
+    """A slice template that does not change."""
 
     name: str
-    symbols: Mapping[str, Symbol] = field(default_factory=dict)
-    definitions: Mapping[str, Definition] = field(default_factory=dict)
-    arrays: Mapping[str, Array] = field(default_factory=dict)
-    initial: Mapping[str, Array | Reference] = field(default_factory=dict)
-    origin: "Template | None" = None
+    symbols: Mapping[str, Symbol] = field(default_factory=dict)  # all that has a name, in the order of declaration
+    definitions: Mapping[str, Definition] = field(default_factory=dict)  # the equations of variables and totals
+    arrays: Mapping[str, Array] = field(default_factory=dict)  # constants, and defaults of parameters and inputs
+    initial: Mapping[str, Array | Reference] = field(default_factory=dict)  # what is not zeros; parameters are learned
+    origin: "Template | None" = None  # of an adjoint, the template that it is the adjoint of
+    # of a template made from another one, the name here of what belongs to a name there: of its adjoint, of its
+    # derivative along a direction, of what is said of it after a segment
     partners: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -155,11 +146,11 @@ class Template(Described):
     def initial_pieces(self) -> dict[str, list[Piece]]:
         """The equations of initial states that are parameters: a row of the parameter for each initial slice."""
         pieces: dict[str, list[Piece]] = {}
-        for name, (before, after) in self.reaches().items() if self.learned else ():
-            if name in self.learned:
-                slices = [*range(-before, 0), *range(after)]
-                rows = list(self.learned[name]) if len(slices) > 1 else [self.learned[name]]
-                pieces[name] = [Piece(initial_slice(t), row) for t, row in zip(slices, rows, strict=True)]
+        for name, start in self.learned.items():
+            before, after = self.reaches()[name]
+            slices = [*range(-before, 0), *range(after)]
+            rows = list(start) if len(slices) > 1 else [start]
+            pieces[name] = [Piece(initial_slice(t), row) for t, row in zip(slices, rows, strict=True)]
         return pieces
 
     @cached_property

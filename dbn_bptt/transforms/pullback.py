@@ -18,31 +18,19 @@ Place = tuple[Apply | None, int]
 
 @dataclass(frozen=True)
 class Pulled:
-    """What an equation sends back.
+    """What an equation sends back."""
 
-    Attributes
-    ----------
-    messages : for each place of `uses(root)` the message; no entry where the derivative is zero by definition
-    windows : the windows in the equation with their adjoints
-    inner : the operations in the equation with their adjoints
-    """
-
-    messages: dict[Place, Expression]
-    windows: list[tuple[Window, Expression]]
-    inner: dict[Expression, Expression]
+    messages: dict[
+        Place, Expression
+    ]  # by place of `uses(root)`, but for those where the derivative is zero by definition
+    windows: list[tuple[Window, Expression]]  # the windows in the equation with their adjoints
+    inner: dict[Expression, Expression]  # the operations in the equation with their adjoints
 
 
 def pullback(root: Expression, value: Expression, seed: Expression) -> Pulled:
-    """The messages that an equation sends to its arguments, given the adjoint of its result.
+    """The messages that a right-hand side sends to its arguments, given the adjoint of its result.
 
-    Parameters
-    ----------
-    root : Expression
-        The right-hand side.
-    value : Expression
-        What stands for the value of the root: the variable that it defines.
-    seed : Expression
-        The adjoint of the root.
+    `value` stands for the value of the root: the variable that it defines. `seed` is the adjoint of the root.
 
     Examples
     --------

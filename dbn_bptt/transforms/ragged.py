@@ -9,7 +9,6 @@ engines know nothing of lengths.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -55,7 +54,9 @@ def ragged(template: Described) -> SliceTemplate:
             raise TemplateError(f"the name {name!r} is needed for lengths; rename the template's own {name}")
     result = SliceTemplate.of(of.rewritten(definitions={}))
     valid, ends = result.input(VALID, ()), result.input(ENDS, ())
-    readings: dict[Expression, Expression] = {r.leaf: _reading(result, valid, r) for r in _readings(of)}
+    readings: dict[Expression, Expression] = {
+        leaf: _reading(result, valid, leaf, first) for leaf, first in _readings(of).items()
+    }
     for d in of.definitions.values():
         pieces = [Piece(p.domain, transformed(p.expression, lambda e: readings.get(e, e))) for p in d.pieces]
         if d.symbol.kind == "total":
@@ -71,16 +72,8 @@ def _counted(piece: Piece, valid: Expression, ends: Expression) -> Piece:
     return Piece(EVERY if at_last else piece.domain, ops.select(mask, piece.expression, 0.0))
 
 
-@dataclass(frozen=True)
-class Reading:
-    """A reference to another slice, and the first slice whose equations make it."""
-
-    leaf: Reference
-    first: int
-
-
-def _readings(template: Template) -> list[Reading]:
-    """Every reference to another slice."""
+def _readings(template: Template) -> dict[Reference, int]:
+    """Every reference to another slice, and the first slice whose equations make it."""
     firsts: dict[Reference, int] = {}
     for d in template.definitions.values():
         for piece in d.pieces:
@@ -93,12 +86,11 @@ def _readings(template: Template) -> list[Reading]:
                     leaf = reference(symbol, lag)
                     first = 0 if piece.domain == LAST else domain.low(settled([domain]))  # each sequence has its last
                     firsts[leaf] = min(first, firsts.get(leaf, first))
-    return [Reading(leaf, first) for leaf, first in firsts.items()]
+    return firsts
 
 
-def _reading(result: SliceTemplate, valid: Reference, reading: Reading) -> Reference:
+def _reading(result: SliceTemplate, valid: Reference, leaf: Reference, first: int) -> Reference:
     """The variable that is read instead of a reference to another slice."""
-    leaf, first = reading.leaf, reading.first
     ahead = leaf.delay < 0
     name = f"{leaf.name}_{'after' if ahead else 'before'}{leaf.delay if leaf.delay > 1 else ''}"
     while name in result.symbols:  # of the template's own
