@@ -103,7 +103,7 @@ _reshape = operation(
 )  # fmt: skip
 _broadcast = operation(
     "broadcast", kernels.broadcast, [lambda g, y, a, shape: sum_to(g, a)], shape=shapes.broadcast_shape,
-    latex=lambda a, shape: a, text=lambda a, shape: a, needs=(ATOM,), role=Move(repeats=True),
+    latex="{0}", text="{0}", needs=(ATOM,), role=Move(repeats=True),
 )  # fmt: skip
 _concatenate = operation(
     "concatenate", kernels.concatenate, _concatenate_vjp, shape=shapes.concatenate_shape,
@@ -154,8 +154,8 @@ def reduction(symbol: str, ufunc: np.ufunc | None = None) -> dict[str, Any]:
     """The columns of an operation that reduces axes, by a ufunc where that is all that it does."""
     return {
         "shape": shapes.reduced_shape,
-        "latex": lambda a, axis, keepdims: rf"{symbol}({a})",
-        "text": lambda a, axis, keepdims: f"{symbol.strip(chr(92))}({a})",
+        "latex": symbol + "({0})",
+        "text": symbol.strip("\\") + "({0})",
         "fresh": True,
         **({"role": Fold(ufunc)} if ufunc else {}),
     }
@@ -166,5 +166,5 @@ _sum = operation("sum", kernels.sum_, [lambda g, y, a, **over: spread(g, a, **ov
 # ------------------------------------------------------------------------------------------------------------ batch
 batch_sum = operation(
     "batch_sum", kernels.batch_sum, [lambda g, y, a, rank: g], shape=lambda a, rank: a,
-    latex=lambda a, rank: a, text=lambda a, rank: a, needs=(ATOM,), over_batch=True,
+    latex="{0}", text="{0}", needs=(ATOM,), over_batch=True,
 )  # fmt: skip

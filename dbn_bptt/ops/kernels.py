@@ -23,12 +23,10 @@ def _lead(a: Array, rank: int) -> Shape:
 
 # -------------------------------------------------------------------------------------------------------- elementwise
 def power(a: Array, exponent: float) -> Array:
-    """a ** exponent for a number as exponent, in the type of a."""
     return a**exponent
 
 
 def identity(a: Array) -> Array:
-    """a."""
     return a
 
 
@@ -47,12 +45,10 @@ def logistic(a: Array, out: Array | None = None) -> Array:
 
 
 def step(a: Array) -> Array:
-    """1 where a > 0 and 0 elsewhere, in the type of a."""
     return (a > 0).astype(a.dtype)
 
 
 def relu(a: Array) -> Array:
-    """max(a, 0)."""
     return np.maximum(a, 0)
 
 
@@ -62,7 +58,6 @@ def softplus(a: Array) -> Array:
 
 
 def select(mask: Array, a: Array, b: Array) -> Array:
-    """a where the mask is not 0, and b elsewhere."""
     return np.where(mask != 0, a, b)
 
 
@@ -78,12 +73,10 @@ def matmul(a: Array, b: Array, ranks: tuple[int, int]) -> Array:
 
 
 def inner(a: Array, b: Array) -> Array:
-    """The inner product of vectors."""
     return np.einsum("...i,...i->...", a, b)
 
 
 def outer(a: Array, b: Array) -> Array:
-    """The outer product of vectors."""
     return a[..., :, None] * b[..., None, :]
 
 
@@ -96,7 +89,6 @@ def outer_batch_sum(a: Array, b: Array, batch: Shape) -> Array:
 
 
 def logdet(a: Array) -> Array:
-    """log |det a|."""
     return np.linalg.slogdet(a)[1]
 
 
@@ -118,25 +110,22 @@ def einsum_batch_sum(*operands: Array, inputs: tuple[str, ...], output: str, bat
 
 # -------------------------------------------------------------------------------------------------------------- shape
 def transpose(a: Array, axes: tuple[int, ...]) -> Array:
-    """Permute the core axes."""
     lead = a.ndim - len(axes)
     return np.transpose(a, (*range(lead), *(lead + k for k in axes)))
 
 
 def reshape(a: Array, shape: Shape, rank: int) -> Array:
-    """Reshape the last `rank` axes."""
     return a.reshape(_lead(a, rank) + shape)
 
 
 def broadcast(a: Array, shape: Shape) -> Array:
-    """Repeat core axes of size 1."""
     return np.broadcast_to(a, _lead(a, len(shape)) + shape)
 
 
 def concatenate(*parts: Array, axis: int, sizes: tuple[int, ...]) -> Array:
     """Join along a core axis."""
     core = min(p.ndim for p in parts)
-    lead = np.broadcast_shapes(*(_lead(p, core) for p in parts))
+    lead = np.broadcast_shapes(*(_lead(p, core) for p in parts)) if any(p.ndim > core for p in parts) else ()
     return np.concatenate([np.broadcast_to(p, lead + p.shape[p.ndim - core :]) for p in parts], axis=axis)
 
 
@@ -145,7 +134,6 @@ def _decode(key: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def index(a: Array, key: tuple[Any, ...], shape: Shape) -> Array:
-    """Basic indexing of the core axes."""
     return a[_decode(key)]
 
 
@@ -159,12 +147,10 @@ def scatter(a: Array, key: tuple[Any, ...], shape: Shape) -> Array:
 
 # --------------------------------------------------------------------------------------------------------- reductions
 def sum_(a: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
-    """The sum over core axes."""
     return a.sum(axis, keepdims=keepdims)
 
 
 def max_(a: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
-    """The maximum over core axes."""
     return a.max(axis, keepdims=keepdims)
 
 
@@ -204,7 +190,6 @@ def softmax(a: Array, axis: tuple[int, ...]) -> Array:
 
 
 def log_softmax(a: Array, axis: tuple[int, ...]) -> Array:
-    """a - log sum exp(a)."""
     return a - logsumexp(a, axis, keepdims=True)
 
 
@@ -222,7 +207,6 @@ def expectation(p: Array, a: Array) -> Array:
 
 
 def expectation_batch_sum(p: Array, a: Array, batch: Shape) -> Array:
-    """An expectation summed over the batch."""
     if p.shape != a.shape or p.ndim == 1:
         return batch_sum(expectation(p, a), 0, batch)
     total = np.vdot(p, a)
@@ -230,7 +214,6 @@ def expectation_batch_sum(p: Array, a: Array, batch: Shape) -> Array:
 
 
 def half_square(difference: Array, rank: int) -> Array:
-    """Half the sum of squares over the core axes."""
     return 0.5 * np.square(difference).sum(tuple(range(-rank, 0)))
 
 

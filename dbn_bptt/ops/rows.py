@@ -107,17 +107,13 @@ class Fold:
 class Move:
     """Numbers moved, picked or repeated, none computed.
 
-    Attributes
-    ----------
-    view : from the argument's core shape and the attributes, what is written behind an array's name to get the same in
-        NumPy, as ``.mT`` or ``[..., 1:]``, axes of a batch in front or not; None where that cannot be
-    in_order : all numbers stay, in their order
-    repeats : numbers are repeated along axes of size 1
+    `view` tells from the argument's core shape and the attributes what is written behind an array's name to get the
+    same in NumPy, as ``.mT`` or ``[..., 1:]``, axes of a batch in front or not; None where that cannot be.
     """
 
     view: Callable[..., str | None] = lambda whole, **attributes: None
-    in_order: bool = False
-    repeats: bool = False
+    in_order: bool = False  # all numbers stay, in their order
+    repeats: bool = False  # numbers are repeated along axes of size 1
 
 
 Role = Sum | Product | Map | Fold | Move

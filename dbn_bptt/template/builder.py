@@ -155,21 +155,21 @@ class SliceTemplate(Described):
 
     def loss(self, name: str, expression: Any, at: At | Domain = "every") -> None:
         """Declare a loss: a scalar per slice, summed over slices and batch. Several losses add up."""
-        e = self._checked(name, expression)
-        if e.shape:
-            raise TemplateError(f"{name}: a loss is a scalar per slice, not of shape {e.shape}; sum it over its axes")
-        self._add_total(name, e, at, loss=True)
+        self._add_total(name, expression, at, loss=True)
 
     def total(self, name: str, expression: Any, at: At | Domain = "every") -> None:
         """Declare the sum of an expression over every slice (or the first, or the last, or some) and the batch."""
-        self._add_total(name, self._checked(name, expression), at, loss=False)
+        self._add_total(name, expression, at, loss=False)
 
-    def _add_total(self, name: str, expression: Expression, at: At | Domain, loss: bool) -> None:
+    def _add_total(self, name: str, expression: Any, at: At | Domain, loss: bool) -> None:
+        e = self._checked(name, expression)
+        if loss and e.shape:
+            raise TemplateError(f"{name}: a loss is a scalar per slice, not of shape {e.shape}; sum it over its axes")
         domain = at if isinstance(at, Domain) else _AT.get(at)
         if domain is None:
             raise TemplateError(f"{name}: at={at!r} is not one of {', '.join(map(repr, _AT))}")
-        total = self.declare(name, expression.shape, "total")
-        self.add(total.symbol, [Piece(domain, expression)], loss)
+        total = self.declare(name, e.shape, "total")
+        self.add(total.symbol, [Piece(domain, e)], loss)
 
     def add(self, symbol: Symbol, pieces: list[Piece], loss: bool = False) -> None:
         """Add the definition of a declared variable or total, piece by piece."""
@@ -185,23 +185,20 @@ class SliceTemplate(Described):
         for symbol, _, _ in dependencies(e, EVERY):
             self._check_declared(name, reference(symbol))
             if symbol.kind == "total":
-                raise TemplateError(
-                    f"{name}: {symbol.name} is a total over all slices; no equation of a slice can use it"
-                )
+                what = f"{symbol.name} is a total over all slices"
+                raise TemplateError(f"{name}: {what}; no equation of a slice can use it")
         return e
 
     def _check_declared(self, user: str, leaf: Reference) -> None:
-        if self.symbols.get(leaf.name) != leaf.symbol:
-            if leaf.name in self.symbols:
-                raise TemplateError(
-                    f"{user}: {leaf.name} belongs to another template; use this template's own {leaf.name}"
-                )
-            raise unknown_name(leaf.name, self.symbols, f"name in the equation of {user}:")
+        name = leaf.name
+        if name not in self.symbols:
+            raise unknown_name(name, self.symbols, f"name in the equation of {user}:")
+        if self.symbols[name] != leaf.symbol:
+            raise TemplateError(f"{user}: {name} belongs to another template; use this template's own {name}")
 
     def _fitted(self, symbol: Symbol, e: Expression) -> Expression:
         try:
-            spread: Expression = ops.broadcast_to(e, symbol.shape)
+            return ops.broadcast_to(e, symbol.shape)
         except TemplateError:
             mend = "declare the variable with the shape of its equation"
             raise TemplateError(f"{symbol.name} has shape {symbol.shape}, its equation {e.shape}; {mend}") from None
-        return spread

@@ -39,15 +39,14 @@ def check_order(definitions: Mapping[str, Definition]) -> None:
 
 def _refused_cycle(graph: nx.MultiDiGraph, scale: int) -> list[Any] | None:
     """A cycle of negative weight, or None."""
-    simple = nx.DiGraph()
-    for u, v, lag in graph.edges(data="lag"):
-        w = scale * lag - 1
-        if w < simple.get_edge_data(u, v, {"weight": float("inf")})["weight"]:
-            simple.add_edge(u, v, weight=w)
-    loops = [u for u, v, w in simple.edges(data="weight") if u == v and w < 0]
+
+    def weight(u: Any, v: Any, edges: Mapping[int, Mapping[str, int]]) -> int:
+        return min(scale * edge["lag"] - 1 for edge in edges.values())
+
+    loops = [u for u in graph if graph.has_edge(u, u) and weight(u, u, graph[u][u]) < 0]
     if loops:
         return loops
     try:
-        return list(nx.find_negative_cycle(simple, next(iter(simple))))
+        return list(nx.find_negative_cycle(graph, next(iter(graph)), weight))
     except nx.NetworkXError:
         return None
