@@ -133,17 +133,12 @@ class LocalSteps:
         return [(key, self._spread(message, parents[key])) for key, message in sent]
 
     def _pull(self, rule: Expression, name: str) -> tuple[Tape, list[int]]:
-        places = uses(rule)
         own = reference(Symbol(name, rule.shape, "variable"))
         seed = reference(Symbol(f"adjoint of {name}", rule.shape, "variable"))
-        messages = pullback(rule, own, seed).messages
-        keys = [
-            key for key, (user, position, leaf) in enumerate(places)
-            if (user, position) in messages and leaf.symbol.kind not in ("target", "constant")
-        ]  # fmt: skip
-        wanted = [messages[places[key][0], places[key][1]] for key in keys]
-        leaves = [*(leaf for _, _, leaf in places), own, seed]
-        return tape(wanted, leaves, self.batch, self.dtype), keys
+        pulled = pullback(rule, own, seed).sent
+        sent = {key: message for key, leaf, message in pulled if leaf.symbol.kind not in ("target", "constant")}
+        leaves = [*(leaf for _, _, leaf in uses(rule)), own, seed]
+        return tape(list(sent.values()), leaves, self.batch, self.dtype), list(sent)
 
     def _batched(self, node: Node, value: Array, attributes: Mapping[str, Any]) -> Array:
         """A value with the axes of the batch, which what does not depend on data lacks."""

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import reduce
+from itertools import groupby
 from typing import Literal
 
 import numpy as np
@@ -102,13 +103,9 @@ Run = tuple[int, int, Expression]
 
 def _runs(piece: Piece, T: int) -> list[Run]:
     """Slices in a row in which the same windows show something: the middle ones, later ones backwards, earlier ones."""
-    runs: list[Run] = []
-    for t in piece.domain.slices(T):
-        rule = resolved(piece.expression, t, T)
-        if runs and runs[-1][2] is rule:
-            runs[-1] = runs[-1][0], t, rule
-        else:
-            runs.append((t, t, rule))
+    rules = {t: resolved(piece.expression, t, T) for t in piece.domain.slices(T)}
+    together = [list(slices) for _, slices in groupby(rules, rules.__getitem__)]
+    runs = [(slices[0], slices[-1], rules[slices[0]]) for slices in together]
     if not runs:  # a term of slices that no sequence has
         return []
     middle = max(range(len(runs)), key=lambda k: runs[k][1] - runs[k][0])

@@ -10,7 +10,7 @@ from dbn_bptt.template.definitions import Piece
 from dbn_bptt.template.domains import Domain, hull
 from dbn_bptt.template.expressions import Apply, Expression, Reference, Symbol, reference
 from dbn_bptt.template.template import Template
-from dbn_bptt.template.traversal import delayed, transformed, uses, walk
+from dbn_bptt.template.traversal import delayed, transformed, walk
 from dbn_bptt.transforms.pullback import pullback, unsummed
 
 Met = tuple[tuple[Expression, int], ...]  # adjoints of pre-activations, each with how many slices before it is seen
@@ -55,10 +55,9 @@ class Derived:
         own = [g for e, g in pulled.inner.items() if e in inside and isinstance(g, Apply)]
         met = (*outer, *((g, 0) for g in own))
         self.preactivations += [PreActivation(owner, g, domain, met) for g in own]
-        for user, position, leaf in uses(root):
-            if (user, position) in pulled.messages and leaf.symbol.kind not in ("target", "constant"):
-                message = unsummed(pulled.messages[user, position])
-                self.shares[leaf.name].append(Share(message, leaf.delay if leaf.symbol.timed else 0, domain, met))
+        for _, leaf, message in pulled.sent:
+            if leaf.symbol.kind not in ("target", "constant"):
+                self.shares[leaf.name].append(Share(unsummed(message), leaf.delay, domain, met))
         for view, g in pulled.windows:
             seen = domain.shifted(-view.delay) & view.domain
             there = tuple((e, k - view.delay) for e, k in met)

@@ -11,7 +11,7 @@ from typing import Any
 from dbn_bptt import ops
 from dbn_bptt.errors import TemplateError
 from dbn_bptt.template.expressions import Apply, Constant, Expression, Reference, Window, constant
-from dbn_bptt.template.traversal import walk
+from dbn_bptt.template.traversal import uses, walk
 
 Place = tuple[Apply | None, int]
 
@@ -20,9 +20,8 @@ Place = tuple[Apply | None, int]
 class Pulled:
     """What an equation sends back."""
 
-    messages: dict[
-        Place, Expression
-    ]  # by place of `uses(root)`, but for those where the derivative is zero by definition
+    messages: dict[Place, Expression]  # by place of `uses(root)`; none where the derivative is zero by definition
+    sent: list[tuple[int, Reference, Expression]]  # the same in order: number of the place, what it uses, message
     windows: list[tuple[Window, Expression]]  # the windows in the equation with their adjoints
     inner: dict[Expression, Expression]  # the operations in the equation with their adjoints
 
@@ -40,10 +39,8 @@ def pullback(root: Expression, value: Expression, seed: Expression) -> Pulled:
     >>> list(pullback(db.exp(w * h.prev), value=h, seed=g).messages.values())
     [batch_sum(multiply(multiply(g, h), h.prev), rank=0), multiply(multiply(g, h), w)]
     """
-    if isinstance(root, Reference):
-        return Pulled({(None, 0): _summed(seed, root)}, [], {})
     adjoints: dict[Expression, Expression] = {root: seed}
-    messages: dict[Place, Expression] = {}
+    messages: dict[Place, Expression] = {(None, 0): _summed(seed, root)} if isinstance(root, Reference) else {}
     for e in reversed(walk([root])):
         if not isinstance(e, Apply) or e not in adjoints:
             continue
@@ -57,8 +54,11 @@ def pullback(root: Expression, value: Expression, seed: Expression) -> Pulled:
                 messages[e, position] = _summed(message, argument)
             else:
                 adjoints[argument] = adjoints[argument] + message if argument in adjoints else message
+    places = [((user, position), leaf) for user, position, leaf in uses(root)]
+    sent = [(key, leaf, messages[place]) for key, (place, leaf) in enumerate(places) if place in messages]
     windows = [(e, g) for e, g in adjoints.items() if isinstance(e, Window)]
-    return Pulled(messages, windows, {e: g for e, g in adjoints.items() if isinstance(e, Apply) and e is not root})
+    inner: dict[Expression, Expression] = {e: g for e, g in adjoints.items() if isinstance(e, Apply) and e is not root}
+    return Pulled(messages, sent, windows, inner)
 
 
 def _message(e: Apply, position: int, vjp: Callable[..., Any], g: Expression, y: Expression) -> Expression:

@@ -49,13 +49,11 @@ def equations_of(template: Template, is_first: bool, is_last: bool) -> Template:
 
 def _domain(domain: Domain, name: str, is_first: bool, is_last: bool) -> Domain | None:
     """The slices of a segment on which a piece holds; None if on none."""
-    if domain == EVERY:
-        return EVERY
-    if domain in (FIRST, AFTER_FIRST):
-        return domain if is_first else None if domain == FIRST else EVERY
-    if domain == LAST:
-        return LAST if is_last else None
-    raise TemplateError(f"{name} has an equation for {domain}; segments know those of the first and the last slice")
+    if domain not in (EVERY, FIRST, AFTER_FIRST, LAST):
+        raise TemplateError(f"{name} has an equation for {domain}; segments know those of the first and the last slice")
+    if (domain == FIRST and not is_first) or (domain == LAST and not is_last):
+        return None
+    return EVERY if domain == AFTER_FIRST and not is_first else domain
 
 
 def carried(template: Template) -> dict[str, int]:
