@@ -54,17 +54,7 @@ def admitted(
     template: Described, parameters: Arrays, data: Arrays | None = None, initial: Arrays | None = None,
     lengths: Any = None, T: int | None = None, who: str = "this",
 ) -> tuple[Template, Given]:  # fmt: skip
-    """The template that fits the input, ragged where there are lengths, and the input, checked before any work.
-
-    Raises
-    ------
-    TemplateError
-        Where the template is not well formed.
-    DataError
-        Where a name is missing, a shape or a type does not fit, an array holds NaN, or a class index is out of range.
-    UnknownNameError
-        Where a name is not in the template.
-    """
+    """The template that fits the input, ragged where there are lengths, and the input, checked before any work."""
     of = checked_template(template, who)
     if lengths is not None and not is_ragged(of):
         of = ragged(of).frozen
@@ -75,7 +65,7 @@ def checked(
     template: Template, parameters: Arrays, data: Arrays | None = None, initial: Arrays | None = None,
     lengths: Any = None, T: int | None = None,
 ) -> Given:  # fmt: skip
-    """What a computation on a checked template is given; errors are those of `admitted`."""
+    """What a computation on a checked template is given; a DataError where something does not fit it."""
     data = {} if data is None else data
     initial = {} if initial is None else initial
     check_mapping("inputs and targets", data)

@@ -163,13 +163,7 @@ class Result(Shown):
 
 
 def refuse_nan(results: Mapping[str, Array], what: str = "") -> None:
-    """Refuse results that are NaN; an engine that keeps no nodes sends the user to the one that names the culprit.
-
-    Raises
-    ------
-    NotANumberError
-        With the name of the result.
-    """
+    """Refuse results that are NaN; an engine that keeps no nodes sends the user to the one that names the culprit."""
     for name, array in results.items():
         if math.isnan(np.vdot(array, array)):  # a sum of squares is NaN only where a number is
             raise NotANumberError(

@@ -47,7 +47,7 @@ def tape(roots: Sequence[Expression], leaves: Sequence[Expression], batch: Shape
     slot = {leaf: k for k, leaf in reversed(list(enumerate(leaves)))}
     slots: list[Any] = [None] * len(leaves)
     instructions: list[Instruction] = []
-    for e in walk(roots, arguments=_operands):
+    for e in walk(roots, arguments=lambda e: _call(e)[1].arguments):
         if e in slot:
             continue
         if not isinstance(e, Constant | Apply):
@@ -55,28 +55,19 @@ def tape(roots: Sequence[Expression], leaves: Sequence[Expression], batch: Shape
         slot[e] = len(slots)
         slots.append(e.array.astype(dtype) if isinstance(e, Constant) else None)
         if isinstance(e, Apply):
-            instructions.append((_kernel(e, batch), tuple(slot[a] for a in _operands(e)), slot[e]))
+            kernel, applied, is_told = _call(e)
+            attributes = dict(applied.attributes) | ({"batch": batch} if is_told else {})
+            kernel = partial(kernel, **attributes) if attributes else kernel
+            instructions.append((kernel, tuple(slot[a] for a in applied.arguments), slot[e]))
     return Tape(tuple(slots), tuple(instructions), tuple(slot[root] for root in roots), len(leaves))
 
 
-def _fused(e: Apply) -> Apply | None:
-    """What a sum over the batch is taken of, where its kernel can do both at once."""
+def _call(e: Apply) -> tuple[Callable[..., Array], Apply, bool]:
+    """The kernel for an operation, the one whose arguments and attributes it gets, and whether it is told the batch."""
     below = e.arguments[0]
-    fuses = e.operation.over_batch and isinstance(below, Apply) and below.operation.batch_sum
-    return below if fuses and isinstance(below, Apply) else None
-
-
-def _operands(e: Apply) -> tuple[Expression, ...]:
-    below = _fused(e)
-    return e.arguments if below is None else below.arguments
-
-
-def _kernel(e: Apply, batch: Shape) -> Callable[..., Array]:
-    below = _fused(e)
-    if below is not None and below.operation.batch_sum is not None:
-        return partial(below.operation.batch_sum, batch=batch, **dict(below.attributes))
-    attributes = dict(e.attributes) | ({"batch": batch} if e.operation.over_batch else {})
-    return partial(e.operation.forward, **attributes) if attributes else e.operation.forward
+    if e.operation.over_batch and isinstance(below, Apply) and below.operation.batch_sum:
+        return below.operation.batch_sum, below, True
+    return e.operation.forward, e, e.operation.over_batch
 
 
 # ------------------------------------------------------------------------------------------------------------- steps

@@ -15,10 +15,9 @@ import numpy as np
 from dbn_bptt.errors import TemplateError, unknown_name
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.ops.shapes import Shape
-from dbn_bptt.template.definitions import Definition, Piece, every_dependency
+from dbn_bptt.template.definitions import Definition, Piece, check_order, every_dependency
 from dbn_bptt.template.domains import EVERY, Domain, hull, initial_slice
 from dbn_bptt.template.expressions import Apply, Expression, Kind, Reference, Symbol, reference
-from dbn_bptt.template.order import check_order
 from dbn_bptt.template.shown import Shown
 
 Reach = tuple[int, int]  # how many initial slices there are: before the first slice, and after the last

@@ -132,13 +132,7 @@ def with_lengths(template: Template, data: Mapping[str, Any], lengths: Any, T: i
 
 
 def masks(lengths: Array, T: int) -> dict[str, Array]:
-    """The inputs of a ragged template that say where each sequence runs, and where it ends.
-
-    Examples
-    --------
-    >>> masks(np.array([1, 2]), 3)["valid"].tolist()
-    [[1.0, 1.0], [0.0, 1.0], [0.0, 0.0]]
-    """
+    """The inputs of a ragged template that say where each sequence runs, and where it ends."""
     t = np.arange(T)[:, None]
     return {VALID: (t < lengths).astype(np.float32), ENDS: (t == lengths - 1).astype(np.float32)}
 
