@@ -1,11 +1,8 @@
 """A row of the table of operations: what a primitive operation computes, its derivatives, and how it is written.
 
-The engine knows no operation. `operation(...)` adds a row: `forward` on arrays, one vector-Jacobian product (VJP) per
-argument, a shape rule, and a notation.
-
-Arrays carry the axes of the *core* shape, the shape in one slice of one sequence, last; axes for the batch may stand
-before them. Every kernel therefore counts axes from the end. An argument without batch axes, such as a parameter,
-stands for the same array in every sequence.
+The engine knows no operation; `operation(...)` adds a row. Arrays carry the axes of the *core* shape, the shape in one
+slice of one sequence, last; axes for the batch may stand before them, so that every kernel counts axes from the end. An
+argument without batch axes, such as a parameter, stands for the same array in every sequence.
 """
 
 import re

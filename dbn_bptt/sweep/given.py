@@ -81,11 +81,15 @@ def checked(
             parameter = template.learned[name].name
             raise DataError(f"the initial state of {name} is the parameter {parameter!r}; give it among the parameters")
     arrays = {name: _numbers(name, value) for name, value in parameters.items()}
+    for name, array in arrays.items():
+        if array.shape != (shape := template.symbols[name].shape):
+            raise DataError(f"parameter {name!r} has shape {array.shape}, not {shape}")
     arrays |= {name: _numbers(name, value, template.symbols[name].kind == "input") for name, value in data.items()}
     starts = {name: _numbers(f"initial state of {name}", value) for name, value in initial.items()}
     floats = [a.dtype for a in [*arrays.values(), *starts.values()] if a.dtype.kind == "f"]
     dtype = np.dtype(np.float32 if floats and all(d.itemsize <= 4 for d in floats) else np.float64)
     encoded = {name: _encoded(template, name, arrays[name], dtype) for name in data}
+    whole = {**template.arrays, **arrays, **encoded}
     slices, batch = _extent(template, encoded, T)
     if not data:
         batch = _batch_of_states(template, states, starts)
@@ -94,8 +98,11 @@ def checked(
         T=slices,
         batch=batch,
         dtype=dtype,
-        parameters={n: _parameter(template, n, arrays).astype(dtype) for n in template.names("parameter", "constant")},
-        data={n: _series(template, n, encoded, (slices, *batch)).astype(dtype, copy=False) for n in series},
+        parameters={n: whole[n].astype(dtype) for n in template.names("parameter", "constant")},
+        data={
+            n: np.broadcast_to(whole[n], (slices, *batch, *template.symbols[n].shape)).astype(dtype, copy=False)
+            for n in series
+        },
         initial={n: _initial_rows(template, n, s, starts.get(n), batch, dtype) for n, s in wanted.items()},
         shared=frozenset(n for n, shape in wanted.items() if n not in starts or starts[n].ndim == len(shape)),
         absent=frozenset(name for name in series if name not in data),
@@ -139,14 +146,6 @@ def _numbers(name: str, value: Any, is_input: bool = False) -> Array:
             return array
         place = tuple(int(k) for k in np.argwhere(wrong)[0])
         raise DataError(f"{name} holds {array[place]} at index {place}; all numbers must be finite")
-    return array
-
-
-def _parameter(template: Template, name: str, arrays: Mapping[str, Array]) -> Array:
-    array = arrays.get(name, template.arrays.get(name))
-    shape = template.symbols[name].shape
-    if array is None or array.shape != shape:
-        raise DataError(f"parameter {name!r} has shape {None if array is None else array.shape}, not {shape}")
     return array
 
 
@@ -210,10 +209,6 @@ def _batch_of_states(template: Template, states: Mapping[str, Shape], starts: Ma
         if start.size and start.ndim > len(shape) and start.shape == (*shape[:at], start.shape[at], *shape[at:]):
             return (start.shape[at],)
     return ()
-
-
-def _series(template: Template, name: str, data: Mapping[str, Array], lead: Shape) -> Array:
-    return data[name] if name in data else np.broadcast_to(template.arrays[name], lead + template.symbols[name].shape)
 
 
 def _initial_rows(

@@ -166,6 +166,5 @@ def refuse_nan(results: Mapping[str, Array], what: str = "") -> None:
     """Refuse results that are NaN; an engine that keeps no nodes sends the user to the one that names the culprit."""
     for name, array in results.items():
         if math.isnan(np.vdot(array, array)):  # a sum of squares is NaN only where a number is
-            raise NotANumberError(
-                f"{what}{name} is NaN; bptt(template, ...) on the same input names the first node that is"
-            )
+            mend = "bptt(template, ...) on the same input names the first node that is"
+            raise NotANumberError(f"{what}{name} is NaN; {mend}")

@@ -1,9 +1,8 @@
 """The slice template: the variables of one time slice and the equation of each.
 
-A template is what a two-slice network is to a dynamic Bayesian network. Each variable has one equation over
-parameters, variables of its slice and variables of other slices, and may have another one for the first slice: that
-is the pair (B0, B->). A *total* sums an expression over all slices and the batch; a *loss* is a total whose gradient
-is wanted.
+A template is what a two-slice network is to a dynamic Bayesian network: each variable has one equation over
+parameters and variables of its slice and of others, and may have another one for the first slice, as in (B0, B->). A
+*total* sums an expression over all slices and the batch; a *loss* is a total whose gradient is wanted.
 """
 
 from dataclasses import replace
@@ -114,9 +113,8 @@ class SliceTemplate(Described):
         declared = self.declare(name, shape, "variable")
         if isinstance(initial, Expression):
             if not isinstance(initial, Reference) or initial.symbol.kind != "parameter":
-                raise TemplateError(
-                    f"{name}: the initial state must be zeros, an array or a parameter, not {initial!r}"
-                )
+                wanted = "zeros, an array or a parameter"
+                raise TemplateError(f"{name}: the initial state must be {wanted}, not {initial!r}")
             self._check_declared(name, initial)
             self.initial[name] = initial
         elif initial is not None:

@@ -79,7 +79,8 @@ def _lines(template: Template, definition: Definition, writer: "Writer") -> Iter
     for piece in definition.pieces:
         T = _enough_slices(piece)
         usual, *others = _runs(piece, T)
-        condition = writer.where(piece.domain) if not _extends(piece, T) else ""
+        slices = piece.domain.slices(T)
+        condition = "" if slices.start <= 0 and slices.stop >= T else writer.where(piece.domain)
         for k, (first, last, rule) in enumerate([usual, *others]):
             at = _slice_name(first, T) if first == last else "t"
             between = f"{_slice_name(first, T)} <= t <= {_slice_name(last, T)}"
@@ -93,15 +94,7 @@ def _enough_slices(piece: Piece) -> int:
     return settled([piece.domain, *(domain.shifted(delay) for delay, domain in frames(piece.expression))])
 
 
-def _extends(piece: Piece, T: int) -> bool:
-    slices = piece.domain.slices(T)
-    return slices.start <= 0 and slices.stop >= T
-
-
-Run = tuple[int, int, Expression]
-
-
-def _runs(piece: Piece, T: int) -> list[Run]:
+def _runs(piece: Piece, T: int) -> list[tuple[int, int, Expression]]:
     """Slices in a row in which the same windows show something: the middle ones, later ones backwards, earlier ones."""
     rules = {t: resolved(piece.expression, t, T) for t in piece.domain.slices(T)}
     together = [list(slices) for _, slices in groupby(rules, rules.__getitem__)]
@@ -223,10 +216,8 @@ class Writer:
         notation, attributes = e.operation.notation, dict(e.attributes)
         if _is_alignment(e):
             return written[e.arguments[0]]
-        parts = []
-        for position, argument in enumerate(e.arguments):
-            text, level = written[argument]
-            parts.append(text if level >= notation.need(position) else f"({text})")
+        arguments = enumerate(written[a] for a in e.arguments)
+        parts = [text if level >= notation.need(k) else f"({text})" for k, (text, level) in arguments]
         if isinstance(e.operation.role, Product) and any(not _bare(a).shape for a in e.arguments):
             return self._scaled(e, parts), JUXTAPOSED
         text = notation.written(self.format, parts, attributes)

@@ -1,12 +1,6 @@
 """Expressions: the right-hand sides of equations, built by operators on variables and parameters.
 
-An expression is a node of an immutable directed acyclic graph:
-
-- `Reference`: a variable in this slice (lag 0) or in another one (lag k: k slices before), or a parameter
-- `Constant`: an array written into the equation
-- `Apply`: an operation on expressions
-- `Window`: an expression taken from another slice, and zero where that slice lies outside a domain
-
+An expression is a node of an immutable directed acyclic graph: a `Reference`, a `Constant`, an `Apply` or a `Window`.
 Equal expressions are one object, so `is` compares structure and a common part is computed once.
 """
 
@@ -160,12 +154,10 @@ class Reference(Expression):
 
     @property
     def shape(self) -> Shape:
-        """The core shape of the symbol."""
         return self.symbol.shape
 
     @property
     def name(self) -> str:
-        """The name of the symbol."""
         return self.symbol.name
 
     def lag(self, k: int) -> "Reference":
@@ -190,7 +182,6 @@ class Constant(Expression):
 
     @property
     def shape(self) -> Shape:
-        """The shape of the array."""
         return self.array.shape
 
     def is_all(self, number: float) -> bool:
@@ -240,7 +231,6 @@ class Window(Expression):
 
     @property
     def shape(self) -> Shape:
-        """The core shape of the expression."""
         return self.expression.shape
 
     def __repr__(self) -> str:
@@ -285,9 +275,8 @@ def constant(value: Any) -> Constant:
     try:
         array = np.array(value, dtype=float if value is not None else int)
     except (TypeError, ValueError):
-        raise TemplateError(
-            f"{value!r} cannot stand in an equation; use numbers, arrays and template variables"
-        ) from None
+        mend = "use numbers, arrays and template variables"
+        raise TemplateError(f"{value!r} cannot stand in an equation; {mend}") from None
     if np.isnan(array).any():
         raise TemplateError("a constant in an equation contains NaN")
     array.flags.writeable = False

@@ -22,13 +22,7 @@ def influence(template: Described) -> nx.DiGraph:
 
 def upstream(graph: nx.DiGraph, nodes: Iterable[Hashable]) -> set[Any]:
     """Some nodes, and all from which a path leads to one of them."""
-    left = list(nodes)
-    reached = set(left)
-    while left:
-        fresh = [u for u in graph.pred[left.pop()] if u not in reached]
-        reached.update(fresh)
-        left += fresh
-    return reached
+    return set().union(*nx.bfs_layers(graph.reverse(copy=False), list(nodes)))
 
 
 def without(template: Described, names: Collection[str]) -> Template:

@@ -214,8 +214,7 @@ def checked_template(template: object, who: str) -> Template:
     """The template, checked; or an error that says what was given in its place."""
     if not isinstance(template, Described):
         hint = "; dbn.template(model) makes one of it" if hasattr(template, "get_inter_edges") else ""
-        raise TemplateError(
-            f"{who} takes a SliceTemplate, such as cells.elman(3, 4, 2), not {type(template).__name__}{hint}"
-        )
+        found = type(template).__name__ + hint
+        raise TemplateError(f"{who} takes a SliceTemplate, such as cells.elman(3, 4, 2), not {found}")
     template.check()
     return template.frozen

@@ -1,11 +1,9 @@
 """Ragged batches: sequences of several lengths in one array.
 
-`ragged(template)` is a template again, with two more inputs made from the lengths: `valid` is 1 while a sequence runs
-and `ends` is 1 in its last slice. Beyond its end a sequence repeats its last slice: its data do, and so does whatever
-an equation reads from another slice. What reads h.prev reads h_before instead, which stays what it was in the last
-slice; what reads h.next reads h_after, which is the initial state from the last slice on. So states stop at the length,
-in both directions, nothing beyond it takes values that the sequence does not take, and its losses count nothing. The
-engines know nothing of lengths.
+`ragged(template)` is a template again, so that engines know nothing of lengths. It has two more inputs made from them:
+`valid` is 1 while a sequence runs and `ends` is 1 in its last slice. Beyond its end a sequence repeats its last slice:
+its data do, and so does whatever an equation reads from another slice, by h_before instead of h.prev and h_after
+instead of h.next. So nothing beyond the length takes values that the sequence does not take, and losses count nothing.
 """
 
 from collections.abc import Mapping

@@ -71,9 +71,8 @@ def carried(template: Template) -> dict[str, int]:
                 raise TemplateError(f"{name} is used in slices to come; only forward chains can be cut into segments")
             is_given_first = where != "at the end" and (before, middle) == (0, 1) and _is_variable(template, name)
             if before != middle and not is_given_first:
-                raise TemplateError(
-                    f"{name} is read {before} slices back {where} and {middle} elsewhere; segments need one"
-                )
+                read = f"{name} is read {before} slices back {where} and {middle} elsewhere"
+                raise TemplateError(f"{read}; segments need one")
     return {name: before for name, (before, _) in reaches.items() if before and _is_variable(template, name)}
 
 
