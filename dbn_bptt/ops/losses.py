@@ -83,10 +83,6 @@ def _lowered_cross_entropy(o: Any, p: Any) -> Any:
     return reshape(log(total), shape_of(o)[:-1]) * total_probability(p) - expectation(p, shifted)
 
 
-def _unfolded_cross_entropy(o: Any, p: Any) -> Any:
-    return -(p @ log(softmax(o))) if ndim(o) == 1 else None
-
-
 _cross_entropy = operation(
     "cross_entropy", kernels.cross_entropy,
     [
@@ -95,5 +91,5 @@ _cross_entropy = operation(
     ],
     shape=shapes.cross_entropy_shape, elementwise=False,
     latex=r"-{1}^\top \log \mathrm{softmax}({0})", text="-{1}' log softmax({0})", level=SUM, needs=(SUM, ATOM),
-    lower=_lowered_cross_entropy, unfolded=_unfolded_cross_entropy,
+    lower=_lowered_cross_entropy, unfolded=lambda o, p: -(p @ log(softmax(o))) if ndim(o) == 1 else None,
 )  # fmt: skip

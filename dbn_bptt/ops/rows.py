@@ -50,16 +50,12 @@ class Symbolic:
 
 @dataclass(frozen=True)
 class Notation:
-    """How an operation is written.
-
-    In `latex` and `text`, {0} stands for the first argument; or each is a function of the arguments' strings and the
-    attributes. `level` is how tightly the result binds, `needs` how tightly each argument must to go without ( ).
-    """
+    """How an operation is written: {0} is the first argument; or a function of arguments' strings and attributes."""
 
     latex: str | Callable[..., str]
     text: str | Callable[..., str]
-    level: int = ATOM
-    needs: tuple[int, ...] = (SUM,)
+    level: int = ATOM  # how tightly the result binds
+    needs: tuple[int, ...] = (SUM,)  # how tightly each argument must bind to go without ( )
 
     def need(self, position: int) -> int:
         """How tightly the argument at a position must bind to go without parentheses."""

@@ -131,10 +131,10 @@ def _numbers(name: str, value: Any, is_input: bool = False) -> Array:
         raise DataError(f"{name} has masked elements; fill them, or give lengths= where sequences end early")
     try:
         array = np.asarray(value)
-    except (ValueError, RuntimeError, TypeError) as error:
-        if not isinstance(error, ValueError):  # torch's, of tensors that require a gradient, or on another device
-            raise DataError(f"{name}: {error}") from None
+    except ValueError:
         raise DataError(f"{name} is not a rectangular array; pad sequences to one length and give lengths=") from None
+    except (RuntimeError, TypeError) as error:  # torch's, of tensors that require a gradient, or on another device
+        raise DataError(f"{name}: {error}") from None
     if array.dtype == bool:
         return array.astype(float)
     if array.dtype.kind not in "iuf":

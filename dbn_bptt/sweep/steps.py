@@ -96,7 +96,7 @@ class LocalSteps:
     def __init__(self, given: Given):
         self.batch, self.dtype = given.batch, given.dtype
         self.values: dict[Expression, Tape] = {}
-        self.pulls: dict[tuple[Expression, str], tuple[Tape, list[int]]] = {}
+        self.pulls: dict[Expression, tuple[Tape, list[int]]] = {}
 
     def value(self, node: Node, attributes: Mapping[str, Any], parents: list[Array]) -> Array:
         """The value of a node from those of its parents."""
@@ -116,16 +116,16 @@ class LocalSteps:
         rule = attributes["rule"]
         if rule is None:
             return [(key, adjoint) for key in range(len(parents))]
-        memo = rule, attributes["name"]
-        if memo not in self.pulls:
-            self.pulls[memo] = self._pull(rule, attributes["name"])
-        pull, keys = self.pulls[memo]
+        if rule not in self.pulls:
+            self.pulls[rule] = self._pull(rule)
+        pull, keys = self.pulls[rule]
         sent = zip(keys, _run(node, pull, [*parents, value, adjoint]), strict=True)
-        return [(key, self._spread(message, parents[key])) for key, message in sent]
+        wanted = [(key, message, parents[key].shape) for key, message in sent]
+        return [(key, m if m.shape == shape else np.broadcast_to(m, shape)) for key, m, shape in wanted]
 
-    def _pull(self, rule: Expression, name: str) -> tuple[Tape, list[int]]:
-        own = reference(Symbol(name, rule.shape, "variable"))
-        seed = reference(Symbol(f"adjoint of {name}", rule.shape, "variable"))
+    def _pull(self, rule: Expression) -> tuple[Tape, list[int]]:
+        own = reference(Symbol("value of the rule", rule.shape, "variable"))
+        seed = reference(Symbol("adjoint of the rule", rule.shape, "variable"))
         pulled = pullback(rule, own, seed).sent
         sent = {key: message for key, leaf, message in pulled if leaf.symbol.kind not in ("target", "constant")}
         leaves = [*(leaf for _, _, leaf in uses(rule)), own, seed]
@@ -140,6 +140,3 @@ class LocalSteps:
             mend = "a forward function must keep axes in front of those of its arguments' shapes"
             raise DataError(f"{node!r}: an operation returned shape {value.shape} instead of {whole}; {mend}")
         return np.broadcast_to(value, whole)
-
-    def _spread(self, message: Array, parent: Array) -> Array:
-        return message if message.shape == parent.shape else np.broadcast_to(message, parent.shape)

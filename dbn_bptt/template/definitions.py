@@ -28,11 +28,6 @@ class Definition:
     pieces: tuple[Piece, ...]
     loss: bool = False
 
-    def span(self, T: int) -> tuple[int, int]:
-        """The first slice that an equation covers, and the one after the last."""
-        ranges = [p.domain.slices(T) for p in self.pieces]
-        return min(r.start for r in ranges), max(r.stop for r in ranges)
-
 
 def every_dependency(definitions: Mapping[str, Definition]) -> Iterator[tuple[Definition, int, Symbol, int, Domain]]:
     """Who depends on whom: definition, index of its piece, symbol, lag, domain."""

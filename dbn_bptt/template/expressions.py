@@ -23,15 +23,12 @@ Kind = Literal["parameter", "constant", "input", "target", "variable", "total"]
 
 @dataclass(frozen=True)
 class Symbol:
-    """A name in a template: what it stands for and its shape in one slice of one sequence.
-
-    `probabilities` marks a target whose last axis sums to 1.
-    """
+    """A name in a template: what it stands for and its shape in one slice of one sequence."""
 
     name: str
     shape: Shape
     kind: Kind
-    probabilities: bool = False
+    probabilities: bool = False  # a target whose last axis sums to 1
 
     @property
     def timed(self) -> bool:
@@ -185,11 +182,9 @@ class Constant(Expression):
         return self.array.shape
 
     def is_all(self, number: float) -> bool:
-        """Whether every entry is this number."""
         return bool((self.array == number).all())
 
     def number(self) -> float | None:
-        """The number, of a scalar."""
         return None if self.array.shape else float(self.array)
 
     def __repr__(self) -> str:
@@ -210,7 +205,6 @@ class Apply(Expression):
     shape: Shape
 
     def applied(self, operation: Operation) -> tuple[Expression, ...]:
-        """The arguments, if it applies this operation."""
         return self.arguments if self.operation is operation else ()
 
     def __repr__(self) -> str:

@@ -26,15 +26,7 @@ def upstream(graph: nx.DiGraph, nodes: Iterable[Hashable]) -> set[Any]:
 
 
 def without(template: Described, names: Collection[str]) -> Template:
-    """A template without some targets or inputs, and without all that depends on them.
-
-    Examples
-    --------
-    >>> import dbn_bptt as db
-    >>> rnn = db.cells.elman(n_inputs=3, n_hidden=4, n_outputs=2)
-    >>> list(without(rnn, ["y"]).definitions)
-    ['a', 'h', 'o', 'yhat']
-    """
+    """A template without some targets or inputs, and without all that depends on them."""
     gone = upstream(influence(template).reverse(copy=False), names)
     symbols = template.frozen.symbols
     return template.frozen.rewritten(symbols={name: symbol for name, symbol in symbols.items() if name not in gone})
@@ -56,15 +48,7 @@ def interface(template: Described) -> list[str]:
 
 
 def unused_names(template: Described, ending: str) -> dict[str, str]:
-    """For each name a new one that ends so; in ``_bar2`` instead of ``_bar`` where a template has an ``h_bar``.
-
-    Examples
-    --------
-    >>> import dbn_bptt as db
-    >>> rnn = db.cells.elman(n_inputs=3, n_hidden=4, n_outputs=2)
-    >>> unused_names(rnn, "_bar")["h"], unused_names(db.adjoint(rnn), "_bar")["h"]
-    ('h_bar', 'h_bar2')
-    """
+    """For each name a new one that ends so; in ``_bar2`` instead of ``_bar`` where a template has an ``h_bar``."""
     symbols = template.frozen.symbols
     endings = (ending + (str(k) if k > 1 else "") for k in count(1))
     free = next(e for e in endings if not any(name + e in symbols for name in symbols))

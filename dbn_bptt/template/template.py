@@ -129,7 +129,9 @@ class Template(Described):
 
     def span(self, name: str, T: int) -> tuple[int, int]:
         """The first slice that has a value by an equation or by data, and the one after the last."""
-        return self.definitions[name].span(T) if name in self.definitions else (0, T)
+        pieces = self.definitions[name].pieces if name in self.definitions else ()
+        ranges = [p.domain.slices(T) for p in pieces] or [range(T)]
+        return min(r.start for r in ranges), max(r.stop for r in ranges)
 
     def initial_slices(self, name: str, T: int) -> list[int]:
         """The slices that hold a name's initial states, in order of time."""

@@ -18,15 +18,12 @@ Met = tuple[tuple[Expression, int], ...]  # adjoints of pre-activations, each wi
 
 @dataclass(frozen=True)
 class Share:
-    """A term of an adjoint: a message made on some slices, `lag` slices after the one that receives it.
-
-    `met` are the adjoints of pre-activations that it may contain.
-    """
+    """A term of an adjoint: a message made on some slices, `lag` slices after the one that receives it."""
 
     message: Expression
     lag: int
     domain: Domain
-    met: Met = field(default=(), compare=False)
+    met: Met = field(default=(), compare=False)  # the adjoints of pre-activations that it may contain
 
 
 @dataclass(frozen=True)

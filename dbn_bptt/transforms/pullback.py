@@ -30,14 +30,6 @@ def pullback(root: Expression, value: Expression, seed: Expression) -> Pulled:
     """The messages that a right-hand side sends to its arguments, given the adjoint of its result.
 
     `value` stands for the value of the root: the variable that it defines. `seed` is the adjoint of the root.
-
-    Examples
-    --------
-    >>> import dbn_bptt as db
-    >>> t = db.SliceTemplate()
-    >>> w, h, g = t.parameter("w", ()), t.variable("h", ()), t.variable("g", ())
-    >>> list(pullback(db.exp(w * h.prev), value=h, seed=g).messages.values())
-    [batch_sum(multiply(multiply(g, h), h.prev), rank=0), multiply(multiply(g, h), w)]
     """
     adjoints: dict[Expression, Expression] = {root: seed}
     messages: dict[Place, Expression] = {(None, 0): _summed(seed, root)} if isinstance(root, Reference) else {}
