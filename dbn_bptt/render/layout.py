@@ -6,17 +6,16 @@ from dataclasses import replace
 from typing import Any
 
 import networkx as nx
-import numpy as np
 
-from dbn_bptt.errors import DataError
-from dbn_bptt.render.placing.curves import Box, Points, along, length
+from dbn_bptt.errors import DataError, positive
+from dbn_bptt.render.placing.curves import Box, Points, middle
 from dbn_bptt.render.placing.labels import Label, label
 from dbn_bptt.render.placing.measures import ground, key_of
 from dbn_bptt.render.placing.names import delay_marks, label_places, mark_boxes
 from dbn_bptt.render.placing.routes import Route, routed
 from dbn_bptt.render.placing.sheet import HEADINGS, Sheet, borders, extent, frames, middles
 from dbn_bptt.render.subjects.inference import inference
-from dbn_bptt.render.subjects.overlays import Overlay, Show, of_inference, of_result, weights
+from dbn_bptt.render.subjects.overlays import RIM, Heat, Overlay, Show, of_inference, of_result, weights
 from dbn_bptt.render.subjects.parameters import PARAMETERS, Parameters, with_parameters
 from dbn_bptt.render.subjects.scene import Line, Scene, Spot
 from dbn_bptt.render.subjects.sources import Source, source
@@ -39,17 +38,15 @@ def scene(
     >>> len({spot.y for spot in drawn.spots if spot.key[0] == "h"})
     1
     """
-    given = {"show": show, "path": path, "truncate": truncate, "evidence": evidence}
+    about_slices = {"show": show, "path": path, "truncate": truncate, "evidence": evidence}
     if isinstance(obj, Scene):
-        if any(option is not None for option in (view, T, parameters, *given.values())):
+        if any(option is not None for option in (view, T, parameters, *about_slices.values())):
             raise DataError("a scene is laid out already; give the options to render.scene")
         return obj
     if parameters is not None and parameters not in PARAMETERS:
         raise DataError(f"parameters is {parameters!r}; it must be one of {', '.join(map(repr, PARAMETERS))}")
-    if truncate is not None and (
-        not isinstance(truncate, int | np.integer) or isinstance(truncate, bool) or truncate < 1
-    ):
-        raise DataError(f"truncate is {truncate!r}; it must be a positive number of slices")
+    if truncate is not None:
+        positive(truncate, f"truncate is {truncate!r}; it must be a positive number of slices")
     asked = None if evidence is None else inference(obj, evidence, T)
     of = source(obj, T if asked is None else asked.T, whole=view == "unrolled" or path is not None)
     nodes = tuple(path or ())
@@ -58,8 +55,8 @@ def scene(
             raise DataError(f"path: {node!r} is no node of what is drawn")
     how = parameters or ("none" if of.staggered else "labels")
     drawn = with_parameters(page(of, view), how)
-    for name, option in given.items() if not drawn.of_slices else ():
-        if option is not None:
+    for name, option in about_slices.items():
+        if option is not None and not drawn.of_slices:
             raise DataError(f"{name} is about slices of their own; draw it with view='unrolled' or 'folded'")
     over = of_result(of, drawn.graph, show) if drawn.of_slices else Overlay()
     over = over if asked is None else of_inference(asked)
@@ -74,7 +71,7 @@ def _assembled(of: Source, drawn: Page, over: Overlay, plates: bool) -> Scene:
     spots = _spots(sheet, dx, dy)
     lines = _lines(sheet, spots, dx, dy)
     names = list(dict.fromkeys(str(at["name"]) for _, at in drawn.graph.nodes(data=True) if at["column"] is not None))
-    headings = ((dx + x, height - HEADINGS, column.heading) for x, column in middles(sheet))
+    columns = [(dx + x, column.heading) for x, column in zip(middles(sheet), drawn.columns, strict=True)]
     return Scene(
         title=sheet.title,
         description=about_picture(names, len(spots), len(lines), of.downward),
@@ -83,9 +80,9 @@ def _assembled(of: Source, drawn: Page, over: Overlay, plates: bool) -> Scene:
         spots=tuple(spots.values()),
         lines=lines,
         frames=tuple(replace(f, x=f.x + dx, y=f.y + dy) for f in plain),
-        headings=tuple(heading for heading in headings if heading[2] and not plates),
+        headings=tuple((x, height - HEADINGS, text) for x, text in columns if text and not plates),
         borders=tuple(x + dx for x in borders(sheet, of.T)),
-        columns=tuple(column.heading for column in drawn.columns),
+        columns=tuple(text for _, text in columns),
         source=of,
     )
 
@@ -101,9 +98,9 @@ def _sheet(of: Source, drawn: Page, over: Overlay) -> Sheet:
     names = {(u, v, key): label(name) for u, v, key, name in graph.edges(keys=True, data="parameter") if name}
     widths: dict[Route, float] = {}
     for e, name in names.items():
-        widths[routes[e]] = max(name.width, widths.get(routes[e], 0.0))
-    delays = delay_marks(curves)
-    busy = [*mark_boxes(delays), *_heat_boxes(graph, routes, curves, over)]
+        widths[routes[e]] = max(name.width(), widths.get(routes[e], 0.0))
+    marks = delay_marks(curves)
+    busy = [*mark_boxes(marks), *_heat_boxes(graph, routes, curves, over)]
     places = label_places(curves, widths, busy, base)
     return Sheet(
         page=drawn,
@@ -112,35 +109,33 @@ def _sheet(of: Source, drawn: Page, over: Overlay) -> Sheet:
         labels=labels,
         curves={e: curves[route] for e, route in routes.items()},
         names={e: (name, places[routes[e]]) for e, name in names.items()},
-        marks={e: delays[route] for e, route in routes.items() if route in delays},
+        marks={e: marks[route] for e, route in routes.items() if route in marks},
         title=of.title if drawn.of_slices else of.name,
     )
 
 
 def _routes(graph: nx.MultiDiGraph) -> dict[Any, Route]:
     """The route of each edge: the same for edges that look the same in another slice."""
-    found, between = {}, Counter[Any]()
+    routes, between = {}, Counter[Any]()
     for u, v, key, delay in graph.edges(keys=True, data="delay"):
         tail, head = graph.nodes[u], graph.nodes[v]
-        begin = 0 if tail["column"] is None else tail["column"]
+        begin = tail["column"] or 0  # parameters stand left of the first column
         columns = head["column"] - begin
-        phase = begin % min(abs(columns), 4) if abs(columns) > 1 and tail["column"] is not None else 0
-        ends = key_of(tail), key_of(head), columns
-        found[u, v, key] = Route(*ends, between[u, v], delay, phase)
+        phase = begin % min(abs(columns), 4) if columns else 0
+        routes[u, v, key] = Route(key_of(tail), key_of(head), columns, between[u, v], delay, phase)
         between[u, v] += 1
-    return found
+    return routes
 
 
 def _heat_boxes(
     graph: nx.MultiDiGraph, routes: Mapping[Any, Route], curves: Mapping[Route, Points], over: Overlay
 ) -> list[Box]:
     """Where numbers lie on edges."""
-    boxes = {}
+    heats: dict[Route, Heat] = {}
     for u, v, key, origin in graph.edges(keys=True, data="origin"):
-        route = routes[u, v, key]
-        if origin in over.edges and route not in boxes:
-            boxes[route] = Box(*along(curves[route], length(curves[route]) / 2), *over.edges[origin].on_edge)
-    return list(boxes.values())
+        if origin in over.edges:
+            heats.setdefault(routes[u, v, key], over.edges[origin])
+    return [Box(*middle(curves[route]), heat.width + RIM, heat.height + RIM) for route, heat in heats.items()]
 
 
 def _spots(sheet: Sheet, dx: float, dy: float) -> dict[Any, Spot]:
@@ -153,15 +148,14 @@ def _spots(sheet: Sheet, dx: float, dy: float) -> dict[Any, Spot]:
             id=len(spots), node=own, key=key_of(at), t=at["t"], column=at["column"],
             x=box.x, y=box.y + dy, width=box.width, height=box.height, shape=box.shape,
             kind=kind, label=sheet.labels[node], title=about_node(at, kind, sheet.page.of_slices),
-            equation=at["equation"], heat=sheet.over.nodes.get(own), marked=own in sheet.over.path,
+            heat=sheet.over.nodes.get(own), marked=own in sheet.over.path,
         )  # fmt: skip
     return spots
 
 
 def _lines(sheet: Sheet, spots: Mapping[Any, Spot], dx: float, dy: float) -> tuple[Line, ...]:
-    graph, over, lines = sheet.page.graph, sheet.over, list[Line]()
-    weight = weights(over.norms)
-    for u, v, key, at in graph.edges(keys=True, data=True):
+    over, weight, lines = sheet.over, weights(sheet.over.norms), list[Line]()
+    for u, v, key, at in sheet.page.graph.edges(keys=True, data=True):
         tail, head, origin = spots[u], spots[v], at["origin"]
         shift = sheet.left(u) + dx
         name, place = sheet.names.get((u, v, key), (None, (0.0, 0.0)))

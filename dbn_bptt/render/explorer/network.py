@@ -19,10 +19,9 @@ def network(model: Any, inference: Inference, result: Result) -> dict[str, Any]:
     """
     slices, sent = range(inference.T), []
     for title, names in inference.messages.items():
-        joint = product(*(inference.states[name] for name in names))
         states = [
             ", ".join(f"{n}={s}" if len(names) > 1 else str(s) for n, s in zip(names, row, strict=True))
-            for row in joint
+            for row in product(*(inference.states[name] for name in names))
         ]
         alpha = np.stack([np.ravel(result.values[title, t]) for t in slices])
         beta = -np.stack([np.ravel(result.messages.adjoint[title, t]) for t in slices])

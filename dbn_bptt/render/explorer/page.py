@@ -15,6 +15,7 @@ from dbn_bptt.render.explorer.network import network
 from dbn_bptt.render.layout import scene
 from dbn_bptt.render.subjects.inference import inference
 from dbn_bptt.render.subjects.scene import Options
+from dbn_bptt.render.subjects.views import View
 from dbn_bptt.render.writers.svg import document, style
 from dbn_bptt.sweep.results import Result
 from dbn_bptt.template.equations import equations
@@ -63,12 +64,12 @@ def html(obj: Any, **options: Unpack[Options]) -> Html:
         return _of_network(obj, options)
     if isinstance(obj, Report):
         return _page(obj.result, obj, options)
-    if not isinstance(obj, Result):
-        raise DataError(
-            f"the explorer steps through numbers, which {type(obj).__name__} does not have; give a result of "
-            "bptt(template, parameters, data), a report of compare(...), or a pgmpy network with evidence"
-        )
-    return _page(obj, None, options)
+    if isinstance(obj, Result):
+        return _page(obj, None, options)
+    raise DataError(
+        f"the explorer steps through numbers, which {type(obj).__name__} does not have; give a result of "
+        "bptt(template, parameters, data), a report of compare(...), or a pgmpy network with evidence"
+    )
 
 
 def _of_network(model: Any, options: Options) -> Html:
@@ -85,42 +86,34 @@ def _of_network(model: Any, options: Options) -> Html:
 def _page(
     result: Result, report: Report | None, options: Options, extra: dict[str, Any] | None = None, sequences: int = 0
 ) -> Html:
-    if options.get("view") not in (None, "unrolled", "folded"):
-        raise DataError(
-            f"the explorer steps through slices; view must be 'unrolled' or 'folded', not {options['view']!r}"
-        )
+    view, given = options.get("view"), result.values.given
+    if view not in (None, "unrolled", "folded"):
+        raise DataError(f"the explorer steps through slices; view must be 'unrolled' or 'folded', not {view!r}")
     if options.get("show") is not None:
         raise DataError("the explorer shows all numbers; leave show out")
-    batch = result.values.given.batch
-    sequences = batch[0] if batch else sequences
-    options = options.copy()
+    sequences = given.batch[0] if given.batch else sequences
     result = one_sequence(result)
-    T = result.values.given.T
-    options["view"] = options.get("view") or ("unrolled" if T <= MOST_SLICES else "folded")
-    picture = scene(result.graph, **options)
-    if report is None or batch:
-        report = compared(result)
-    found = content(result, picture, report)
+    drawn: View = view or ("unrolled" if given.T <= MOST_SLICES else "folded")
+    picture = scene(result.graph, **(options | {"view": drawn}))
+    shown = content(result, picture, compared(result) if report is None or given.batch else report)
     if extra is not None:  # the scales let no message through, so that terms of the loss are not to blame one by one
-        found |= {"network": extra, "credit": {}, "title": "inference as back-propagation through time"}
-    found["sequence"] = f"sequence 0 of a batch of {sequences}" if sequences else ""
-    template: Template = result.graph.graph["template"]
+        shown |= {"network": extra, "credit": {}, "title": "inference as back-propagation through time"}
+    shown["sequence"] = f"sequence 0 of a batch of {sequences}" if sequences else ""
     parts = {
-        "TITLE": escape(f"{found['title']}: back-propagation through time, step by step"),
-        "HEADING": escape(found["title"]),
+        "TITLE": escape(f"{shown['title']}: back-propagation through time, step by step"),
+        "HEADING": escape(shown["title"]),
         "STYLE": _dressed() + _read("explorer.css"),
         "PICTURE": document(picture, head=False),
-        "EQUATIONS": _equations(template),
-        "CONTENT": _json(found),
+        "EQUATIONS": _equations(result.template),
+        "CONTENT": _json(shown),
         "SCRIPT": _read("explorer.js"),
     }
-    page = _read("explorer.html")
-    return Html("".join(parts.get(piece, piece) for piece in page.split("@@")))
+    return Html("".join(parts.get(piece, piece) for piece in _read("explorer.html").split("@@")))
 
 
-def _json(found: dict[str, Any]) -> str:
+def _json(shown: dict[str, Any]) -> str:
     """Content as JSON that a page may hold; what is infinite, which JSON lacks, is too large a number."""
-    text = json.dumps(found, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
+    text = json.dumps(shown, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
     return re.sub(r"(?<=[\[,:])(-?)Infinity(?=[\],}])", r"\g<1>1e999", text)
 
 

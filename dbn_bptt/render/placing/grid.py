@@ -14,6 +14,7 @@ from typing import Any
 import networkx as nx
 
 Key = tuple[Hashable, tuple[int, ...]]  # a variable, or one number of it
+Grid = tuple[Mapping[Key, int], Mapping[Key, float]]  # rows from the top, places within a slice from its left
 MOST_IN_ROW, MOST_ALONE = 5, 4
 
 
@@ -28,16 +29,6 @@ class Member:
     recurrent: bool
 
 
-@dataclass(frozen=True)
-class Grid:
-    """Rows, counted from the top, and places within a slice, counted from its left."""
-
-    rows: Mapping[Key, float]
-    places: Mapping[Key, float]
-    height: int
-    width: int
-
-
 def grid(members: Mapping[Key, Member], edges: Iterable[tuple[Key, Key]], downward: bool, staggered: bool) -> Grid:
     """Arrange the variables of a slice.
 
@@ -49,25 +40,23 @@ def grid(members: Mapping[Key, Member], edges: Iterable[tuple[Key, Key]], downwa
     staggered : whether each variable has a row of its own and stands to the right of its parents
     """
     inside = _acyclic(members, edges)
-    rows: dict[Key, float] = {}
+    rows: dict[Key, int] = {}
     places: dict[Key, float] = {}
     width = 0
     for block in sorted({member.block for member in members.values()}):
         names = [key for key, member in members.items() if member.block == block]
         ranks = _ranks(inside.subgraph(names), names, members)
         layers = _layers(names, ranks, members, staggered)
-        own = {key: y for y, layer in enumerate(layers) for key in layer}
         x = {key: float(ranks[key]) for key in names} if staggered else _places(layers, inside)
-        above = {key: -y if block % 2 == 0 else y for key, y in own.items()}
+        above = {key: -y if block % 2 == 0 else y for y, layer in enumerate(layers) for key in layer}
         shift = _alignment(above, rows)
         rows |= {key: y + shift for key, y in above.items()}
         places |= {key: place + width for key, place in x.items()}
         width += 1 + int(max(x.values()))
     if downward:
         rows = {key: -y for key, y in rows.items()}
-    top = min(rows.values(), default=0.0)
-    rows = {key: y - top for key, y in rows.items()}
-    return Grid(rows, places, 1 + int(max(rows.values(), default=0)), width)
+    top = min(rows.values(), default=0)
+    return {key: y - top for key, y in rows.items()}, places
 
 
 def _acyclic(members: Mapping[Key, Member], edges: Iterable[tuple[Key, Key]]) -> nx.DiGraph:
@@ -128,8 +117,8 @@ def _places(layers: list[list[Key]], inside: nx.DiGraph) -> dict[Key, float]:
     return places
 
 
-def _alignment(rows: Mapping[Key, float], before: Mapping[Key, float]) -> float:
+def _alignment(rows: Mapping[Key, int], before: Mapping[Key, int]) -> int:
     """How far to move a block of adjoints so that most stand beside what they are the adjoints of."""
     own = {key: (str(key[0]).removesuffix("_bar"), key[1]) for key in rows}
     gaps = Counter(before[of] - rows[key] for key, of in own.items() if of in before)
-    return gaps.most_common(1)[0][0] if gaps else 0.0
+    return gaps.most_common(1)[0][0] if gaps else 0

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from dbn_bptt.ops.kernels import Array
-from dbn_bptt.render.placing.curves import Box, Point, Points, along, flattened, length
+from dbn_bptt.render.placing.curves import Box, Point, Points, along, flattened, length, steps
 from dbn_bptt.render.placing.grid import Key
 from dbn_bptt.render.placing.routes import Route, Yard
 
@@ -110,8 +110,7 @@ def _trunk(route: Route) -> tuple[Key, int]:
 
 def _beside(points: Array, width: float, by_lanes: bool) -> list[tuple[Array, Array]]:
     """Points of a curve, and places beside them: the middle first, or the end of what others share lanes with."""
-    steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
-    passed = np.concatenate([[0], np.cumsum(steps)])
+    passed = np.concatenate([[0], np.cumsum(steps(points))])
     places = []
     inside, ends = [share * passed[-1] for share in _SHARES], [passed[-1] - back for back in _BACK]
     for distance in [*ends, *inside] if by_lanes else [*inside, *ends]:

@@ -20,23 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Inference:
-    """A network given evidence, and what follows.
+    """A network given evidence, and what follows."""
 
-    Attributes
-    ----------
-    task : the network and all evidence
-    T : the number of slices that are drawn
-    sequences : how many there are in a batch; 0 where there is none
-    likelihoods, posterior : by variable, (T, K)
-    log_likelihood : log p(evidence) in nats
-    """
-
-    task: "Task" = field(repr=False)
-    T: int
-    sequences: int
-    likelihoods: Mapping[Any, Array] = field(repr=False)
+    task: "Task" = field(repr=False)  # the network and all evidence
+    T: int  # the number of slices that are drawn
+    sequences: int  # how many there are in a batch; 0 where there is none
+    likelihoods: Mapping[Any, Array] = field(repr=False)  # by variable, (T, K)
     posterior: Mapping[Any, Array] = field(repr=False)
-    log_likelihood: float
+    log_likelihood: float  # log p(evidence) in nats
 
     @property
     def states(self) -> Mapping[Any, tuple[Hashable, ...]]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from dbn_bptt.render.subjects.scene import Spot
 from dbn_bptt.template.equations import Writer
+from dbn_bptt.template.expressions import Expression
 
 
 def about_node(attributes: Mapping[str, Any], kind: str, of_slices: bool) -> str:
@@ -15,16 +16,16 @@ def about_node(attributes: Mapping[str, Any], kind: str, of_slices: bool) -> str
     index = f"[{', '.join(map(str, attributes['index']))}]" if attributes["index"] else ""
     where = f", slice {t if of_slices else attributes['time']}" if t is not None else ""
     size = f", shape {shape}" if shape else ""
-    return f"{name}{index}{where}: {kind}{size}{_equation(attributes, of_slices)}"
-
-
-def _equation(attributes: Mapping[str, Any], of_slices: bool) -> str:
     rule = attributes["equation"]
-    if rule is None:
-        return ""
+    at = str(t if of_slices else attributes["time"]).replace("\u2212", "-")
+    equation = "" if rule is None else f"; {equation_text(name, rule, at)}"
+    return f"{name}{index}{where}: {kind}{size}{equation}"
+
+
+def equation_text(name: str, rule: Expression, t: str) -> str:
+    """An equation about a slice, in plain characters."""
     writer = Writer("text")
-    t = str(attributes["t"] if of_slices else attributes["time"]).replace("\u2212", "-")
-    return f"; {writer.timed(attributes['name'], t, 0)} = {writer.expression(rule, t)[0]}"
+    return f"{writer.timed(name, t, 0)} = {writer.expression(rule, t)[0]}"
 
 
 def about_edge(tail: Spot, head: Spot, attributes: Mapping[str, Any], norm: float | None, of_slices: bool) -> str:

@@ -77,7 +77,7 @@ def _with_numbers(label: str, heat: Heat | None) -> str:
         + "</TR>"
         for row in heat.rows
     )
-    head = f'<TR><TD COLSPAN="{heat.size[0]}">{label}</TD></TR>' if label else ""
+    head = f'<TR><TD COLSPAN="{len(heat.rows[0])}">{label}</TD></TR>' if label else ""
     return f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0">{head}{cells}</TABLE>'
 
 

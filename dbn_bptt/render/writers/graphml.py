@@ -6,8 +6,8 @@ import networkx as nx
 
 from dbn_bptt.render.layout import scene
 from dbn_bptt.render.subjects.scene import Options, Scene
+from dbn_bptt.render.subjects.words import equation_text
 from dbn_bptt.sweep.results import Result
-from dbn_bptt.template.equations import Writer
 
 
 def graphml(obj: Any, **options: Unpack[Options]) -> str:
@@ -24,16 +24,15 @@ def graphml(obj: Any, **options: Unpack[Options]) -> str:
     >>> nx.parse_graphml(text, force_multigraph=True).nodes["h[1]"]["equation"]
     'h_1 = tanh(a_1)'
     """
-    whole_view = options.get("view") is None
+    all_slices = options.get("view") is None
     if not isinstance(obj, Scene):
-        options = options.copy()
-        options["view"] = options.get("view") or "unrolled"
-        options["parameters"] = options.get("parameters") or "shared"
+        view, parameters = options.get("view") or "unrolled", options.get("parameters") or "shared"
+        options = options | {"view": view, "parameters": parameters}
     picture = scene(obj, **options)
     plain = nx.MultiDiGraph(name=picture.title, T=picture.source.T)
-    whole = obj.graph if isinstance(obj, Result) else obj
-    if isinstance(whole, nx.MultiDiGraph) and whole_view:
-        _add_unrolled(plain, whole)
+    unrolled = obj.graph if isinstance(obj, Result) else obj
+    if isinstance(unrolled, nx.MultiDiGraph) and all_slices:
+        _add_unrolled(plain, unrolled)
     _add_scene(plain, picture)
     return "\n".join(nx.generate_graphml(plain))
 
@@ -52,16 +51,12 @@ def _text(name: Any) -> str:
 
 def _add_unrolled(plain: nx.MultiDiGraph, graph: nx.MultiDiGraph) -> None:
     """All nodes and edges of an unrolled graph, the totals and constants that are not drawn too."""
-    write, names = Writer("text"), {}
+    names = {node: _called(at["name"], at["t"]) for node, at in graph.nodes(data=True)}
     for node, at in graph.nodes(data=True):
-        name, t, rule = at["name"], at["t"], at["rule"]
-        names[node] = _called(name, t)
-        plain.add_node(names[node], variable=name, kind=at["kind"], shape=" x ".join(map(str, at["shape"])) or "scalar")
-        if t is not None:
-            plain.nodes[names[node]]["slice"] = t
-        if rule is not None:
-            text = f"{write.timed(name, str(t), 0)} = {write.expression(rule, str(t))[0]}"
-            plain.nodes[names[node]]["equation"] = text
+        name, t, shape = at["name"], at["t"], " x ".join(map(str, at["shape"])) or "scalar"
+        told = {} if t is None else {"slice": t}
+        told |= {} if at["rule"] is None else {"equation": equation_text(name, at["rule"], str(t))}
+        plain.add_node(names[node], variable=name, kind=at["kind"], shape=shape, **told)
     for u, v, key, lag in graph.edges(keys=True, data="lag"):
         plain.add_edge(names[u], names[v], key=key, lag=lag)
 

@@ -2,7 +2,7 @@
 
 from typing import Any, Unpack
 
-from dbn_bptt.render.colors import FILL_OF, LIGHT, PARAMETER_KINDS, level
+from dbn_bptt.render.colors import FILL_OF, LIGHT, PARAMETER_KINDS, level, rgb
 from dbn_bptt.render.layout import scene
 from dbn_bptt.render.placing.curves import Point
 from dbn_bptt.render.placing.labels import latex_text
@@ -121,7 +121,7 @@ def _numbers(heat: Heat, x: float, low: float) -> list[str]:
     drawn = []
     for cell in heat.cells(x, low):
         corners = f"{_at((cell.x, cell.y))} rectangle {_at((cell.x + cell.width, cell.y + cell.height))}"
-        red, green, blue = (int(cell.color[k : k + 2], 16) for k in (1, 3, 5))
+        red, green, blue = rgb(cell.color)
         drawn.append(rf" \fill[fill={{rgb,255:red,{red};green,{green};blue,{blue}}}] {corners};")
         if cell.number < 0:
             y = cell.y + cell.height / 2
