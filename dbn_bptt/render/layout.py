@@ -1,25 +1,19 @@
 """From an object to its scene: source, page, ground, routes, in this order."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
-import networkx as nx
-
 from dbn_bptt.errors import DataError, positive
-from dbn_bptt.render.placing.curves import Box, Points, middle
-from dbn_bptt.render.placing.labels import Label, label
-from dbn_bptt.render.placing.measures import ground, key_of
-from dbn_bptt.render.placing.names import delay_marks, label_places, mark_boxes
-from dbn_bptt.render.placing.routes import Route, routed
-from dbn_bptt.render.placing.sheet import HEADINGS, Sheet, borders, extent, frames, middles
+from dbn_bptt.render.placing.measures import key_of
+from dbn_bptt.render.placing.sheet import HEADINGS, Sheet, borders, extent, frames, sheet
 from dbn_bptt.render.subjects.inference import inference
-from dbn_bptt.render.subjects.overlays import RIM, Heat, Overlay, Show, of_inference, of_result, weights
+from dbn_bptt.render.subjects.overlays import Overlay, Show, of_inference, of_result, weights
 from dbn_bptt.render.subjects.parameters import PARAMETERS, Parameters, with_parameters
 from dbn_bptt.render.subjects.scene import Line, Scene, Spot
 from dbn_bptt.render.subjects.sources import Source, source
-from dbn_bptt.render.subjects.views import Page, View, page
+from dbn_bptt.render.subjects.views import View, page
 from dbn_bptt.render.subjects.words import about_edge, about_node, about_picture
 
 
@@ -60,20 +54,21 @@ def scene(
             raise DataError(f"{name} is about slices of their own; draw it with view='unrolled' or 'folded'")
     over = of_result(of, drawn.graph, show) if drawn.of_slices else Overlay()
     over = over if asked is None else of_inference(asked)
-    return _assembled(of, drawn, replace(over, path=nodes, truncate=truncate or 0), plates=how == "plates")
+    over = replace(over, path=nodes, truncate=truncate or 0)
+    return _assembled(of, sheet(of, drawn, over), plates=how == "plates")
 
 
-def _assembled(of: Source, drawn: Page, over: Overlay, plates: bool) -> Scene:
-    """Measure, route, name, and put everything at its place."""
-    sheet = _sheet(of, drawn, over)
-    plain = frames(sheet, plates)
-    dx, dy, width, height = extent(sheet, plain)
-    spots = _spots(sheet, dx, dy)
-    lines = _lines(sheet, spots, dx, dy)
-    names = list(dict.fromkeys(str(at["name"]) for _, at in drawn.graph.nodes(data=True) if at["column"] is not None))
-    columns = [(dx + x, column.heading) for x, column in zip(middles(sheet), drawn.columns, strict=True)]
+def _assembled(of: Source, on: Sheet, plates: bool) -> Scene:
+    """Everything at its place."""
+    plain = frames(on, plates)
+    dx, dy, width, height = extent(on, plain)
+    spots = _spots(on, dx, dy)
+    lines = _lines(on, spots, dx, dy)
+    middle = (on.yard.pitch - on.yard.gap) / 2
+    columns = [(dx + (k * on.yard.pitch + middle), column.heading) for k, column in enumerate(on.page.columns)]
+    names = dict.fromkeys(str(spot.name) for spot in spots.values() if spot.column is not None)
     return Scene(
-        title=sheet.title,
+        title=on.title,
         description=about_picture(names, len(spots), len(lines), of.downward),
         width=width,
         height=height,
@@ -81,91 +76,40 @@ def _assembled(of: Source, drawn: Page, over: Overlay, plates: bool) -> Scene:
         lines=lines,
         frames=tuple(replace(f, x=f.x + dx, y=f.y + dy) for f in plain),
         headings=tuple((x, height - HEADINGS, text) for x, text in columns if text and not plates),
-        borders=tuple(x + dx for x in borders(sheet, of.T)),
+        borders=tuple(x + dx for x in borders(on, of.T)),
         columns=tuple(text for _, text in columns),
         source=of,
     )
 
 
-def _sheet(of: Source, drawn: Page, over: Overlay) -> Sheet:
-    """The page measured, its edges routed and named."""
-    graph = drawn.graph
-    labels = {n: label(at["name"], at["time"], at["index"]) for n, at in graph.nodes(data=True)}
-    labels |= {n: Label("\u22ef", "", "", r"\cdots") for n, kind in graph.nodes(data="kind") if kind == "elided"}
-    base = ground(of, drawn, labels, over)
-    routes = _routes(graph)
-    curves = routed(list(dict.fromkeys(routes.values())), base)
-    names = {(u, v, key): label(name) for u, v, key, name in graph.edges(keys=True, data="parameter") if name}
-    widths: dict[Route, float] = {}
-    for e, name in names.items():
-        widths[routes[e]] = max(name.width(), widths.get(routes[e], 0.0))
-    marks = delay_marks(curves)
-    busy = [*mark_boxes(marks), *_heat_boxes(graph, routes, curves, over)]
-    places = label_places(curves, widths, busy, base)
-    return Sheet(
-        page=drawn,
-        yard=base,
-        over=over,
-        labels=labels,
-        curves={e: curves[route] for e, route in routes.items()},
-        names={e: (name, places[routes[e]]) for e, name in names.items()},
-        marks={e: marks[route] for e, route in routes.items() if route in marks},
-        title=of.title if drawn.of_slices else of.name,
-    )
-
-
-def _routes(graph: nx.MultiDiGraph) -> dict[Any, Route]:
-    """The route of each edge: the same for edges that look the same in another slice."""
-    routes, between = {}, Counter[Any]()
-    for u, v, key, delay in graph.edges(keys=True, data="delay"):
-        tail, head = graph.nodes[u], graph.nodes[v]
-        begin = tail["column"] or 0  # parameters stand left of the first column
-        columns = head["column"] - begin
-        phase = begin % min(abs(columns), 4) if columns else 0
-        routes[u, v, key] = Route(key_of(tail), key_of(head), columns, between[u, v], delay, phase)
-        between[u, v] += 1
-    return routes
-
-
-def _heat_boxes(
-    graph: nx.MultiDiGraph, routes: Mapping[Any, Route], curves: Mapping[Route, Points], over: Overlay
-) -> list[Box]:
-    """Where numbers lie on edges."""
-    heats: dict[Route, Heat] = {}
-    for u, v, key, origin in graph.edges(keys=True, data="origin"):
-        if origin in over.edges:
-            heats.setdefault(routes[u, v, key], over.edges[origin])
-    return [Box(*middle(curves[route]), heat.width + RIM, heat.height + RIM) for route, heat in heats.items()]
-
-
-def _spots(sheet: Sheet, dx: float, dy: float) -> dict[Any, Spot]:
+def _spots(on: Sheet, dx: float, dy: float) -> dict[Any, Spot]:
     spots: dict[Any, Spot] = {}
-    for node, at in sheet.page.graph.nodes(data=True):
-        box = sheet.box(node).moved(dx)
+    for node, at in on.page.graph.nodes(data=True):
+        box = on.box(node).moved(dx)
         own = at.get("stands_for", node)
-        kind = "observed" if own in sheet.over.observed else at["kind"]
+        kind = "observed" if own in on.over.observed else at["kind"]
         spots[node] = Spot(
-            id=len(spots), node=own, key=key_of(at), t=at["t"], column=at["column"],
+            id=len(spots), node=own, name=at["name"], key=key_of(at), t=at["t"], column=at["column"],
             x=box.x, y=box.y + dy, width=box.width, height=box.height, shape=box.shape,
-            kind=kind, label=sheet.labels[node], title=about_node(at, kind, sheet.page.of_slices),
-            heat=sheet.over.nodes.get(own), marked=own in sheet.over.path,
+            kind=kind, label=on.labels[node], title=about_node(at, kind, on.page.of_slices),
+            heat=on.over.nodes.get(own), marked=own in on.over.path,
         )  # fmt: skip
     return spots
 
 
-def _lines(sheet: Sheet, spots: Mapping[Any, Spot], dx: float, dy: float) -> tuple[Line, ...]:
-    over, weight, lines = sheet.over, weights(sheet.over.norms), list[Line]()
-    for u, v, key, at in sheet.page.graph.edges(keys=True, data=True):
-        tail, head, origin = spots[u], spots[v], at["origin"]
-        shift = sheet.left(u) + dx
-        name, place = sheet.names.get((u, v, key), (None, (0.0, 0.0)))
-        mark = sheet.marks.get((u, v, key), (0.0, 0.0))
+def _lines(on: Sheet, spots: Mapping[Any, Spot], dx: float, dy: float) -> tuple[Line, ...]:
+    over, weight, lines = on.over, weights(on.over.norms), list[Line]()
+    path = set(pairwise(over.path))
+    for u, v, key, at in on.page.graph.edges(keys=True, data=True):
+        tail, head, origin, route = spots[u], spots[v], at["origin"], on.routes[u, v, key]
+        shift = on.left(u) + dx
+        place, mark = on.places.get(route, (0.0, 0.0)), on.marks.get(route, (0.0, 0.0))
         lines.append(Line(
             id=len(lines), origin=origin, tail=tail.id, head=head.id,
-            points=tuple((x + shift, y + dy) for x, y in sheet.curves[u, v, key]),
-            label=name, label_at=(place[0] + shift, place[1] + dy), weight=weight.get(origin),
+            points=tuple((x + shift, y + dy) for x, y in on.curves[route]),
+            label=on.names.get((u, v, key)), label_at=(place[0] + shift, place[1] + dy), weight=weight.get(origin),
             delay=at["delay"], mark=(mark[0] + shift, mark[1] + dy), dashed="elided" in (tail.kind, head.kind),
-            title=about_edge(tail, head, at, over.norms.get(origin), sheet.page.of_slices),
-            heat=over.edges.get(origin), marked=over.marks(tail.node, head.node),
+            title=about_edge(tail, head, at, over.norms.get(origin), on.page.of_slices),
+            heat=over.edges.get(origin), marked=(tail.node, head.node) in path,
         ))  # fmt: skip
     return tuple(lines)

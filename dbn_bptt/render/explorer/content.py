@@ -1,6 +1,7 @@
-"""What the explorer shows of a run of BPTT, in plain lists: steps, numbers, formulas."""
+"""What the explorer shows of a run of BPTT and of inference, in plain lists: steps, numbers, formulas."""
 
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import networkx as nx
@@ -13,7 +14,10 @@ from dbn_bptt.paths.itemised import credit
 from dbn_bptt.paths.scalar import jacobians
 from dbn_bptt.render.colors import PARAMETER_KINDS
 from dbn_bptt.render.explorer.formulas import Formulas
+from dbn_bptt.render.layout import scene
+from dbn_bptt.render.subjects.inference import Inference
 from dbn_bptt.render.subjects.scene import Scene, Spot
+from dbn_bptt.render.writers.svg import TIPS, document
 from dbn_bptt.sweep.bptt import bptt
 from dbn_bptt.sweep.results import Result
 from dbn_bptt.sweep.steps import LocalSteps
@@ -43,14 +47,7 @@ def _input(result: Result) -> dict[str, Any]:
 
 
 def content(result: Result, picture: Scene, report: Report | None) -> dict[str, Any]:
-    """All that the page shows, ready for JSON.
-
-    Parameters
-    ----------
-    result : of one sequence
-    picture : of the result's graph
-    report : the comparison of the engines; None where it was left out
-    """
+    """All that the page shows of a run of one sequence, ready for JSON; without a report no agreement."""
     formulas = Formulas(result.template)
     T, adjoint = result.values.given.T, result.messages.adjoint
     forward, backward = _steps(result, picture)
@@ -66,7 +63,7 @@ def content(result: Result, picture: Scene, report: Report | None) -> dict[str, 
         "norms": {n: [_norm(adjoint.get((n, t), 0.0)) for t in range(T)] for n in interface(result.template)},
         "credit": _credit(result),
         "agreement": _agreement(report),
-        "formulas": formulas.written,
+        "formulas": formulas.written(),
     }
 
 
@@ -84,22 +81,17 @@ def _steps(result: Result, picture: Scene) -> tuple[list[int], list[int]]:
     return [spot.id for spot in computed], [spot.id for spot in answering]
 
 
-def _number(x: Any) -> float:
-    return float(f"{float(x):.{DIGITS}g}")
+def numbers(array: Any) -> Any:
+    """An array as nested lists of short numbers."""
+    array = np.asarray(array, float)
+    return float(f"{array:.{DIGITS}g}") if array.ndim == 0 else [numbers(row) for row in array]
 
 
 def _norm(array: Any) -> float:
     """The Euclidean norm, also of numbers whose squares are no numbers."""
     largest = float(np.max(np.abs(array), initial=0.0))
-    if not largest or not np.isfinite(largest):
-        return _number(largest)
-    return _number(largest * np.linalg.norm(np.asarray(array) / largest))
-
-
-def numbers(array: Any) -> Any:
-    """An array as nested lists of short numbers."""
-    array = np.asarray(array, float)
-    return _number(array) if array.ndim == 0 else [numbers(row) for row in array]
+    regular = largest and np.isfinite(largest)
+    return numbers(largest * np.linalg.norm(np.asarray(array) / largest) if regular else largest)
 
 
 def _node(spot: Spot, result: Result, formulas: Formulas) -> dict[str, Any]:
@@ -116,7 +108,7 @@ def _node(spot: Spot, result: Result, formulas: Formulas) -> dict[str, Any]:
     if node in result.messages.adjoint:
         about["adjoint"] = numbers(result.messages.adjoint[node])
     if graph.nodes[node]["rule"] is not None:
-        about["equation"] = formulas.equation(graph, node)
+        about["equation"] = formulas.equation(graph.nodes[node]["rule"], spot.name)
     return about
 
 
@@ -136,7 +128,7 @@ def _edges(picture: Scene, result: Result, formulas: Formulas) -> list[dict[str,
         message = result.messages.edge[line.origin]
         edge |= {
             "message": numbers(message), "norm": _norm(message), "jacobian": numbers(known[head][key]),
-            "formula": formulas.message(graph, head, key),
+            "formula": formulas.message(graph.nodes[head]["rule"], graph.nodes[head]["name"], key),
         }  # fmt: skip
         if line.label:
             edge["parameter"] = line.label.text
@@ -182,3 +174,28 @@ def compared(result: Result) -> Report | None:
             return replace(compare(result.template, **_input(result)), result=result)
     except NotANumberError:
         return None
+
+
+def network(model: Any, inference: Inference, result: Result) -> dict[str, Any]:
+    """The picture with its posteriors, the posteriors as numbers, and the messages alpha and beta.
+
+    beta is minus the adjoint of alpha, Rabiner's scaled backward variable.
+    """
+    slices, sent = range(inference.T), []
+    for title, names in inference.messages.items():
+        states = [
+            ", ".join(f"{n}={s}" if len(names) > 1 else str(s) for n, s in zip(names, row, strict=True))
+            for row in product(*(inference.states[name] for name in names))
+        ]
+        alpha = np.stack([np.ravel(result.values[title, t]) for t in slices])
+        beta = -np.stack([np.ravel(result.messages.adjoint[title, t]) for t in slices])
+        sent.append({"name": title, "states": states, "alpha": numbers(alpha), "beta": numbers(beta)})
+    return {
+        "picture": document(scene(model, evidence=inference), head=False).replace(TIPS, ""),
+        "posteriors": [
+            {"name": str(name), "states": [str(s) for s in inference.states[name]], "rows": numbers(a)}
+            for name, a in inference.posterior.items()
+        ],
+        "messages": sent,
+        "log_likelihood": float(f"{inference.log_likelihood:.8g}"),
+    }

@@ -9,9 +9,8 @@ from typing import Any, Unpack
 
 from dbn_bptt.agreement import Report
 from dbn_bptt.errors import DataError, DbnBpttError
-from dbn_bptt.render.explorer.content import compared, content, one_sequence
+from dbn_bptt.render.explorer.content import compared, content, network, one_sequence
 from dbn_bptt.render.explorer.formulas import mathml
-from dbn_bptt.render.explorer.network import network
 from dbn_bptt.render.layout import scene
 from dbn_bptt.render.subjects.inference import inference
 from dbn_bptt.render.subjects.scene import Options
@@ -132,9 +131,9 @@ def _equations(template: Template) -> str:
     parts = [("Model", template)]
     with suppress(DbnBpttError):  # what has no adjoint template is stepped through all the same
         parts.append(("Adjoint: the messages of the reverse sweep", adjoint(template).frozen))
-    return "".join(f"<h3>{title}</h3>{''.join(_lines(of))}" for title, of in parts)
-
-
-def _lines(template: Template) -> list[str]:
-    body = equations(template).removeprefix("\\begin{aligned}\n").removesuffix("\n\\end{aligned}")
-    return [f'<p class="equation">{mathml(line.replace("&=", "="))}</p>' for line in body.split(" \\\\\n")]
+    page = []
+    for title, of in parts:
+        body = equations(of).removeprefix("\\begin{aligned}\n").removesuffix("\n\\end{aligned}")
+        lines = (mathml(line.replace("&=", "=")) for line in body.split(" \\\\\n"))
+        page += [f"<h3>{title}</h3>", *(f'<p class="equation">{line}</p>' for line in lines)]
+    return "".join(page)

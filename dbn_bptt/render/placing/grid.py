@@ -20,24 +20,20 @@ MOST_IN_ROW, MOST_ALONE = 5, 4
 
 @dataclass(frozen=True)
 class Member:
-    """A variable of the slice: its kind, how many adjoints were taken to get it, and whether other slices read it,
-    or even it itself there."""
+    """A variable of the slice."""
 
     kind: str
-    block: int
-    interface: bool
-    recurrent: bool
+    block: int  # how many adjoints were taken to get it
+    interface: bool  # other slices read it
+    recurrent: bool  # it itself does there
+    partner: Key | None  # what it is the adjoint of
 
 
 def grid(members: Mapping[Key, Member], edges: Iterable[tuple[Key, Key]], downward: bool, staggered: bool) -> Grid:
-    """Arrange the variables of a slice.
+    """Arrange the variables of a slice, given in the order of declaration, by its edges from parents to children.
 
-    Parameters
-    ----------
-    members : in the order of declaration
-    edges : parents and children within a slice
-    downward : whether children stand below their parents
-    staggered : whether each variable has a row of its own and stands to the right of its parents
+    Downward, children stand below their parents; staggered, each variable has a row of its own, to the right of its
+    parents.
     """
     inside = _acyclic(members, edges)
     rows: dict[Key, int] = {}
@@ -49,7 +45,9 @@ def grid(members: Mapping[Key, Member], edges: Iterable[tuple[Key, Key]], downwa
         layers = _layers(names, ranks, members, staggered)
         x = {key: float(ranks[key]) for key in names} if staggered else _places(layers, inside)
         above = {key: -y if block % 2 == 0 else y for y, layer in enumerate(layers) for key in layer}
-        shift = _alignment(above, rows)
+        # most adjoints stand beside what they are the adjoints of
+        gaps = Counter(rows[of] - y for key, y in above.items() if (of := members[key].partner) in rows)
+        shift = gaps.most_common(1)[0][0] if gaps else 0
         rows |= {key: y + shift for key, y in above.items()}
         places |= {key: place + width for key, place in x.items()}
         width += 1 + int(max(x.values()))
@@ -115,10 +113,3 @@ def _places(layers: list[list[Key]], inside: nx.DiGraph) -> dict[Key, float]:
             for k, v in enumerate(sorted(layer, key=lambda v: (near[v], layer.index(v)))):
                 places[v] = (width - len(layer)) / 2 + k
     return places
-
-
-def _alignment(rows: Mapping[Key, int], before: Mapping[Key, int]) -> int:
-    """How far to move a block of adjoints so that most stand beside what they are the adjoints of."""
-    own = {key: (str(key[0]).removesuffix("_bar"), key[1]) for key in rows}
-    gaps = Counter(before[of] - rows[key] for key, of in own.items() if of in before)
-    return gaps.most_common(1)[0][0] if gaps else 0

@@ -75,6 +75,11 @@ def label(name: object, time: str = "", index: tuple[int, ...] = ()) -> Label:
     return Label(_short(letter), _short(",".join([*below, *map(str, index)])), above, in_latex)
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things in words."""
+    return f"{number} {noun}" + ("s" if number != 1 else "")
+
+
 def _short(text: str) -> str:
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "\u2026"
 

@@ -114,7 +114,8 @@ def _grid(source: Source, page: Page) -> Grid:
     members: dict[Key, Member] = {}
     for own, at in timed:
         if own not in members or members[own].kind in ("initial", "elided"):
-            members[own] = Member(at["kind"], at["block"], interface=own in read, recurrent=(own, own) in lagged)
+            partner = (source.partners[at["name"]], at["index"]) if at["name"] in source.partners else None
+            members[own] = Member(at["kind"], at["block"], own in read, (own, own) in lagged, partner)
     edges = [
         (key[u], key[v]) for u, v, lag in graph.edges(data="lag")
         if not lag and column[u] is not None and column[u] == column[v]

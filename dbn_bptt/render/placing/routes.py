@@ -8,7 +8,7 @@ own. As slices are alike, an edge is routed once for all of them.
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import islice, pairwise, product
 from typing import Any
 
 import numpy as np
@@ -66,13 +66,11 @@ class Yard:
         outside = route.tail in self.outside  # its edge runs below all rows until it is there
         columns = range(route.columns - 1 if outside else min(0, route.columns) - 1, max(0, route.columns) + 2)
         ends = {(route.tail, 0), (route.head, route.columns)}
-        found = [
+        boxes = [
             (b.x + k * self.pitch, b.y, b.width, b.height)
-            for key, b in self.boxes.items()
-            for k in ((0,) if key in self.outside else columns)
-            if (key, k) not in ends
-        ]
-        return np.array(found).reshape(-1, 4)
+            for key, b in self.boxes.items() for k in ((0,) if key in self.outside else columns) if (key, k) not in ends
+        ]  # fmt: skip
+        return np.array(boxes).reshape(-1, 4)
 
 
 Lane = tuple[str, int]  # ("row", k): above row k; ("gap", k): left of column k
@@ -87,14 +85,11 @@ def routed(routes: list[Route], yard: Yard) -> dict[Route, Points]:
     for route, (_, lanes) in _ways(routes, yard, {}).items():
         for lane in lanes:
             owners.setdefault(lane, {})[_owner(route)] = None
-    tracks = {lane: _spread(list(sharing), lane) for lane, sharing in owners.items()}
+    tracks = {}
+    for lane, sharing in owners.items():
+        step = min(TRACK, _LANES[lane[0]] / len(sharing))
+        tracks[lane] = {owner: (k - (len(sharing) - 1) / 2) * step for k, owner in enumerate(sharing)}
     return {route: points for route, (points, _) in _ways(routes, yard, tracks).items()}
-
-
-def _spread(owners: list[Owner], lane: Lane) -> dict[Owner, float]:
-    """The tracks of a lane, in the order of their owners."""
-    step = min(TRACK, _LANES[lane[0]] / len(owners))
-    return {owner: (k - (len(owners) - 1) / 2) * step for k, owner in enumerate(owners)}
 
 
 def _ways(routes: list[Route], yard: Yard, tracks: Tracks) -> dict[Route, Way]:
@@ -130,10 +125,8 @@ def _fan(route: Route, yard: Yard) -> Any:
 def _free(route: Route, routes: list[Route], yard: Yard) -> list[float]:
     """Directions in which a loop may leave a variable, the one furthest from its other edges first."""
     u = yard.boxes[route.tail]
-    others = [
-        yard.boxes[r.head if r.tail == route.tail else r.tail]
-        for r in routes if not r.columns and not r.delay and route.tail in (r.tail, r.head)
-    ]  # fmt: skip
+    near = [r for r in routes if not r.columns and not r.delay and route.tail in (r.tail, r.head)]
+    others = [yard.boxes[r.head if r.tail == route.tail else r.tail] for r in near]
     taken = [math.atan2(u.y - box.y, box.x - u.x) for box in others]
     back = 0.0 if route.delay > 0 else math.pi  # delays lead to the right
     taken += [back for r in routes if r.delay and r.tail == route.tail != r.head]
@@ -145,9 +138,8 @@ def _free(route: Route, routes: list[Route], yard: Yard) -> list[float]:
 def _single(route: Route, routes: list[Route], yard: Yard) -> Iterator[Points]:
     """Lines and single curves, the plainest first."""
     if route.delay:
-        yield from (
-            loop(yard.boxes[route.tail], angle) for angle in _free(route, routes, yard) if route.tail == route.head
-        )
+        if route.tail == route.head:
+            yield from (loop(yard.boxes[route.tail], angle) for angle in _free(route, routes, yard))
         return
     u, v = yard.box(route.tail, 0), yard.box(route.head, route.columns)
     inside = route.tail not in yard.outside
@@ -201,12 +193,11 @@ def _all_corners(route: Route, yard: Yard, tracks: Tracks) -> Iterator[tuple[lis
     for k in _gaps(route, yard):
         lane: Lane = ("gap", k)
         x = place(lane)
-        for out, first in ends(route.tail, u, x):
-            for into, last in ends(route.head, v, x):
-                if first != last or not first:
-                    yield [*out, *reversed(into)], (*first, lane, *last)
-                elif not route.delay:  # both at one lane between rows
-                    yield [*out[:2], *reversed(into[:2])], first
+        for (out, first), (into, last) in product(ends(route.tail, u, x), ends(route.head, v, x)):
+            if first != last or not first:
+                yield [*out, *reversed(into)], (*first, lane, *last)
+            elif not route.delay:  # both at one lane between rows
+                yield [*out[:2], *reversed(into[:2])], first
 
 
 def _gaps(route: Route, yard: Yard) -> list[int]:

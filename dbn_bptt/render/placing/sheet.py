@@ -1,18 +1,22 @@
 """A page with its ground: where everything lies, counted from the left end of the first column."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import networkx as nx
 import numpy as np
 
 from dbn_bptt.ops.kernels import Array
-from dbn_bptt.render.placing.curves import Box, Point, Points, flattened
-from dbn_bptt.render.placing.labels import CAPTION, HEADING, Label, text_width
-from dbn_bptt.render.placing.measures import key_of
-from dbn_bptt.render.placing.routes import Yard
-from dbn_bptt.render.subjects.overlays import Overlay
+from dbn_bptt.render.placing.curves import Box, Point, Points, flattened, middle
+from dbn_bptt.render.placing.labels import CAPTION, HEADING, Label, label, text_width
+from dbn_bptt.render.placing.measures import ground, key_of
+from dbn_bptt.render.placing.names import delay_marks, label_places, mark_boxes
+from dbn_bptt.render.placing.routes import Route, Yard, routed
+from dbn_bptt.render.subjects.overlays import RIM, Heat, Overlay
 from dbn_bptt.render.subjects.scene import Frame
+from dbn_bptt.render.subjects.sources import Source
 from dbn_bptt.render.subjects.views import Page
 
 MARGIN, TITLE, FOOT = 26.0, 34.0, 30.0  # px around the picture, above it and below it
@@ -24,16 +28,18 @@ NAME = 20.0  # px: the height of a name on an edge, and of what is around it
 
 @dataclass(frozen=True)
 class Sheet:
-    """What is drawn, and where. What belongs to an edge is relative to the column of its tail."""
+    """What is drawn, and where. Edges that look the same share a route; it is counted from the column of its tail."""
 
     title: str
     page: Page
     yard: Yard
     over: Overlay
     labels: Mapping[Any, Label]  # by node
-    curves: Mapping[Any, Points]  # by edge
-    names: Mapping[Any, tuple[Label, Point]]  # the parameters on edges, and their places
-    marks: Mapping[Any, Point]  # the places of the marks of delays
+    names: Mapping[Any, Label]  # by edge, the parameter on it
+    routes: Mapping[Any, Route]  # by edge
+    curves: Mapping[Route, Points]
+    places: Mapping[Route, Point]  # of names
+    marks: Mapping[Route, Point]  # of delays
 
     def left(self, node: Any) -> float:
         """The left end of a node's column."""
@@ -45,7 +51,43 @@ class Sheet:
 
     def curve(self, edge: Any) -> Array:
         """The points of an edge's curve."""
-        return flattened(self.curves[edge]) + np.array([self.left(edge[0]), 0.0])
+        return flattened(self.curves[self.routes[edge]]) + np.array([self.left(edge[0]), 0.0])
+
+
+def sheet(source: Source, page: Page, over: Overlay) -> Sheet:
+    """A page measured, its edges routed and named."""
+    graph = page.graph
+    labels = {n: label(at["name"], at["time"], at["index"]) for n, at in graph.nodes(data=True)}
+    labels |= {n: Label("\u22ef", "", "", r"\cdots") for n, kind in graph.nodes(data="kind") if kind == "elided"}
+    yard = ground(source, page, labels, over)
+    routes = _routes(graph)
+    curves = routed(list(dict.fromkeys(routes.values())), yard)
+    names = {(u, v, key): label(name) for u, v, key, name in graph.edges(keys=True, data="parameter") if name}
+    widths: dict[Route, float] = {}
+    for e, name in names.items():
+        widths[routes[e]] = max(name.width(), widths.get(routes[e], 0.0))
+    heats: dict[Route, Heat] = {}
+    for u, v, key, origin in graph.edges(keys=True, data="origin"):
+        if origin in over.edges:
+            heats.setdefault(routes[u, v, key], over.edges[origin])
+    marks = delay_marks(curves)
+    busy = [Box(*middle(curves[route]), heat.width + RIM, heat.height + RIM) for route, heat in heats.items()]
+    places = label_places(curves, widths, [*mark_boxes(marks), *busy], yard)
+    title = source.title if page.of_slices else source.name
+    return Sheet(title, page, yard, over, labels, names, routes, curves, places, marks)
+
+
+def _routes(graph: nx.MultiDiGraph) -> dict[Any, Route]:
+    """The route of each edge: the same for edges that look the same in another slice."""
+    routes, between = {}, Counter[Any]()
+    for u, v, key, delay in graph.edges(keys=True, data="delay"):
+        tail, head = graph.nodes[u], graph.nodes[v]
+        begin = tail["column"] or 0  # parameters stand left of the first column
+        columns = head["column"] - begin
+        phase = begin % min(abs(columns), 4) if columns else 0
+        routes[u, v, key] = Route(key_of(tail), key_of(head), columns, between[u, v], delay, phase)
+        between[u, v] += 1
+    return routes
 
 
 def frames(sheet: Sheet, plates: bool) -> list[Frame]:
@@ -60,7 +102,7 @@ def frames(sheet: Sheet, plates: bool) -> list[Frame]:
     for caption, first, last in blocks:
         inside = {n for n, column in page.graph.nodes(data="column") if column is not None and first <= column <= last}
         xs = [x for n in inside for x in sheet.box(n).corners[::2]]
-        xs += [float(x) for e in sheet.curves if inside.issuperset(e[:2]) for x in sheet.curve(e)[:, 0]]
+        xs += [float(x) for e in sheet.routes if inside.issuperset(e[:2]) for x in sheet.curve(e)[:, 0]]
         left, right = min(xs) - PLATE, max(xs) + PLATE
         narrow = max(0.0, text_width(caption, CAPTION) + PLATE_SIDES - (right - left)) / 2
         left, right = left - narrow, right + narrow
@@ -72,11 +114,11 @@ def extent(sheet: Sheet, frames: list[Frame]) -> tuple[float, float, float, floa
     """How far to move everything so that it begins at the margin, and the size of the whole."""
     corners = [sheet.box(node).corners for node in sheet.page.graph]
     corners += [(f.x, f.y, f.x + f.width, f.y + f.height) for f in frames]
-    for e in sheet.curves:
+    for e in sheet.routes:
         where = sheet.curve(e)
         corners.append((*where.min(0), *where.max(0)))
-    for e, (name, (x, y)) in sheet.names.items():
-        x0, y0, x1, y1 = Box(x, y, name.width(), NAME).corners
+    for e, name in sheet.names.items():
+        x0, y0, x1, y1 = Box(*sheet.places[sheet.routes[e]], name.width(), NAME).corners
         corners.append((x0 + sheet.left(e[0]), y0, x1 + sheet.left(e[0]), y1))
     left, top = np.array(corners)[:, :2].min(0).tolist()
     right, low = np.array(corners)[:, 2:].max(0).tolist()
@@ -84,12 +126,6 @@ def extent(sheet: Sheet, frames: list[Frame]) -> tuple[float, float, float, floa
     texts = [text_width(sheet.title, HEADING), *(text_width(c.heading, CAPTION) for c in sheet.page.columns)]
     more = max(0.0, max(texts) + 2 * MARGIN - width)
     return MARGIN - left + more / 2, TITLE + UNDER_TITLE - top, width + more, height
-
-
-def middles(sheet: Sheet) -> list[float]:
-    """The middle of each column."""
-    yard = sheet.yard
-    return [k * yard.pitch + (yard.pitch - yard.gap) / 2 for k in range(len(sheet.page.columns))]
 
 
 def borders(sheet: Sheet, T: int) -> tuple[float, ...]:

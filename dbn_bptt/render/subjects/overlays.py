@@ -112,10 +112,6 @@ class Overlay:
     observed: frozenset[Any] = frozenset()  # the nodes of a dynamic network that evidence fixes
     truncate: int = 0  # after how many slices truncated BPTT cuts; 0: never
 
-    def marks(self, u: Any, v: Any) -> bool:
-        """Whether an edge lies on the marked path."""
-        return (u, v) in zip(self.path, self.path[1:], strict=False)
-
 
 def of_inference(inference: Inference) -> Overlay:
     """Observed nodes, and posterior probabilities in all."""

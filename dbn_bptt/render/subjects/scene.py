@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
-from dbn_bptt.render.colors import PARAMETER_KINDS
 from dbn_bptt.render.placing.curves import Outline, Point, Points, middle
 from dbn_bptt.render.placing.grid import Key
 from dbn_bptt.render.placing.labels import Label
@@ -54,7 +53,8 @@ class Spot:
     """A node on the page."""
 
     id: int
-    node: Any  # of the graph that was given; what stands for many has a name of its own
+    node: Any  # of the graph that was given; what stands for many has one of its own
+    name: Any  # of its variable or parameter
     key: Key
     t: int | None
     column: int | None
@@ -68,11 +68,6 @@ class Spot:
     title: str
     heat: Heat | None = None
     marked: bool = False
-
-    @property
-    def name(self) -> Any:
-        """What its variable or parameter is called."""
-        return self.key[0][1] if isinstance(self.key[0], tuple) and self.kind in PARAMETER_KINDS else self.key[0]
 
     @property
     def heat_at(self) -> Point:

@@ -14,7 +14,7 @@ import networkx as nx
 from dbn_bptt.errors import DataError, positive
 from dbn_bptt.ops.rows import Map, Move
 from dbn_bptt.render.colors import PARAMETER_KINDS
-from dbn_bptt.render.placing.labels import TRANSPOSED
+from dbn_bptt.render.placing.labels import TRANSPOSED, counted
 from dbn_bptt.sweep.results import Result
 from dbn_bptt.sweep.unroll import unroll
 from dbn_bptt.template.domains import settled
@@ -52,13 +52,8 @@ class Source:
 def source(obj: Any, T: int | None = None, whole: bool = True) -> Source:
     """The graph of whatever can be drawn.
 
-    Parameters
-    ----------
-    obj : SliceTemplate, unrolled graph, Result, scalar graph of `paths.linearize`, or pgmpy DynamicBayesianNetwork
-    T : int, optional
-        The number of slices of a template or a dynamic network; what is unrolled has its own.
-    whole : bool
-        Otherwise slices that neither the first nor the last ones, nor one in the middle, have to do with are left out.
+    Unless it is to be whole, slices that neither the first nor the last ones, nor one in the middle, have to do with
+    are left out.
     """
     if T is not None:
         positive(T, f"T is {T!r}; the number of slices must be a positive integer")
@@ -80,19 +75,12 @@ def source(obj: Any, T: int | None = None, whole: bool = True) -> Source:
     )
 
 
-def _add_node(
-    graph: nx.MultiDiGraph, node: Any, name: Any, t: int | None, kind: str, *, index: tuple[int, ...] = (),
-    shape: tuple[int, ...] = (), block: int = 0, equation: Expression | None = None,
-) -> None:  # fmt: skip
-    graph.add_node(node, name=name, t=t, kind=kind, index=index, shape=shape, block=block, equation=equation)
+def _add_node(graph: nx.MultiDiGraph, node: Any, **known: Any) -> None:
+    graph.add_node(node, **{"index": (), "shape": (), "block": 0, "equation": None, **known})
 
 
-def _add_edge(
-    graph: nx.MultiDiGraph, tail: Any, head: Any, lag: int, *, key: int = 0, parameter: str = "",
-    weight: float | None = None, origin: Any = None,
-) -> None:  # fmt: skip
-    origin = origin or (tail, head, key)
-    graph.add_edge(tail, head, key=key, lag=lag, parameter=parameter, weight=weight, origin=origin)
+def _add_edge(graph: nx.MultiDiGraph, tail: Any, head: Any, *, key: int = 0, **known: Any) -> None:
+    graph.add_edge(tail, head, key=key, **{"parameter": "", "weight": None, "origin": (tail, head, key), **known})
 
 
 def _of_template(template: Template, T: int | None, whole: bool) -> Source:
@@ -116,7 +104,9 @@ def _of_unrolled(
     """An unrolled graph, the copies of its parameters taken together."""
     T, template = graph.graph["T"], graph.graph["template"]
     drawn = nx.MultiDiGraph()
-    history = _history(template)
+    history = [template]  # and of an adjoint what it is the adjoint of, and so on; the oldest first
+    while history[0].origin is not None:
+        history.insert(0, history[0].origin)
     near = 4 + _reach(template)
     for node, at in graph.nodes(data=True):
         t, name, kind = at["t"], at["name"], at["kind"]
@@ -126,7 +116,7 @@ def _of_unrolled(
         if kind == "term" and not template.definitions[name].loss:
             kind = "sum"
         block = next(k for k, of in enumerate(history) if name in of.symbols)
-        _add_node(drawn, node, name, t, kind, shape=at["shape"], block=block, equation=at["rule"])
+        _add_node(drawn, node, name=name, t=t, kind=kind, shape=at["shape"], block=block, equation=at["rule"])
     multipliers: dict[tuple[Any, int], str] = {}
     for u, v, key, lag in graph.in_edges(list(drawn), keys=True, data="lag"):
         kind = graph.nodes[u]["kind"]
@@ -136,24 +126,12 @@ def _of_unrolled(
             if use not in multipliers:
                 multipliers[use] = _multiplier(*use)
             parameter = "" if kind in PARAMETER_KINDS else multipliers[use]
-            _add_edge(drawn, tail, v, lag, key=key, parameter=parameter, origin=(u, v, key))
+            _add_edge(drawn, tail, v, key=key, lag=lag, parameter=parameter, origin=(u, v, key))
     return Source(
-        graph=drawn, title=f"{template.name}, unrolled over {_counted(T)}", name=template.name, T=T, view=view,
+        graph=drawn, title=f"{template.name}, unrolled over {counted(T, 'slice')}", name=template.name, T=T, view=view,
         result=result, sinks=frozenset(template.names("total")),
         partners={bar: name for of in history for name, bar in of.partners.items()},
     )  # fmt: skip
-
-
-def _counted(slices: int) -> str:
-    return f"{slices} slice{'s' if slices > 1 else ''}"
-
-
-def _history(template: Template) -> list[Template]:
-    """A template, of an adjoint what it is the adjoint of, and so on; the oldest first."""
-    history = [template]
-    while history[0].origin is not None:
-        history.insert(0, history[0].origin)
-    return history
 
 
 def _multiplier(rule: Expression | None, key: int) -> str:
@@ -178,12 +156,12 @@ def _of_network(model: Any, T: int | None) -> Source:
     graph = nx.MultiDiGraph()
     for t in range(slices):
         for name in names:
-            _add_node(graph, (name, t), name, t, "chance", shape=shapes.get(name, ()))
+            _add_node(graph, (name, t), name=name, t=t, kind="chance", shape=shapes.get(name, ()))
     for u, v in model.edges():
         lag = v[1] - u[1]
         # an edge inside slice 0 holds there alone, one inside slice 1 in all later slices
         for t in range(slices - lag) if lag else range(1) if u[1] == 0 else range(1, slices):
-            _add_edge(graph, (u[0], t), (v[0], t + lag), lag)
+            _add_edge(graph, (u[0], t), (v[0], t + lag), lag=lag)
     name, view = "dynamic Bayesian network", "unrolled" if T is not None else "two-slice"
     return Source(graph=graph, title=f"{name} over {slices} slices", name=name, T=slices, view=view, downward=True)
 
@@ -203,12 +181,13 @@ def _of_scalars(scalars: nx.DiGraph) -> Source:
         name, t, index = node
         if node not in sinks and scalars.degree(node):
             kind = "parameter" if name in parameters else "variable" if name in computed else "input"
-            _add_node(graph, node, name, t, "initial" if t is not None and t < 0 else kind, index=index)
+            kind = "initial" if t is not None and t < 0 else kind
+            _add_node(graph, node, name=name, t=t, kind=kind, index=index)
     for u, v, at in scalars.edges(data=True):
         if u in graph and v in graph:
-            _add_edge(graph, u, v, at.get("lag", 0), weight=abs(at["weight"]))
+            _add_edge(graph, u, v, lag=at.get("lag", 0), weight=abs(at["weight"]))
     T, name = 1 + max((t for _, t, _ in scalars if t is not None), default=0), "scalar graph"
     return Source(
-        graph=graph, title=f"{name} over {_counted(T)}", name=name, T=T, view="unrolled", staggered=True,
+        graph=graph, title=f"{name} over {counted(T, 'slice')}", name=name, T=T, view="unrolled", staggered=True,
         sinks=frozenset(sinks),
     )  # fmt: skip

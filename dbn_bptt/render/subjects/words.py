@@ -1,8 +1,9 @@
 """What a reader is told in words: of a node, of an edge, and of a whole picture."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from dbn_bptt.render.placing.labels import counted
 from dbn_bptt.render.subjects.scene import Spot
 from dbn_bptt.template.equations import Writer
 from dbn_bptt.template.expressions import Expression
@@ -33,7 +34,7 @@ def about_edge(tail: Spot, head: Spot, attributes: Mapping[str, Any], norm: floa
     delay, parameter = attributes["delay"], attributes["parameter"]
     title = f"{_called(tail, of_slices)} to {_called(head, of_slices)}"
     if delay:
-        title += f", {abs(delay)} slice{'s' if abs(delay) > 1 else ''} {'later' if delay > 0 else 'earlier'}"
+        title += f", {counted(abs(delay), 'slice')} {'later' if delay > 0 else 'earlier'}"
     title += f", times {parameter}" if parameter else ""
     return title + (f"; norm of the message {norm:.4g}" if norm is not None else "")
 
@@ -43,10 +44,9 @@ def _called(spot: Spot, of_slices: bool) -> str:
     return str(spot.name) + (f", slice {where}" if spot.t is not None else "")
 
 
-def about_picture(names: list[str], nodes: int, edges: int, downward: bool) -> str:
+def about_picture(names: Iterable[str], nodes: int, edges: int, downward: bool) -> str:
     """What a reader is told of a whole picture."""
-    counted = f"{nodes} node{'s' if nodes != 1 else ''} and {edges} edge{'s' if edges != 1 else ''}"
     return (
-        f"{counted} on a grid. Columns are time slices, from left to right; rows are the variables {', '.join(names)}, "
-        f"each {'below' if downward else 'above'} what it depends on."
+        f"{counted(nodes, 'node')} and {counted(edges, 'edge')} on a grid. Columns are time slices, from left to "
+        f"right; rows are the variables {', '.join(names)}, each {'below' if downward else 'above'} what it depends on."
     )

@@ -11,7 +11,7 @@ from dbn_bptt.render.layout import scene
 from dbn_bptt.render.placing.curves import Point, shortened
 from dbn_bptt.render.placing.labels import Label
 from dbn_bptt.render.subjects.overlays import BARS, Heat
-from dbn_bptt.render.subjects.scene import Line, Options, Scene, Spot
+from dbn_bptt.render.subjects.scene import Line, Options, Spot
 
 TIP = 9.0  # px of an arrow's tip
 _POINT = 0.75  # points for a px
@@ -31,6 +31,7 @@ def figure(obj: Any, **options: Unpack[Options]) -> Any:
     """
     try:
         from matplotlib.figure import Figure
+        from matplotlib.patches import FancyBboxPatch
     except ImportError:
         raise DbnBpttError("figures need matplotlib; pip install matplotlib") from None
     picture = scene(obj, **options)
@@ -39,19 +40,9 @@ def figure(obj: Any, **options: Unpack[Options]) -> Any:
     axes.set(xlim=(0, picture.width), ylim=(picture.height, 0))
     axes.set_axis_off()
     axes.set_title(picture.title, y=1.0, pad=-16, fontsize=11, parse_math=False)
-    _draw(axes, picture)
-    return drawn
-
-
-def _draw(axes: Any, picture: Scene) -> None:
-    from matplotlib.patches import FancyBboxPatch
-
+    plate: dict[str, Any] = {"boxstyle": "round,pad=0,rounding_size=9", "edgecolor": LIGHT.faint, "linewidth": 0.8}
     for frame in picture.frames:
-        box = FancyBboxPatch(
-            (frame.x, frame.y), frame.width, frame.height, boxstyle="round,pad=0,rounding_size=9", fill=False,
-            edgecolor=LIGHT.faint, linewidth=0.8,
-        )  # fmt: skip
-        axes.add_patch(box)
+        axes.add_patch(FancyBboxPatch((frame.x, frame.y), frame.width, frame.height, fill=False, **plate))
         _text(axes, frame.x + frame.width / 2, frame.y + 13, frame.caption, 9, LIGHT.faint)
     for x in picture.borders:
         axes.plot([x, x], picture.border_ends, color=LIGHT.purple, linestyle="--", linewidth=1.5)
@@ -61,6 +52,7 @@ def _draw(axes: Any, picture: Scene) -> None:
         _node(axes, spot)
     for x, y, text in picture.headings:
         _text(axes, x, y - 5, text, 9, LIGHT.faint, parse_math=False)
+    return drawn
 
 
 def _write(axes: Any, x: float, y: float, name: Label, size: float, color: str, zorder: float = 3) -> None:

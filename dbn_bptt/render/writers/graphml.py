@@ -1,5 +1,6 @@
 """Graphs as GraphML, with the places of a scene."""
 
+import re
 from typing import Any, Unpack
 
 import networkx as nx
@@ -44,9 +45,7 @@ def _called(name: Any, t: int | None, index: tuple[int, ...] = ()) -> str:
 
 def _text(name: Any) -> str:
     """A name without the characters that XML has no way to write."""
-    return "".join(
-        c if c >= " " and c not in "\ufffe\uffff" and not "\ud800" <= c <= "\udfff" else "\ufffd" for c in str(name)
-    )
+    return re.sub("[^ -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", str(name))
 
 
 def _add_unrolled(plain: nx.MultiDiGraph, graph: nx.MultiDiGraph) -> None:
@@ -70,16 +69,11 @@ def _add_scene(plain: nx.MultiDiGraph, picture: Scene) -> None:
         while called in names.values():  # the same node in another block
             called += "'"
         names[spot.id] = called
-        plain.add_node(called, x=spot.x, y=spot.y, label=_text(spot.label.text))
-        if called not in known:
-            plain.nodes[called].update(variable=_text(spot.name), kind=spot.kind)
-            if spot.t is not None:
-                plain.nodes[called]["slice"] = spot.t
+        told: dict[str, Any] = {} if called in known else {"variable": _text(spot.name), "kind": spot.kind}
+        told |= {} if called in known or spot.t is None else {"slice": spot.t}
+        plain.add_node(called, x=spot.x, y=spot.y, label=_text(spot.label.text), **told)
     for line in picture.lines:
         tail, head = names[line.tail], names[line.head]
-        if tail in known and head in known:
-            continue
-        key = plain.number_of_edges(tail, head)
-        plain.add_edge(tail, head, key=key, delay=line.delay)
-        if line.weight is not None:
-            plain.edges[tail, head, key]["weight"] = line.weight
+        if not known.issuperset((tail, head)):
+            weight = {} if line.weight is None else {"weight": line.weight}
+            plain.add_edge(tail, head, delay=line.delay, **weight)

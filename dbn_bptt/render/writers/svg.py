@@ -12,6 +12,7 @@ from dbn_bptt.render.subjects.overlays import BARS, RIM, Heat
 from dbn_bptt.render.subjects.scene import Frame, Line, Options, Scene, Spot
 
 FACES = "'STIX Two Text', 'Latin Modern Roman', 'Times New Roman', Georgia, serif"
+TRUNCATED = "<title>truncated: no message crosses this border</title>"
 Theme = Literal["auto", "light", "dark"]
 
 
@@ -52,13 +53,18 @@ def svg(obj: Any, *, theme: Theme = "light", **options: Unpack[Options]) -> Svg:
 def document(picture: Scene, theme: Theme = "light", head: bool = True) -> str:
     """A scene as SVG; without a head it is the inside alone, for a page that brings its own style."""
     w, h = picture.width, picture.height
+    top, low = picture.border_ends
     inside = [
         *(_frame(frame) for frame in picture.frames),
-        *(_border(x, picture) for x in picture.borders),
+        *(f'<path class="border" d="M{x:.1f} {top:.1f} V{low:.1f}">{TRUNCATED}</path>' for x in picture.borders),
         *(_edge(line) for line in picture.lines),
         *dict.fromkeys(_mark(line) for line in picture.lines if line.delay),
         *(_edge_heat(line) for line in picture.lines if line.heat),
-        *(_edge_label(line) for line in picture.lines if line.label),
+        *(
+            mathematics(line.label, line.label_at[0], line.label_at[1] + 5, 14.0, "label")
+            for line in picture.lines
+            if line.label
+        ),
         *(_node(spot) for spot in picture.spots),
         *(f'<text class="slice" x="{x:g}" y="{y:g}">{escape(text)}</text>' for x, y, text in picture.headings),
     ]
@@ -164,12 +170,6 @@ def _frame(frame: Frame) -> str:
     return _rect("plate", frame.x, frame.y, frame.width, frame.height, ' rx="9"') + caption
 
 
-def _border(x: float, picture: Scene) -> str:
-    top, low = picture.border_ends
-    title = "<title>truncated: no message crosses this border</title>"
-    return f'<path class="border" d="M{x:.1f} {top:.1f} V{low:.1f}">{title}</path>'
-
-
 def _edge(line: Line) -> str:
     kind, tip, own = "edge dashed" if line.dashed else "edge", "tip", ""
     if line.marked:
@@ -191,12 +191,6 @@ def _mark(line: Line) -> str:
     number = f'<text class="slice halo" x="{x + 12:.1f}" y="{y - 6:.1f}">{line.delay:+d}</text>'.replace("-", "\u2212")
     square = f'<rect class="delay" x="{x - 5:.1f}" y="{y - 5:.1f}" width="10" height="10"/>'
     return square + (number if line.delay != 1 else "")
-
-
-def _edge_label(line: Line) -> str:
-    assert line.label is not None
-    x, y = line.label_at
-    return mathematics(line.label, x, y + 5, 14.0, "label")
 
 
 def _node(spot: Spot) -> str:

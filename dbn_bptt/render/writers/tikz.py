@@ -10,6 +10,7 @@ from dbn_bptt.render.subjects.overlays import Heat
 from dbn_bptt.render.subjects.scene import Frame, Line, Options, Scene, Spot
 
 _UNIT = 0.75  # bp for a px
+_NAME = "dbblue, inner sep=1bp, fill=white, fill opacity=0.75, text opacity=1"  # on an edge
 _COLORS = ("shade", "tint", "loss", "blue", "orange", "green", "purple", "faint", "pale")
 _STYLES = {kind: f"fill=db{ink}" for kind, ink in FILL_OF.items()} | {"initial": "dashed", "elided": "draw=none"}
 _DRAWN = {"term": ", draw=dborange", **dict.fromkeys(PARAMETER_KINDS, ", draw=dbblue")}
@@ -53,7 +54,7 @@ def _picture(picture: Scene) -> list[str]:
         *(rf"\draw[dbpurple, dashed, line width=1bp] ({x:.1f},{top:g}) -- {_at((x, low))};" for x in picture.borders),
         *(_edge(line) for line in picture.lines),
         *dict.fromkeys(_mark(line) for line in picture.lines if line.delay),
-        *(_name(line) for line in picture.lines if line.label),
+        *(rf"\node[{_NAME}] at {_at(line.label_at)} {{${line.label.latex}$}};" for line in picture.lines if line.label),
         *(cell for line in picture.lines if line.heat for cell in _numbers(line.heat, *line.heat_at)),
         *(_node(spot) for spot in picture.spots),
         *(
@@ -93,12 +94,6 @@ def _edge(line: Line) -> str:
 def _mark(line: Line) -> str:
     number = rf" \node[font=\scriptsize] at ({line.mark[0] + 12:.1f},{line.mark[1] - 8:.1f}) {{{line.delay:+d}}};"
     return rf"\node[fill=black, inner sep=2.6bp] at {_at(line.mark)} {{}};" + (number if line.delay != 1 else "")
-
-
-def _name(line: Line) -> str:
-    assert line.label is not None
-    style = "dbblue, inner sep=1bp, fill=white, fill opacity=0.75, text opacity=1"
-    return rf"\node[{style}] at {_at(line.label_at)} {{${line.label.latex}$}};"
 
 
 def _node(spot: Spot) -> str:
