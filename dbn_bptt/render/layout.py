@@ -42,7 +42,7 @@ def scene(
     if truncate is not None:
         positive(truncate, f"truncate is {truncate!r}; it must be a positive number of slices")
     asked = None if evidence is None else inference(obj, evidence, T)
-    of = source(obj, T if asked is None else asked.T, whole=view == "unrolled" or path is not None)
+    of = source(obj, T if asked is None else asked.T, all_slices=view == "unrolled" or path is not None)
     nodes = tuple(path or ())
     for node in nodes:
         if node not in of.graph and node not in of.sinks:

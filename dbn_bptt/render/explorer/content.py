@@ -181,19 +181,19 @@ def network(model: Any, inference: Inference, result: Result) -> dict[str, Any]:
 
     beta is minus the adjoint of alpha, Rabiner's scaled backward variable.
     """
-    slices, sent = range(inference.T), []
+    slices, states, sent = range(inference.T), inference.task.network.states, []
     for title, names in inference.messages.items():
-        states = [
+        joint = [
             ", ".join(f"{n}={s}" if len(names) > 1 else str(s) for n, s in zip(names, row, strict=True))
-            for row in product(*(inference.states[name] for name in names))
+            for row in product(*(states[name] for name in names))
         ]
         alpha = np.stack([np.ravel(result.values[title, t]) for t in slices])
         beta = -np.stack([np.ravel(result.messages.adjoint[title, t]) for t in slices])
-        sent.append({"name": title, "states": states, "alpha": numbers(alpha), "beta": numbers(beta)})
+        sent.append({"name": title, "states": joint, "alpha": numbers(alpha), "beta": numbers(beta)})
     return {
         "picture": document(scene(model, evidence=inference), head=False).replace(TIPS, ""),
         "posteriors": [
-            {"name": str(name), "states": [str(s) for s in inference.states[name]], "rows": numbers(a)}
+            {"name": str(name), "states": [str(s) for s in states[name]], "rows": numbers(a)}
             for name, a in inference.posterior.items()
         ],
         "messages": sent,

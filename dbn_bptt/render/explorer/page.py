@@ -98,10 +98,11 @@ def _page(
     if extra is not None:  # the scales let no message through, so that terms of the loss are not to blame one by one
         shown |= {"network": extra, "credit": {}, "title": "inference as back-propagation through time"}
     shown["sequence"] = f"sequence 0 of a batch of {sequences}" if sequences else ""
+    dark = style("dark").replace(".dbn-bptt", "[data-theme=dark] .dbn-bptt")  # on the screen; paper is always light
     parts = {
         "TITLE": escape(f"{shown['title']}: back-propagation through time, step by step"),
         "HEADING": escape(shown["title"]),
-        "STYLE": _dressed() + _read("explorer.css"),
+        "STYLE": style("light") + "@media screen {" + dark + "}\n" + _read("explorer.css"),
         "PICTURE": document(picture, head=False),
         "EQUATIONS": _equations(result.template),
         "CONTENT": _json(shown),
@@ -118,12 +119,6 @@ def _json(shown: dict[str, Any]) -> str:
 
 def _read(name: str) -> str:
     return (files("dbn_bptt.render.explorer") / name).read_text(encoding="utf-8")
-
-
-def _dressed() -> str:
-    """The picture's style in both themes; paper is always light."""
-    dark = style("dark").replace(".dbn-bptt", "[data-theme=dark] .dbn-bptt")
-    return style("light") + "@media screen {" + dark + "}\n"
 
 
 def _equations(template: Template) -> str:

@@ -51,9 +51,8 @@ class Box:
     @property
     def corners(self) -> tuple[float, float, float, float]:
         """Left, top, right and lower end."""
-        return (
-            self.x - self.width / 2, self.y - self.height / 2, self.x + self.width / 2, self.y + self.height / 2,
-        )  # fmt: skip
+        across, up = self.width / 2, self.height / 2
+        return self.x - across, self.y - up, self.x + across, self.y + up
 
 
 def line(start: Point, end: Point) -> Points:

@@ -22,14 +22,11 @@ BELOW, ASIDE, BENEATH = 44.0, 30.0, 12.0  # px from the last row down to paramet
 ROUND, PILL = 9.0, 15.0  # px that a circle and a pill, with its round ends, are wider than their text at least
 CARD_SIDES, CARD_HEAD = 16.0, 30.0  # px beside and above the numbers in a node
 
-Size = tuple[float, float]
-
 
 def key_of(attributes: Mapping[str, Any]) -> Key:
     """The variable that a node belongs to; a parameter has its own, apart from variables."""
-    if attributes["kind"] in PARAMETER_KINDS:
-        return (attributes["kind"], attributes["name"]), attributes["index"]
-    return attributes["name"], attributes["index"]
+    kind, name = attributes["kind"], attributes["name"]
+    return (kind, name) if kind in PARAMETER_KINDS else name, attributes["index"]
 
 
 def ground(source: Source, page: Page, labels: Mapping[Any, Label], over: Overlay) -> Yard:
@@ -43,7 +40,7 @@ def ground(source: Source, page: Page, labels: Mapping[Any, Label], over: Overla
     place = widest + PLACE_GAP
     boxes = {}
     for key, row in row_of.items():
-        outline: Outline = "box" if key in square else _round(sizes[key])
+        outline: Outline = "box" if key in square else _round(*sizes[key])
         boxes[key] = Box(places[key] * place + widest / 2, rows[row], *sizes[key], outline)
     slice_width = int(max(places.values())) * place + widest
     widest_caption = max((text_width(text, CAPTION) + CAPTIONED for text, *_ in page.blocks), default=0.0)
@@ -53,11 +50,8 @@ def ground(source: Source, page: Page, labels: Mapping[Any, Label], over: Overla
     low = rows[-1] + tallest / 2 + BELOW
     for k, key in enumerate(outside):
         y = low + k * (SMALL_SIZE + BENEATH)
-        boxes[key] = Box(-gap / 2 - left / 2 - ASIDE, y, *sizes[key], _round(sizes[key]))
-    return Yard(
-        pitch=slice_width + gap, gap=gap, rows=rows, row_of=row_of, boxes=boxes, entry=entry,
-        outside=frozenset(outside),
-    )  # fmt: skip
+        boxes[key] = Box(-gap / 2 - left / 2 - ASIDE, y, *sizes[key], _round(*sizes[key]))
+    return Yard(slice_width + gap, gap, rows, row_of, boxes, entry, frozenset(outside))
 
 
 def _rows(row_of: Mapping[Key, int], page: Page, entry: Mapping[Key, int], tallest: float) -> tuple[float, ...]:
@@ -76,14 +70,14 @@ def _rows(row_of: Mapping[Key, int], page: Page, entry: Mapping[Key, int], talle
     return tuple(accumulate(gaps, initial=0.0))
 
 
-def _round(size: Size) -> Outline:
-    return "circle" if size[0] == size[1] else "pill"
+def _round(width: float, height: float) -> Outline:
+    return "circle" if width == height else "pill"
 
 
-def _sizes(page: Page, labels: Mapping[Any, Label], over: Overlay) -> tuple[dict[Key, Size], set[Key]]:
+def _sizes(page: Page, labels: Mapping[Any, Label], over: Overlay) -> tuple[dict[Key, tuple[float, float]], set[Key]]:
     """A size for each variable, the largest that one of its nodes needs; and the variables whose nodes have corners:
     terms of totals, and nodes with numbers in them."""
-    sizes: dict[Key, Size] = {}
+    sizes: dict[Key, tuple[float, float]] = {}
     square = set()
     for node, at in page.graph.nodes(data=True):
         key, small = key_of(at), at["kind"] in PARAMETER_KINDS

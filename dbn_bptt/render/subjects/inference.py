@@ -3,7 +3,7 @@
 Of a batch of sequences the first is drawn, to its own end.
 """
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -28,11 +28,6 @@ class Inference:
     likelihoods: Mapping[Any, Array] = field(repr=False)  # by variable, (T, K)
     posterior: Mapping[Any, Array] = field(repr=False)
     log_likelihood: float  # log p(evidence) in nats
-
-    @property
-    def states(self) -> Mapping[Any, tuple[Hashable, ...]]:
-        """By variable, the names of its states."""
-        return self.task.network.states
 
     @property
     def messages(self) -> dict[str, list[Any]]:

@@ -76,11 +76,6 @@ def heat(array: Array, largest: float) -> Heat:
     return Heat(tuple(tuple(round(x, 3) for x in row) for row in scaled), largest)
 
 
-def bars(probabilities: Array) -> Heat:
-    """Probabilities as bars."""
-    return Heat((tuple(round(float(p), 4) for p in probabilities),), 1.0, bars=True)
-
-
 def _pooled(rows: Array, axis: int) -> Array:
     """At most so many cells along an axis: of each block the number that is largest in absolute value."""
     if rows.shape[axis] <= MOST_CELLS:
@@ -91,8 +86,7 @@ def _pooled(rows: Array, axis: int) -> Array:
 
 
 def weights(norms: Mapping[Any, float]) -> dict[Any, float]:
-    """Norms on a log scale from 0 to 1: from the smallest to the largest, over one power of ten at least, eight at
-    most."""
+    """Norms on a log scale from 0 to 1, which spans one power of ten at least and eight at most."""
     there = [norm for norm in norms.values() if norm > 0 and math.isfinite(norm)]
     if not there:
         return dict.fromkeys(norms, 0.0)
@@ -115,7 +109,10 @@ class Overlay:
 
 def of_inference(inference: Inference) -> Overlay:
     """Observed nodes, and posterior probabilities in all."""
-    nodes = {(name, t): bars(row) for name, rows in inference.posterior.items() for t, row in enumerate(rows)}
+    nodes = {
+        (name, t): Heat((tuple(round(p, 4) for p in probabilities),), 1.0, bars=True)
+        for name, rows in inference.posterior.items() for t, probabilities in enumerate(rows.tolist())
+    }  # fmt: skip
     observed = {
         (name, t) for name, a in inference.likelihoods.items() for t in np.flatnonzero((a != 1).any(-1)).tolist()
     }

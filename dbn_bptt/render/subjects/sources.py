@@ -7,6 +7,7 @@ a parameter.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import networkx as nx
@@ -43,30 +44,25 @@ class Source:
     sinks: frozenset[Any] = frozenset()  # sums over all slices, not drawn, where paths may end
     partners: Mapping[str, str] = field(default_factory=dict)  # by the name of an adjoint, what it is the adjoint of
 
-    @property
-    def middle(self) -> int:
-        """A slice far from both ends, which stands for all of them."""
-        return self.T // 2
 
-
-def source(obj: Any, T: int | None = None, whole: bool = True) -> Source:
+def source(obj: Any, T: int | None = None, all_slices: bool = True) -> Source:
     """The graph of whatever can be drawn.
 
-    Unless it is to be whole, slices that neither the first nor the last ones, nor one in the middle, have to do with
+    Unless all slices are to be there, those that neither the first nor the last ones, nor one in the middle, have to do with
     are left out.
     """
     if T is not None:
         positive(T, f"T is {T!r}; the number of slices must be a positive integer")
     if isinstance(obj, Described):
-        return _of_template(obj.frozen, T, whole)
+        return _of_template(obj.frozen, T, all_slices)
     if hasattr(obj, "get_inter_edges"):
         return _of_network(obj, T)
     if T is not None:
         raise DataError(f"T goes with a template or a dynamic network; this {type(obj).__name__} has its own slices")
     if isinstance(obj, Result):
-        return _of_unrolled(obj.graph, obj, whole=whole)
+        return _of_unrolled(obj.graph, obj, all_slices=all_slices)
     if isinstance(obj, nx.MultiDiGraph) and "template" in obj.graph:
-        return _of_unrolled(obj, whole=whole)
+        return _of_unrolled(obj, all_slices=all_slices)
     if isinstance(obj, nx.DiGraph) and len(obj) and all(_is_scalar(node) for node in obj):
         return _of_scalars(obj)
     raise DataError(
@@ -83,10 +79,10 @@ def _add_edge(graph: nx.MultiDiGraph, tail: Any, head: Any, *, key: int = 0, **k
     graph.add_edge(tail, head, key=key, **{"parameter": "", "weight": None, "origin": (tail, head, key), **known})
 
 
-def _of_template(template: Template, T: int | None, whole: bool) -> Source:
+def _of_template(template: Template, T: int | None, all_slices: bool) -> Source:
     """A template, over T slices or over enough for a slice that is like all others."""
     if T is not None:
-        return _of_unrolled(unroll(template, T), whole=whole)
+        return _of_unrolled(unroll(template, T), all_slices=all_slices)
     template.check()
     pieces = [piece.domain for d in template.definitions.values() for piece in d.pieces]
     slices = max(settled(pieces), 4 * _reach(template) + 1) + 2
@@ -99,7 +95,7 @@ def _reach(template: Template) -> int:
 
 
 def _of_unrolled(
-    graph: nx.MultiDiGraph, result: Result | None = None, view: str = "unrolled", whole: bool = True
+    graph: nx.MultiDiGraph, result: Result | None = None, view: str = "unrolled", all_slices: bool = True
 ) -> Source:
     """An unrolled graph, the copies of its parameters taken together."""
     T, template = graph.graph["T"], graph.graph["template"]
@@ -110,22 +106,19 @@ def _of_unrolled(
     near = 4 + _reach(template)
     for node, at in graph.nodes(data=True):
         t, name, kind = at["t"], at["name"], at["kind"]
-        left_out = not whole and t is not None and near < t < T - near and abs(t - T // 2) > near
+        left_out = not all_slices and t is not None and near < t < T - near and abs(t - T // 2) > near
         if left_out or kind in ("constant", "total", "copy"):
             continue
         if kind == "term" and not template.definitions[name].loss:
             kind = "sum"
         block = next(k for k, of in enumerate(history) if name in of.symbols)
         _add_node(drawn, node, name=name, t=t, kind=kind, shape=at["shape"], block=block, equation=at["rule"])
-    multipliers: dict[tuple[Any, int], str] = {}
+    multiplier = cache(_multiplier)  # the same in all slices that share an equation
     for u, v, key, lag in graph.in_edges(list(drawn), keys=True, data="lag"):
         kind = graph.nodes[u]["kind"]
         tail = graph.nodes[u]["name"] if kind == "copy" else u
         if tail in drawn:
-            use = graph.nodes[v]["rule"], key  # the same in all slices that share an equation
-            if use not in multipliers:
-                multipliers[use] = _multiplier(*use)
-            parameter = "" if kind in PARAMETER_KINDS else multipliers[use]
+            parameter = "" if kind in PARAMETER_KINDS else multiplier(graph.nodes[v]["rule"], key)
             _add_edge(drawn, tail, v, key=key, lag=lag, parameter=parameter, origin=(u, v, key))
     return Source(
         graph=drawn, title=f"{template.name}, unrolled over {counted(T, 'slice')}", name=template.name, T=T, view=view,

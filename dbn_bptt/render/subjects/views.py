@@ -99,7 +99,7 @@ def _relative(t: int, middle: int) -> str:
 
 def _rolled(source: Source) -> Page:
     """One slice for all; what reads another slice is an edge with a delay."""
-    graph, middle = source.graph, source.middle
+    graph, middle = source.graph, source.T // 2  # a slice far from both ends stands for all
     nearest: dict[tuple[Any, Any], Any] = {}
     for node, at in graph.nodes(data=True):
         if at["t"] is not None and at["kind"] != "initial":
@@ -129,7 +129,7 @@ def _two_slices(source: Source) -> Page:
     """B0, the first slice, beside B->, a slice given those that it reads; and the last slice, if that has its own."""
     if source.T < 2:
         raise DataError("the two-slice view needs two slices; give T=2 or more")
-    graph, middle = source.graph, source.middle
+    graph, middle = source.graph, source.T // 2  # a slice far from both ends stands for all
     timed = [n for n, t in graph.nodes(data="t") if t is not None]
     now = [n for n in timed if graph.nodes[n]["t"] == middle]
     first = [n for n in timed if graph.nodes[n]["t"] == 0 or (graph.nodes[n]["t"] < 0 and graph.in_degree(n))]

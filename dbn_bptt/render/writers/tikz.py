@@ -98,10 +98,9 @@ def _mark(line: Line) -> str:
 
 def _node(spot: Spot) -> str:
     w, h = spot.width * _UNIT, spot.height * _UNIT
-    circle = spot.shape == "circle"
-    corners = "" if circle else f", rounded corners={3 if spot.shape == 'box' else h / 2:.1f}bp"
-    style = f"draw, fill=white, inner sep=0, minimum width={w:.1f}bp, minimum height={h:.1f}bp{corners}"
-    style += ", circle" if circle else ""
+    corners = f"rounded corners={3 if spot.shape == 'box' else h / 2:.1f}bp"
+    style = f"draw, fill=white, inner sep=0, minimum width={w:.1f}bp, minimum height={h:.1f}bp, "
+    style += "circle" if spot.shape == "circle" else corners
     style += f", {_STYLES[spot.kind]}{_DRAWN.get(spot.kind, '')}" if spot.kind in _STYLES else ""
     style += ", draw=dbgreen, line width=2bp" if spot.marked else ""
     if not spot.heat:
