@@ -48,8 +48,8 @@ class Source:
 def source(obj: Any, T: int | None = None, all_slices: bool = True) -> Source:
     """The graph of whatever can be drawn.
 
-    Unless all slices are to be there, those that neither the first nor the last ones, nor one in the middle, have to do with
-    are left out.
+    Unless all slices are to be there, those are left out that neither the first nor the last ones, nor one in the
+    middle, have to do with.
     """
     if T is not None:
         positive(T, f"T is {T!r}; the number of slices must be a positive integer")
