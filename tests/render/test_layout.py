@@ -80,6 +80,17 @@ def test_slices_are_alike():
     assert all(second[k] - first[k] == pytest.approx(pitch) == pytest.approx(third[k] - second[k]) for k in first)
 
 
+@pytest.mark.parametrize("order", [1, 2])
+def test_adjoints_stand_beside_what_they_are_adjoints_of(order):
+    template = cells.elman(3, 4, 2)
+    for _ in range(order):
+        template = db.adjoint(template)
+    drawn = render.scene(template)
+    rows = {spot.name: spot.y for spot in drawn.spots}
+    pairs = [(rows[name], rows[bar]) for name, bar in template.frozen.partners.items() if {name, bar} <= rows.keys()]
+    assert sum(one == other for one, other in pairs) >= 3
+
+
 @pytest.mark.parametrize("itself", [False, True])
 def test_two_delays_into_one_node_are_two_edges(itself):
     t = db.SliceTemplate("two delays")
