@@ -50,7 +50,7 @@ def _simpler_transpose(a: Any, axes: tuple[int, ...]) -> Any:
 _transpose: Operation = operation(
     "transpose", kernels.transpose, [lambda g, y, a, axes: transpose(g, [axes.index(k) for k in range(len(axes))])],
     shape=lambda a, axes: tuple(a[k] for k in axes),
-    latex=lambda a, axes: rf"{a}^\top", text=lambda a, axes: f"{a}'", level=RAISED, needs=(ATOM,),
+    latex=r"{0}^\top", text="{0}'", level=RAISED, needs=(ATOM,),
     role=Move(_turned_view), simplify=_simpler_transpose, nest=nests.transposed,
 )  # fmt: skip
 
@@ -90,9 +90,8 @@ _matmul = operation(
         lambda g, y, a, b, ranks: sum_to(matmul(swap(a), g), b),
     ],
     shape=shapes.matmul_shape,
-    latex=lambda a, b, ranks: f"{a} {b}", text=lambda a, b, ranks: f"{a} {b}",
-    level=JUXTAPOSED, needs=(JUXTAPOSED, JUXTAPOSED), role=Map(lambda ranks: ranks == (2, 1)),
-    nest=nests.product_of_matrices,
+    latex="{0} {1}", text="{0} {1}", level=JUXTAPOSED, needs=(JUXTAPOSED, JUXTAPOSED),
+    role=Map(lambda ranks: ranks == (2, 1)), nest=nests.product_of_matrices,
 )  # fmt: skip
 inner = operation(
     "inner", kernels.inner, [lambda g, y, a, b: g * b, lambda g, y, a, b: g * a], shape=shapes.inner_shape,

@@ -104,7 +104,7 @@ _reshape = operation(
 )  # fmt: skip
 _broadcast = operation(
     "broadcast", kernels.broadcast, [lambda g, y, a, shape: sum_to(g, a)], shape=shapes.broadcast_shape,
-    latex=lambda a, shape: a, text=lambda a, shape: a, needs=(ATOM,), role=Move(repeats=True), nest=formula("{0}"),
+    latex="{0}", text="{0}", needs=(ATOM,), role=Move(repeats=True), nest=formula("{0}"),
 )  # fmt: skip
 _concatenate = operation(
     "concatenate", kernels.concatenate, _concatenate_vjp, shape=shapes.concatenate_shape,
@@ -128,8 +128,7 @@ _scatter: Operation = operation(
     "scatter", kernels.scatter, [lambda g, y, a, key, shape: _index(g, key=key, shape=shape)],
     shape=shapes.scatter_shape,
     latex=lambda a, key, shape: rf"\mathrm{{scatter}}_{{[{shapes.key_text(key, shape)}]}}({a})",
-    text=lambda a, key, shape: f"scatter([{shapes.key_text(key, shape)}], {a})", fresh=True,
-    nest=nests.scattered,
+    text=lambda a, key, shape: f"scatter([{shapes.key_text(key, shape)}], {a})", fresh=True, nest=nests.scattered,
 )  # fmt: skip
 
 
@@ -157,8 +156,8 @@ def reduction(symbol: str, nest: Nest, ufunc: np.ufunc | None = None) -> dict[st
     """The columns of an operation that reduces axes, by a ufunc where that is all that it does."""
     return {
         "shape": shapes.reduced_shape,
-        "latex": lambda a, axis, keepdims: rf"{symbol}({a})",
-        "text": lambda a, axis, keepdims: f"{symbol.strip(chr(92))}({a})",
+        "latex": symbol + "({0})",
+        "text": symbol.strip("\\") + "({0})",
         "fresh": True,
         "nest": nest,
         **({"role": Fold(ufunc)} if ufunc else {}),
@@ -166,12 +165,14 @@ def reduction(symbol: str, nest: Nest, ufunc: np.ufunc | None = None) -> dict[st
 
 
 _sum = operation(
-    "sum", kernels.sum_, [lambda g, y, a, **over: spread(g, a, **over)],
+    "sum",
+    kernels.sum_,
+    [lambda g, y, a, **over: spread(g, a, **over)],
     **reduction(r"\sum", nests.folded("zero", "total + {0}"), np.add),
-)  # fmt: skip
+)
 
 # ------------------------------------------------------------------------------------------------------------ batch
 batch_sum = operation(
     "batch_sum", kernels.batch_sum, [lambda g, y, a, rank: g], shape=lambda a, rank: a,
-    latex=lambda a, rank: a, text=lambda a, rank: a, needs=(ATOM,), over_batch=True,
+    latex="{0}", text="{0}", needs=(ATOM,), over_batch=True,
 )  # fmt: skip

@@ -9,15 +9,6 @@ from dbn_bptt.ops.nests import formula
 from dbn_bptt.ops.rows import ATOM, PRODUCT, RAISED, SUM, Operation, Product, Sum, operation
 
 
-# ------------------------------------------------------------------------------------------------- simpler forms
-def _simpler_sum(a: Any, b: Any) -> Any:
-    return b if a.is_all(0) else a if b.is_all(0) else None
-
-
-def _simpler_difference(a: Any, b: Any) -> Any:
-    return -b if a.is_all(0) else a if b.is_all(0) else None
-
-
 def _simpler_product(a: Any, b: Any) -> Any:
     if a.is_all(0) or b.is_all(0):
         return np.zeros(np.broadcast_shapes(a.shape, b.shape))
@@ -27,20 +18,16 @@ def _simpler_product(a: Any, b: Any) -> Any:
     return b if a.is_all(1) else a if b.is_all(1) else None
 
 
-def _simpler_negative(a: Any) -> Any:
-    return next(iter(a.applied(negative)), None)
-
-
 # ------------------------------------------------------------------------------------------------------- arithmetic
 add = operation(
     "add", np.add, [lambda g, y, a, b: g, lambda g, y, a, b: g],
     latex="{0} + {1}", text="{0} + {1}", level=SUM, needs=(SUM, SUM),
-    infix="+", role=Sum((1, 1)), simplify=_simpler_sum,
+    infix="+", role=Sum((1, 1)), simplify=lambda a, b: b if a.is_all(0) else a if b.is_all(0) else None,
 )  # fmt: skip
 subtract = operation(
     "subtract", np.subtract, [lambda g, y, a, b: g, lambda g, y, a, b: -g],
     latex="{0} - {1}", text="{0} - {1}", level=SUM, needs=(SUM, PRODUCT),
-    infix="-", role=Sum((1, -1)), simplify=_simpler_difference,
+    infix="-", role=Sum((1, -1)), simplify=lambda a, b: -b if a.is_all(0) else a if b.is_all(0) else None,
 )  # fmt: skip
 multiply: Operation = operation(
     "multiply", np.multiply, [lambda g, y, a, b: g * b, lambda g, y, a, b: g * a],
@@ -53,7 +40,8 @@ divide = operation(
 )  # fmt: skip
 negative: Operation = operation(
     "negative", np.negative, [lambda g, y, a: -g],
-    latex="-{0}", text="-{0}", level=SUM, needs=(PRODUCT,), role=Sum((-1,)), simplify=_simpler_negative,
+    latex="-{0}", text="-{0}", level=SUM, needs=(PRODUCT,), role=Sum((-1,)),
+    simplify=lambda a: next(iter(a.applied(negative)), None),
 )  # fmt: skip
 square = operation(
     "square", np.square, [lambda g, y, a: 2 * g * a], latex="{0}^{2}", text="{0}^2", level=RAISED, needs=(ATOM,)

@@ -16,7 +16,6 @@ from dbn_bptt.ops.shapes import Shape, reduced_shape, spans
 Array = NDArray[Any]
 
 
-# ------------------------------------------------------------------------------------------------- shapes in general
 def _lead(a: Array, rank: int) -> Shape:
     """The batch axes of an array with `rank` core axes."""
     return a.shape[: a.ndim - rank]
@@ -24,12 +23,10 @@ def _lead(a: Array, rank: int) -> Shape:
 
 # -------------------------------------------------------------------------------------------------------- elementwise
 def power(a: Array, exponent: float) -> Array:
-    """a ** exponent for a number as exponent, in the type of a."""
     return a**exponent
 
 
 def identity(a: Array) -> Array:
-    """a."""
     return a
 
 
@@ -48,12 +45,10 @@ def logistic(a: Array, out: Array | None = None) -> Array:
 
 
 def step(a: Array) -> Array:
-    """1 where a > 0 and 0 elsewhere, in the type of a."""
     return (a > 0).astype(a.dtype)
 
 
 def relu(a: Array) -> Array:
-    """max(a, 0)."""
     return np.maximum(a, 0)
 
 
@@ -63,7 +58,6 @@ def softplus(a: Array) -> Array:
 
 
 def select(mask: Array, a: Array, b: Array) -> Array:
-    """a where the mask is not 0, and b elsewhere."""
     return np.where(mask != 0, a, b)
 
 
@@ -79,12 +73,10 @@ def matmul(a: Array, b: Array, ranks: tuple[int, int]) -> Array:
 
 
 def inner(a: Array, b: Array) -> Array:
-    """The inner product of vectors."""
     return np.einsum("...i,...i->...", a, b)
 
 
 def outer(a: Array, b: Array) -> Array:
-    """The outer product of vectors."""
     return a[..., :, None] * b[..., None, :]
 
 
@@ -97,7 +89,6 @@ def outer_batch_sum(a: Array, b: Array, batch: Shape) -> Array:
 
 
 def logdet(a: Array) -> Array:
-    """log |det a|."""
     return np.linalg.slogdet(a)[1]
 
 
@@ -109,51 +100,40 @@ def einsum(*operands: Array, inputs: tuple[str, ...], output: str) -> Array:
 
 def einsum_batch_sum(*operands: Array, inputs: tuple[str, ...], output: str, batch: Shape) -> Array:
     """An einsum summed over the batch: the batch is one more label that the output lacks."""
-    batched = [a.ndim > len(labels) for a, labels in zip(operands, inputs, strict=True)]
-    flat = [
-        a.reshape(-1, *a.shape[-len(s) or a.ndim :]) if b else a
-        for a, s, b in zip(operands, inputs, batched, strict=True)
-    ]
-    labels = ["Z" + s if b else s for s, b in zip(inputs, batched, strict=True)]
+    pairs = list(zip(operands, inputs, strict=True))
+    batched = [a.ndim > len(labels) for a, labels in pairs]
+    flat = [a.reshape(-1, *a.shape[a.ndim - len(labels) :]) if a.ndim > len(labels) else a for a, labels in pairs]
+    labels = ["Z" * b + s for s, b in zip(inputs, batched, strict=True)]
     summed = np.einsum(",".join(labels) + "->" + output, *flat, optimize=len(operands) > 1)
     return summed if any(batched) else summed * math.prod(batch)
 
 
 # -------------------------------------------------------------------------------------------------------------- shape
 def transpose(a: Array, axes: tuple[int, ...]) -> Array:
-    """Permute the core axes."""
     lead = a.ndim - len(axes)
     return np.transpose(a, (*range(lead), *(lead + k for k in axes)))
 
 
 def reshape(a: Array, shape: Shape, rank: int) -> Array:
-    """Reshape the last `rank` axes."""
     return a.reshape(_lead(a, rank) + shape)
 
 
 def broadcast(a: Array, shape: Shape) -> Array:
-    """Repeat core axes of size 1."""
     return np.broadcast_to(a, _lead(a, len(shape)) + shape)
 
 
 def concatenate(*parts: Array, axis: int, sizes: tuple[int, ...]) -> Array:
     """Join along a core axis."""
-    rank = max(p.ndim for p in parts)
-    lead = np.broadcast_shapes(*(p.shape[: p.ndim - _core(parts)] for p in parts)) if rank > _core(parts) else ()
-    return np.concatenate([np.broadcast_to(p, lead + p.shape[p.ndim - _core(parts) :]) for p in parts], axis=axis)
-
-
-def _core(parts: tuple[Array, ...]) -> int:
-    return min(p.ndim for p in parts)
+    core = min(p.ndim for p in parts)
+    lead = np.broadcast_shapes(*(_lead(p, core) for p in parts)) if any(p.ndim > core for p in parts) else ()
+    return np.concatenate([np.broadcast_to(p, lead + p.shape[p.ndim - core :]) for p in parts], axis=axis)
 
 
 def _decode(key: tuple[Any, ...]) -> tuple[Any, ...]:
-    parts = (slice(start, None if stop < 0 else stop, by) for start, stop, by in (k[1:] for k in key if spans(k)))
-    return (Ellipsis, *(next(parts) if spans(k) else k for k in key))
+    return (Ellipsis, *(slice(k[1], None if k[2] < 0 else k[2], k[3]) if spans(k) else k for k in key))
 
 
 def index(a: Array, key: tuple[Any, ...], shape: Shape) -> Array:
-    """Basic indexing of the core axes."""
     return a[_decode(key)]
 
 
@@ -167,12 +147,10 @@ def scatter(a: Array, key: tuple[Any, ...], shape: Shape) -> Array:
 
 # --------------------------------------------------------------------------------------------------------- reductions
 def sum_(a: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
-    """The sum over core axes."""
     return a.sum(axis, keepdims=keepdims)
 
 
 def max_(a: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
-    """The maximum over core axes."""
     return a.max(axis, keepdims=keepdims)
 
 
@@ -212,7 +190,6 @@ def softmax(a: Array, axis: tuple[int, ...]) -> Array:
 
 
 def log_softmax(a: Array, axis: tuple[int, ...]) -> Array:
-    """a - log sum exp(a)."""
     return a - logsumexp(a, axis, keepdims=True)
 
 
@@ -230,7 +207,6 @@ def expectation(p: Array, a: Array) -> Array:
 
 
 def expectation_batch_sum(p: Array, a: Array, batch: Shape) -> Array:
-    """An expectation summed over the batch."""
     if p.shape != a.shape or p.ndim == 1:
         return batch_sum(expectation(p, a), 0, batch)
     total = np.vdot(p, a)
@@ -238,7 +214,6 @@ def expectation_batch_sum(p: Array, a: Array, batch: Shape) -> Array:
 
 
 def half_square(difference: Array, rank: int) -> Array:
-    """Half the sum of squares over the core axes."""
     return 0.5 * np.square(difference).sum(tuple(range(-rank, 0)))
 
 

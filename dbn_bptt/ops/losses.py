@@ -67,13 +67,14 @@ def _is_distribution(p: Any) -> bool:
     return bool(getattr(getattr(p, "symbol", None), "probabilities", False))
 
 
+def _column(g: Any) -> Any:
+    return reshape(g, (*shape_of(g), 1))
+
+
 expectation = operation(
     "expectation", kernels.expectation,
-    [
-        lambda g, y, p, a: reshape(g, (*shape_of(g), 1)) * a,
-        lambda g, y, p, a: reshape(g, (*shape_of(g), 1)) * p,
-    ],
-    shape=lambda p, a: shapes.cross_entropy_shape(p, a), elementwise=False, fresh=True,
+    [lambda g, y, p, a: _column(g) * a, lambda g, y, p, a: _column(g) * p],
+    shape=shapes.cross_entropy_shape, elementwise=False, fresh=True,
     latex=r"\mathrm{E}_{{0}}[{1}]", text="E_{0}[{1}]", batch_sum=kernels.expectation_batch_sum,
     nest=nests.expectation,
 )  # fmt: skip
@@ -84,17 +85,13 @@ def _lowered_cross_entropy(o: Any, p: Any) -> Any:
     return reshape(log(total), shape_of(o)[:-1]) * total_probability(p) - expectation(p, shifted)
 
 
-def _unfolded_cross_entropy(o: Any, p: Any) -> Any:
-    return -(p @ log(softmax(o))) if ndim(o) == 1 else None
-
-
 _cross_entropy = operation(
     "cross_entropy", kernels.cross_entropy,
     [
-        lambda g, y, o, p: reshape(g, (*shape_of(g), 1)) * (softmax(o) * total_probability(p, keepdims=True) - p),
-        lambda g, y, o, p: -reshape(g, (*shape_of(g), 1)) * log_softmax(o),
+        lambda g, y, o, p: _column(g) * (softmax(o) * total_probability(p, keepdims=True) - p),
+        lambda g, y, o, p: -_column(g) * log_softmax(o),
     ],
     shape=shapes.cross_entropy_shape, elementwise=False,
     latex=r"-{1}^\top \log \mathrm{softmax}({0})", text="-{1}' log softmax({0})", level=SUM, needs=(SUM, ATOM),
-    lower=_lowered_cross_entropy, unfolded=_unfolded_cross_entropy,
+    lower=_lowered_cross_entropy, unfolded=lambda o, p: -(p @ log(softmax(o))) if ndim(o) == 1 else None,
 )  # fmt: skip

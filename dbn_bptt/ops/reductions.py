@@ -80,28 +80,24 @@ _max = operation(
 )  # fmt: skip
 _is_max: Operation = operation(
     "is_max", kernels.is_max, [None], shape=lambda a, axis: a,
-    latex=lambda a, axis: rf"[{a} = \max {a}]", text=lambda a, axis: f"[{a} = max]", needs=(ATOM,), fresh=True,
-    nest=nests.is_max,
+    latex=r"[{0} = \max {0}]", text="[{0} = max]", needs=(ATOM,), fresh=True, nest=nests.is_max,
 )  # fmt: skip
 peak = operation(  # what exponentials are shifted by: it cancels, so that it has no derivative
     "peak", kernels.peak, [None], shape=lambda a, axis: shapes.reduced_shape(a, axis, True),
-    latex=lambda a, axis: rf"\max {a}", text=lambda a, axis: f"max {a}", needs=(ATOM,), fresh=True,
-    nest=nests.peak,
+    latex=r"\max {0}", text="max {0}", needs=(ATOM,), fresh=True, nest=nests.peak,
 )  # fmt: skip
 _logsumexp = operation(
     "logsumexp", kernels.logsumexp,
     [lambda g, y, a, axis, keepdims: spread(g, a, axis, keepdims) * _softmax(a, axis=axis)],
-    **reduction("logsumexp", nests.log_sum_exp) | {"latex": lambda a, axis, keepdims: rf"\log \sum \exp({a})"},
+    **reduction("logsumexp", nests.log_sum_exp) | {"latex": r"\log \sum \exp({0})"},
 )  # fmt: skip
 _softmax: Operation = operation(
     "softmax", kernels.softmax, [lambda g, y, a, axis: y * (g - sum(g * y, axis, keepdims=True))],
-    shape=lambda a, axis: a,
-    latex=lambda a, axis: rf"\mathrm{{softmax}}({a})", text=lambda a, axis: f"softmax({a})", lower=_lowered_softmax,
+    shape=lambda a, axis: a, lower=_lowered_softmax,
 )  # fmt: skip
 _log_softmax = operation(
     "log_softmax", kernels.log_softmax,
     [lambda g, y, a, axis: g - _softmax(a, axis=axis) * sum(g, axis, keepdims=True)],
-    shape=lambda a, axis: a,
-    latex=lambda a, axis: rf"\log \mathrm{{softmax}}({a})", text=lambda a, axis: f"log softmax({a})",
+    shape=lambda a, axis: a, latex=r"\log \mathrm{softmax}({0})", text="log softmax({0})",
     lower=_lowered_log_softmax,
 )  # fmt: skip

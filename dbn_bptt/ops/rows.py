@@ -1,15 +1,11 @@
 """A row of the table of operations: what a primitive operation computes, its derivatives, and how it is written.
 
-The engine knows no operation. `operation(...)` adds a row: `forward` on arrays, one vector-Jacobian product (VJP) per
-argument, a shape rule, and a notation.
-
-Arrays carry the axes of the *core* shape, the shape in one slice of one sequence, last; axes for the batch may stand
-before them. Every kernel therefore counts axes from the end. An argument without batch axes, such as a parameter,
-stands for the same array in every sequence.
+The engine knows no operation; `operation(...)` adds a row. Arrays carry the axes of the *core* shape, the shape in one
+slice of one sequence, last; axes for the batch may stand before them, so that every kernel counts axes from the end. An
+argument without batch axes, such as a parameter, stands for the same array in every sequence.
 """
 
 import re
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
@@ -26,7 +22,7 @@ Vjp = Callable[..., Any]
 SUM, PRODUCT, JUXTAPOSED, RAISED, ATOM = range(5)  # how tightly a notation binds; an argument that binds less gets ( )
 
 
-class Symbolic(ABC):
+class Symbolic:
     """What an operation builds instead of computing: the base of expressions."""
 
     __slots__ = ()
@@ -36,9 +32,9 @@ class Symbolic(ABC):
         def shape(self) -> Shape:
             """The core shape."""
 
-    @abstractmethod
     def combine(self, operation: "Operation", arguments: tuple[Any, ...], attributes: dict[str, Hashable]) -> Any:
         """The expression that applies an operation to arguments, of which this is one."""
+        raise NotImplementedError
 
     def is_all(self, number: float) -> bool:
         """Whether every entry is known to be this number."""
@@ -55,16 +51,12 @@ class Symbolic(ABC):
 
 @dataclass(frozen=True)
 class Notation:
-    """How an operation is written.
-
-    In `latex` and `text`, {0} stands for the first argument; or each is a function of the arguments' strings and the
-    attributes. `level` is how tightly the result binds, `needs` how tightly each argument must to go without ( ).
-    """
+    """How an operation is written: {0} is the first argument; or a function of arguments' strings and attributes."""
 
     latex: str | Callable[..., str]
     text: str | Callable[..., str]
-    level: int = ATOM
-    needs: tuple[int, ...] = (SUM,)
+    level: int = ATOM  # how tightly the result binds
+    needs: tuple[int, ...] = (SUM,)  # how tightly each argument must bind to go without ( )
 
     def need(self, position: int) -> int:
         """How tightly the argument at a position must bind to go without parentheses."""
@@ -109,17 +101,13 @@ class Fold:
 class Move:
     """Numbers moved, picked or repeated, none computed.
 
-    Attributes
-    ----------
-    view : from the argument's core shape and the attributes, what is written behind an array's name to get the same in
-        NumPy, as ``.mT`` or ``[..., 1:]``, axes of a batch in front or not; None where that cannot be
-    in_order : all numbers stay, in their order
-    repeats : numbers are repeated along axes of size 1
+    `view` tells from the argument's core shape and the attributes what is written behind an array's name to get the
+    same in NumPy, as ``.mT`` or ``[..., 1:]``, axes of a batch in front or not; None where that cannot be.
     """
 
     view: Callable[..., str | None] = lambda whole, **attributes: None
-    in_order: bool = False
-    repeats: bool = False
+    in_order: bool = False  # all numbers stay, in their order
+    repeats: bool = False  # numbers are repeated along axes of size 1
 
 
 Role = Sum | Product | Map | Fold | Move
@@ -127,53 +115,35 @@ Role = Sum | Product | Map | Fold | Move
 
 @dataclass(frozen=True, eq=False)
 class Operation:
-    """One row of the table; call it with arrays or expressions.
-
-    Attributes
-    ----------
-    name : str
-    forward : the kernel, ``forward(*arrays, **attributes) -> array``
-    vjps : one per argument (None where the derivative is zero), or a function from position to VJP where the
-        number of arguments varies; each ``vjp(g, y, *arguments, **attributes)``
-    shape : the shape rule, ``shape(*core_shapes, **attributes) -> core shape``; ValueError where shapes do not fit
-    notation : how it is written
-    elementwise : arguments broadcast; they are aligned to one rank before, and messages summed to their shapes after
-    activation : its argument is a pre-activation, whose adjoint the adjoint template calls delta
-    kinked : not differentiable everywhere, so that difference quotients need short steps
-    stops : messages are stopped though the derivative is not 0, so that difference quotients know nothing of it
-    simplify : a simpler expression of the same value, ``simplify(*arguments, **attributes)``, or None
-    lower : the same in terms of simpler operations, ``lower(*arguments, **attributes)``, which compilers may share
-    unfolded : the same in terms of what may have a name in a template, for equations; like `lower`
-    role : what it is in algebra, so that compilers can take it apart
-    ufunc : the kernel as a function with ``out=``, so that programs write its result where they need it
-    infix : its sign between the arguments
-    fresh : its result is surely a new array, and no view of an argument
-    batch_sum : the kernel fused with a sum over the batch, ``batch_sum(*arrays, batch=, **attributes)``, where that is
-        cheaper than one after the other
-    summed : the same over all slices and sequences as NumPy text, in which flat({0}) has all vectors of an argument
-    over_batch : its kernel is told the batch, ``forward(a, batch=)``
-    nest : the same in index notation, for engines that compile loops; see `ops.nests`
-    """
+    """One row of the table; call it with arrays or expressions. The comments say what each column holds."""
 
     name: str
-    forward: Callable[..., Any]
+    forward: Callable[..., Any]  # the kernel: (*arrays, **attributes) -> array
+    # (g, y, *arguments, **attributes) -> message, one per argument, None where the derivative is zero; or a function
+    # from position to VJP where the number of arguments varies
     vjps: tuple[Vjp | None, ...] | Callable[[int], Vjp]
-    shape: Callable[..., Shape]
+    shape: Callable[..., Shape]  # (*core shapes, **attributes) -> core shape; ValueError where shapes do not fit
     notation: Notation
-    elementwise: bool = False
-    activation: bool = False
-    kinked: bool = False
-    stops: bool = False
+    elementwise: bool = False  # arguments broadcast: aligned to one rank before, messages summed to their shapes after
+    activation: bool = False  # its argument is a pre-activation, whose adjoint the adjoint template calls delta
+    kinked: bool = False  # not differentiable everywhere, so that difference quotients need short steps
+    stops: bool = False  # messages stop though the derivative is not 0, of which difference quotients know nothing
+    # (*arguments, **attributes) -> the same as a simpler expression, or None; in terms of simpler operations, which
+    # compilers may share; and in terms of what may have a name in a template, for equations
     simplify: Callable[..., Any] | None = field(default=None, repr=False)
     lower: Callable[..., Any] | None = field(default=None, repr=False)
     unfolded: Callable[..., Any] | None = field(default=None, repr=False)
-    role: Role | None = None
+    role: Role | None = None  # what it is in algebra, so that compilers can take it apart
+    # the kernel as (*arguments, out=None), so that programs write its result where they need it: it fills `out` and
+    # returns it; `out` may be one of the arguments, so that all of them must be read before anything is written
     ufunc: Callable[..., Any] | None = field(default=None, repr=False)
-    infix: str = ""
-    fresh: bool = False
+    infix: str = ""  # its sign between the arguments
+    fresh: bool = False  # its result is surely a new array, and no view of an argument
+    # (*arrays, batch=, **attributes): the kernel fused with a sum over the batch, where that is cheaper
     batch_sum: Callable[..., Any] | None = field(default=None, repr=False)
-    summed: str = ""
-    over_batch: bool = False
+    summed: str = ""  # that over all slices and sequences, in NumPy; flat({0}) has all vectors of an argument
+    over_batch: bool = False  # its kernel is told the batch: forward(a, batch=)
+    # (result, *arguments, **attributes) -> lines: the same in index notation, for compiled loops; see `ops.nests`
     nest: Nest | None = field(default=None, repr=False)
 
     def vjp(self, position: int) -> Vjp | None:

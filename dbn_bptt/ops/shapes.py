@@ -16,7 +16,6 @@ _LABELS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXY"  # Z is the batc
 
 
 def broadcast_shapes(*shapes: Shape, **attributes: Any) -> Shape:
-    """The shape rule of elementwise operations."""
     try:
         return np.broadcast_shapes(*shapes)
     except ValueError:
@@ -25,7 +24,7 @@ def broadcast_shapes(*shapes: Shape, **attributes: Any) -> Shape:
 
 def full_shape(shape: Shape | int, size: int) -> Shape:
     """A shape with its one -1 replaced by what makes the size right."""
-    wanted = (shape,) if isinstance(shape, int) else tuple(shape) if isinstance(shape, list | tuple) else (shape,)
+    wanted = tuple(shape) if isinstance(shape, list | tuple) else (shape,)
     if not all(isinstance(n, int | np.integer) for n in wanted):
         raise TemplateError(f"shape {shape!r} is no tuple of integers")
     if wanted.count(-1) > 1:
@@ -35,7 +34,6 @@ def full_shape(shape: Shape | int, size: int) -> Shape:
 
 
 def matmul_shape(a: Shape, b: Shape, ranks: tuple[int, int]) -> Shape:
-    """The shape of a product."""
     inner = b[0] if ranks[1] == 1 else b[-2]
     if a[-1] != inner:
         raise ValueError(f"shapes {a} and {b} do not chain: {a[-1]} columns against {inner} rows")
@@ -45,28 +43,24 @@ def matmul_shape(a: Shape, b: Shape, ranks: tuple[int, int]) -> Shape:
 
 
 def inner_shape(a: Shape, b: Shape) -> Shape:
-    """The shape of an inner product."""
     if a != b:
         raise ValueError(f"shapes {a} and {b} differ; an inner product needs two vectors of one size")
     return ()
 
 
 def outer_shape(a: Shape, b: Shape) -> Shape:
-    """The shape of an outer product."""
     if len(a) != 1 or len(b) != 1:
         raise ValueError(f"outer takes two vectors, not shapes {a} and {b}; use einsum for more axes")
     return a + b
 
 
 def square_shape(a: Shape) -> Shape:
-    """The shape rule of functions of square matrices."""
     if len(a) < 2 or a[-1] != a[-2]:
         raise ValueError(f"shape {a} is not that of a square matrix")
     return a
 
 
 def einsum_shape(*shapes: Shape, inputs: tuple[str, ...], output: str) -> Shape:
-    """The shape of an einsum."""
     size: dict[str, int] = {}
     for shape, labels in zip(shapes, inputs, strict=True):
         for n, label in zip(shape, labels, strict=True):
@@ -76,14 +70,12 @@ def einsum_shape(*shapes: Shape, inputs: tuple[str, ...], output: str) -> Shape:
 
 
 def broadcast_shape(a: Shape, shape: Shape) -> Shape:
-    """The shape rule of `broadcast`."""
     if broadcast_shapes(a, shape) != shape:
         raise ValueError(f"shape {a} cannot be repeated to {shape}")
     return shape
 
 
 def concatenate_shape(*shapes: Shape, axis: int, sizes: tuple[int, ...]) -> Shape:
-    """The shape of the joined parts."""
     rests = {shape[:axis] + (shape[axis + 1 :] if axis != -1 else ()) for shape in shapes}
     if len(rests) != 1:
         raise ValueError(f"shapes {' and '.join(map(str, shapes))} differ beside axis {axis}")
@@ -93,25 +85,21 @@ def concatenate_shape(*shapes: Shape, axis: int, sizes: tuple[int, ...]) -> Shap
 
 
 def index_shape(a: Shape, key: tuple[Any, ...], shape: Shape) -> Shape:
-    """The shape of what an index picks."""
     return tuple(len(range(*k[1:])) for k in key if spans(k))
 
 
 def scatter_shape(a: Shape, key: tuple[Any, ...], shape: Shape) -> Shape:
-    """The shape rule of `scatter`."""
     if a != index_shape(shape, key, shape):
         raise ValueError(f"shape {a} does not fit index [{key_text(key, shape)}] of shape {shape}")
     return shape
 
 
 def reduced_shape(a: Shape, axis: tuple[int, ...], keepdims: bool = False) -> Shape:
-    """The shape of a reduction."""
     axes = {k + len(a) for k in axis}
     return tuple(1 if k in axes else n for k, n in enumerate(a) if keepdims or k not in axes)
 
 
 def cross_entropy_shape(logits: Shape, target: Shape) -> Shape:
-    """The shape of the losses."""
     if not logits or logits != target:
         hint = "declare the target with classes=, or give it the shape of the logits"
         raise ValueError(f"logits of shape {logits} against a target of shape {target}; {hint}")

@@ -54,15 +54,16 @@ def level(weight: float) -> int:
 
 def edge_color(weight: float, ink: Ink) -> str:
     """The colour of an edge by the size of its message: the larger, the stronger."""
-    return _mixed(_rgb(ink.pale), _rgb(ink.orange), level(weight) / (LEVELS - 1))
+    return _mixed(rgb(ink.pale), rgb(ink.orange), level(weight) / (LEVELS - 1))
 
 
 def heat_color(number: float) -> str:
     """The colour of a number from -1 to 1: vermillion below 0, blue above; small ones are to be seen too."""
-    return _mixed(_ZERO, _rgb(LIGHT.blue if number >= 0 else LIGHT.orange), abs(number) ** 0.6)
+    return _mixed(_ZERO, rgb(LIGHT.blue if number >= 0 else LIGHT.orange), abs(number) ** 0.6)
 
 
-def _rgb(color: str) -> tuple[int, ...]:
+def rgb(color: str) -> tuple[int, ...]:
+    """Red, green and blue of a colour, from 0 to 255."""
     return tuple(int(color[k : k + 2], 16) for k in (1, 3, 5))
 
 

@@ -1,26 +1,19 @@
 """From an object to its scene: source, page, ground, routes, in this order."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
-import networkx as nx
-import numpy as np
-
-from dbn_bptt.errors import DataError
-from dbn_bptt.render.placing.curves import Box, Points, along, length
-from dbn_bptt.render.placing.labels import Label, label
-from dbn_bptt.render.placing.measures import ground, key_of
-from dbn_bptt.render.placing.names import delay_marks, label_places, mark_boxes
-from dbn_bptt.render.placing.routes import Route, routed
-from dbn_bptt.render.placing.sheet import HEADINGS, Sheet, borders, extent, frames, middles
+from dbn_bptt.errors import DataError, positive
+from dbn_bptt.render.placing.measures import key_of
+from dbn_bptt.render.placing.sheet import HEADINGS, Sheet, borders, extent, frames, sheet
 from dbn_bptt.render.subjects.inference import inference
 from dbn_bptt.render.subjects.overlays import Overlay, Show, of_inference, of_result, weights
 from dbn_bptt.render.subjects.parameters import PARAMETERS, Parameters, with_parameters
 from dbn_bptt.render.subjects.scene import Line, Scene, Spot
 from dbn_bptt.render.subjects.sources import Source, source
-from dbn_bptt.render.subjects.views import Page, View, page
+from dbn_bptt.render.subjects.views import View, page
 from dbn_bptt.render.subjects.words import about_edge, about_node, about_picture
 
 
@@ -39,139 +32,84 @@ def scene(
     >>> len({spot.y for spot in drawn.spots if spot.key[0] == "h"})
     1
     """
-    given = {"show": show, "path": path, "truncate": truncate, "evidence": evidence}
+    about_slices = {"show": show, "path": path, "truncate": truncate, "evidence": evidence}
     if isinstance(obj, Scene):
-        if any(option is not None for option in (view, T, parameters, *given.values())):
+        if any(option is not None for option in (view, T, parameters, *about_slices.values())):
             raise DataError("a scene is laid out already; give the options to render.scene")
         return obj
     if parameters is not None and parameters not in PARAMETERS:
         raise DataError(f"parameters is {parameters!r}; it must be one of {', '.join(map(repr, PARAMETERS))}")
-    if truncate is not None and (
-        not isinstance(truncate, int | np.integer) or isinstance(truncate, bool) or truncate < 1
-    ):
-        raise DataError(f"truncate is {truncate!r}; it must be a positive number of slices")
+    if truncate is not None:
+        positive(truncate, f"truncate is {truncate!r}; it must be a positive number of slices")
     asked = None if evidence is None else inference(obj, evidence, T)
-    of = source(obj, T if asked is None else asked.T, whole=view == "unrolled" or path is not None)
+    of = source(obj, T if asked is None else asked.T, all_slices=view == "unrolled" or path is not None)
     nodes = tuple(path or ())
     for node in nodes:
         if node not in of.graph and node not in of.sinks:
             raise DataError(f"path: {node!r} is no node of what is drawn")
     how = parameters or ("none" if of.staggered else "labels")
     drawn = with_parameters(page(of, view), how)
-    for name, option in given.items() if not drawn.of_slices else ():
-        if option is not None:
+    for name, option in about_slices.items():
+        if option is not None and not drawn.of_slices:
             raise DataError(f"{name} is about slices of their own; draw it with view='unrolled' or 'folded'")
     over = of_result(of, drawn.graph, show) if drawn.of_slices else Overlay()
     over = over if asked is None else of_inference(asked)
-    return _assembled(of, drawn, replace(over, path=nodes, truncate=truncate or 0), plates=how == "plates")
+    over = replace(over, path=nodes, truncate=truncate or 0)
+    return _assembled(of, sheet(of, drawn, over), plates=how == "plates")
 
 
-def _assembled(of: Source, drawn: Page, over: Overlay, plates: bool) -> Scene:
-    """Measure, route, name, and put everything at its place."""
-    sheet = _sheet(of, drawn, over)
-    plain = frames(sheet, plates)
-    dx, dy, width, height = extent(sheet, plain)
-    spots = _spots(sheet, dx, dy)
-    lines = _lines(sheet, spots, dx, dy)
-    names = list(dict.fromkeys(str(at["name"]) for _, at in drawn.graph.nodes(data=True) if at["column"] is not None))
-    headings = ((dx + x, height - HEADINGS, column.heading) for x, column in middles(sheet))
+def _assembled(of: Source, on: Sheet, plates: bool) -> Scene:
+    """Everything at its place."""
+    plain = frames(on, plates)
+    dx, dy, width, height = extent(on, plain)
+    spots = _spots(on, dx, dy)
+    lines = _lines(on, spots, dx, dy)
+    middle = (on.yard.pitch - on.yard.gap) / 2
+    columns = [(dx + (k * on.yard.pitch + middle), column.heading) for k, column in enumerate(on.page.columns)]
+    names = dict.fromkeys(str(spot.name) for spot in spots.values() if spot.column is not None)
     return Scene(
-        title=sheet.title,
+        title=on.title,
         description=about_picture(names, len(spots), len(lines), of.downward),
         width=width,
         height=height,
         spots=tuple(spots.values()),
         lines=lines,
         frames=tuple(replace(f, x=f.x + dx, y=f.y + dy) for f in plain),
-        headings=tuple(heading for heading in headings if heading[2] and not plates),
-        borders=tuple(x + dx for x in borders(sheet, of.T)),
-        columns=tuple(column.heading for column in drawn.columns),
+        headings=tuple((x, height - HEADINGS, text) for x, text in columns if text and not plates),
+        borders=tuple(x + dx for x in borders(on, of.T)),
+        columns=tuple(text for _, text in columns),
         source=of,
     )
 
 
-def _sheet(of: Source, drawn: Page, over: Overlay) -> Sheet:
-    """The page measured, its edges routed and named."""
-    graph = drawn.graph
-    labels = {n: label(at["name"], at["time"], at["index"]) for n, at in graph.nodes(data=True)}
-    labels |= {n: Label("\u22ef", "", "", r"\cdots") for n, kind in graph.nodes(data="kind") if kind == "elided"}
-    base = ground(of, drawn, labels, over)
-    routes = _routes(graph)
-    curves = routed(list(dict.fromkeys(routes.values())), base)
-    names = {(u, v, key): label(name) for u, v, key, name in graph.edges(keys=True, data="parameter") if name}
-    widths: dict[Route, float] = {}
-    for e, name in names.items():
-        widths[routes[e]] = max(name.width, widths.get(routes[e], 0.0))
-    delays = delay_marks(curves)
-    busy = [*mark_boxes(delays), *_heat_boxes(graph, routes, curves, over)]
-    places = label_places(curves, widths, busy, base)
-    return Sheet(
-        page=drawn,
-        yard=base,
-        over=over,
-        labels=labels,
-        curves={e: curves[route] for e, route in routes.items()},
-        names={e: (name, places[routes[e]]) for e, name in names.items()},
-        marks={e: delays[route] for e, route in routes.items() if route in delays},
-        title=of.title if drawn.of_slices else of.name,
-    )
-
-
-def _routes(graph: nx.MultiDiGraph) -> dict[Any, Route]:
-    """The route of each edge: the same for edges that look the same in another slice."""
-    found, between = {}, Counter[Any]()
-    for u, v, key, delay in graph.edges(keys=True, data="delay"):
-        tail, head = graph.nodes[u], graph.nodes[v]
-        begin = 0 if tail["column"] is None else tail["column"]
-        columns = head["column"] - begin
-        phase = begin % min(abs(columns), 4) if abs(columns) > 1 and tail["column"] is not None else 0
-        ends = key_of(tail), key_of(head), columns
-        found[u, v, key] = Route(*ends, between[u, v], delay, phase)
-        between[u, v] += 1
-    return found
-
-
-def _heat_boxes(
-    graph: nx.MultiDiGraph, routes: Mapping[Any, Route], curves: Mapping[Route, Points], over: Overlay
-) -> list[Box]:
-    """Where numbers lie on edges."""
-    boxes = {}
-    for u, v, key, origin in graph.edges(keys=True, data="origin"):
-        route = routes[u, v, key]
-        if origin in over.edges and route not in boxes:
-            boxes[route] = Box(*along(curves[route], length(curves[route]) / 2), *over.edges[origin].on_edge)
-    return list(boxes.values())
-
-
-def _spots(sheet: Sheet, dx: float, dy: float) -> dict[Any, Spot]:
+def _spots(on: Sheet, dx: float, dy: float) -> dict[Any, Spot]:
     spots: dict[Any, Spot] = {}
-    for node, at in sheet.page.graph.nodes(data=True):
-        box = sheet.box(node).moved(dx)
+    for node, at in on.page.graph.nodes(data=True):
+        box = on.box(node).moved(dx)
         own = at.get("stands_for", node)
-        kind = "observed" if own in sheet.over.observed else at["kind"]
+        kind = "observed" if own in on.over.observed else at["kind"]
         spots[node] = Spot(
-            id=len(spots), node=own, key=key_of(at), t=at["t"], column=at["column"],
+            id=len(spots), node=own, name=at["name"], key=key_of(at), t=at["t"], column=at["column"],
             x=box.x, y=box.y + dy, width=box.width, height=box.height, shape=box.shape,
-            kind=kind, label=sheet.labels[node], title=about_node(at, kind, sheet.page.of_slices),
-            equation=at["equation"], heat=sheet.over.nodes.get(own), marked=own in sheet.over.path,
+            kind=kind, label=on.labels[node], title=about_node(at, kind, on.page.of_slices),
+            heat=on.over.nodes.get(own), marked=own in on.over.path,
         )  # fmt: skip
     return spots
 
 
-def _lines(sheet: Sheet, spots: Mapping[Any, Spot], dx: float, dy: float) -> tuple[Line, ...]:
-    graph, over, lines = sheet.page.graph, sheet.over, list[Line]()
-    weight = weights(over.norms)
-    for u, v, key, at in graph.edges(keys=True, data=True):
-        tail, head, origin = spots[u], spots[v], at["origin"]
-        shift = sheet.left(u) + dx
-        name, place = sheet.names.get((u, v, key), (None, (0.0, 0.0)))
-        mark = sheet.marks.get((u, v, key), (0.0, 0.0))
+def _lines(on: Sheet, spots: Mapping[Any, Spot], dx: float, dy: float) -> tuple[Line, ...]:
+    over, weight, lines = on.over, weights(on.over.norms), list[Line]()
+    path = set(pairwise(over.path))
+    for u, v, key, at in on.page.graph.edges(keys=True, data=True):
+        tail, head, origin, route = spots[u], spots[v], at["origin"], on.routes[u, v, key]
+        shift = on.left(u) + dx
+        place, mark = on.places.get(route, (0.0, 0.0)), on.marks.get(route, (0.0, 0.0))
         lines.append(Line(
             id=len(lines), origin=origin, tail=tail.id, head=head.id,
-            points=tuple((x + shift, y + dy) for x, y in sheet.curves[u, v, key]),
-            label=name, label_at=(place[0] + shift, place[1] + dy), weight=weight.get(origin),
+            points=tuple((x + shift, y + dy) for x, y in on.curves[route]),
+            label=on.names.get((u, v, key)), label_at=(place[0] + shift, place[1] + dy), weight=weight.get(origin),
             delay=at["delay"], mark=(mark[0] + shift, mark[1] + dy), dashed="elided" in (tail.kind, head.kind),
-            title=about_edge(tail, head, at, over.norms.get(origin), sheet.page.of_slices),
-            heat=over.edges.get(origin), marked=over.marks(tail.node, head.node),
+            title=about_edge(tail, head, at, over.norms.get(origin), on.page.of_slices),
+            heat=over.edges.get(origin), marked=(tail.node, head.node) in path,
         ))  # fmt: skip
     return tuple(lines)

@@ -1,6 +1,6 @@
 """Back-propagation through time: a template unrolled, swept forwards, and swept backwards."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import networkx as nx
@@ -11,7 +11,7 @@ from dbn_bptt.ops.kernels import Array
 from dbn_bptt.sweep.given import Arrays, Given, admitted, checked
 from dbn_bptt.sweep.results import Messages, Result, Table, Values
 from dbn_bptt.sweep.sweeps import evaluate, not_a_number, swept
-from dbn_bptt.sweep.unroll import Node, unroll
+from dbn_bptt.sweep.unroll import unroll
 from dbn_bptt.template.template import Described, Template
 
 
@@ -51,7 +51,9 @@ def forward(
     >>> round(float(values["h", 2]), 6), round(values.loss, 6)
     (0.0072, 0.0072)
     """
-    given = checked(_template(graph), parameters, data, initial, lengths, graph.graph["T"])
+    if not isinstance(graph, nx.MultiDiGraph) or "template" not in graph.graph:
+        raise DataError(f"give a graph from unroll(template, T), not {type(graph).__name__}, or call bptt")
+    given = checked(graph.graph["template"], parameters, data, initial, lengths, graph.graph["T"])
     return evaluate(graph, given, progress)
 
 
@@ -74,8 +76,11 @@ def backward(graph: nx.MultiDiGraph, values: Values, *, progress: bool = False) 
         raise DataError(f"backward takes the values of forward, not {type(values).__name__}")
     if values.graph is not graph:
         raise DataError("these values belong to another graph; give backward the graph that forward was given")
-    adjoint, edge = swept(graph, values, {v: np.ones_like(values.node[v]) for v in _losses(graph)}, progress)
-    return _messages(graph, values, adjoint, edge)
+    losses = values.template.losses
+    if not losses:
+        raise TemplateError(f"template {values.template.name!r} has no loss to send messages from; add .loss(...)")
+    adjoint, edge = swept(graph, values, {v: np.ones_like(values.node[v]) for v in losses}, progress)
+    return _messages(values, adjoint, edge)
 
 
 def bptt(
@@ -121,43 +126,25 @@ def swept_both_ways(template: Template, given: Given, copies: bool = False, prog
     return Result(graph, values, backward(graph, values, progress=progress))
 
 
-def _template(graph: nx.MultiDiGraph) -> Template:
-    if not isinstance(graph, nx.MultiDiGraph) or "template" not in graph.graph:
-        raise DataError(f"give a graph from unroll(template, T), not {type(graph).__name__}, or call bptt")
-    template: Template = graph.graph["template"]
-    return template
-
-
-def _losses(graph: nx.MultiDiGraph) -> set[Node]:
-    template = _template(graph)
-    if not template.losses:
-        raise TemplateError(f"template {template.name!r} has no loss to send messages from; add .loss(...)")
-    return set(template.losses)
-
-
-def _messages(graph: nx.MultiDiGraph, values: Values, adjoint: Table, edge: Table) -> Messages:
+def _messages(values: Values, adjoint: Table, edge: Table) -> Messages:
     """Collect the gradients from the adjoints of the roots."""
-    template, given = _template(graph), values.given
-    silent = [v for v, kind in graph.nodes(data="kind") if kind in ("target", "constant")]
-    for v in silent:
-        del adjoint[v]
+    template, given = values.template, values.given
+    for v, kind in values.graph.nodes(data="kind"):
+        if kind in ("target", "constant"):
+            del adjoint[v]
     if any(np.isnan(adjoint[name]).any() for name in template.names("parameter")):
         raise not_a_number(next(v for v, g in adjoint.items() if np.isnan(g).any()), "adjoint")
+
+    def stacked(name: str, slices: Iterable[int]) -> Array:
+        return np.stack([adjoint[name, t] for t in slices])
+
     initial = [name for name in given.initial if template.symbols[name].kind != "target"]
+    starts = {name: stacked(name, template.initial_slices(name, given.T)) for name in initial}
     return Messages(
         adjoint=adjoint,
         edge=edge,
         gradients=Table({name: adjoint[name].copy() for name in template.names("parameter")}),
-        input_gradients=Table({name: _stacked(adjoint, name, range(given.T)) for name in template.names("input")}),
-        initial_gradients=Table(
-            {
-                name: given.state(name, _stacked(adjoint, name, template.initial_slices(name, given.T)))
-                for name in initial
-            }
-        ),
+        input_gradients=Table({name: stacked(name, range(given.T)) for name in template.names("input")}),
+        initial_gradients=Table({name: given.state(name, rows) for name, rows in starts.items()}),
         slices=given.T,
     )
-
-
-def _stacked(adjoint: Mapping[Node, Array], name: str, slices: Iterable[int]) -> Array:
-    return np.stack([adjoint[name, t] for t in slices])

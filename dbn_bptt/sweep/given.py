@@ -18,28 +18,16 @@ Arrays = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Given:
-    """Checked input in one floating type.
-
-    Attributes
-    ----------
-    T : number of slices
-    batch : () for one sequence, (B,) for a batch
-    dtype : float64, or float32 if only such arrays came in
-    parameters : by name, constants included
-    data : inputs and targets by name, (T, *batch, *shape); classes as indicator vectors
-    initial : initial states by name, a row for each slice in order of time, (rows, *batch, *shape)
-    shared : the names of initial states that were given once for all sequences
-    absent : inputs that were not given, so that they are their defaults in every slice
-    """
+    """Checked input in one floating type."""
 
     T: int
-    batch: Shape
-    dtype: np.dtype[Any]
-    parameters: dict[str, Array]
-    data: dict[str, Array]
-    initial: dict[str, Array]
-    shared: frozenset[str] = frozenset()
-    absent: frozenset[str] = frozenset()
+    batch: Shape  # () for one sequence, (B,) for a batch
+    dtype: np.dtype[Any]  # float64, or float32 if only such arrays came in
+    parameters: dict[str, Array]  # constants included
+    data: dict[str, Array]  # inputs and targets, (T, *batch, *shape); classes as indicator vectors
+    initial: dict[str, Array]  # (rows, *batch, *shape), a row for each slice in order of time
+    shared: frozenset[str] = frozenset()  # initial states that were given once for all sequences
+    absent: frozenset[str] = frozenset()  # inputs that were not given, so that they are their defaults in every slice
 
     def slices(self, a: int, b: int) -> "Given":
         """The input of slices a to b - 1, with the same initial states."""
@@ -47,17 +35,13 @@ class Given:
 
     def repeated(self, n: int) -> "Given":
         """The input of n times as many sequences, copy by copy."""
-        B = self.batch[0] if self.batch else 1
 
         def copies(array: Array) -> Array:
-            whole = array if self.batch else array[:, None]
-            return np.broadcast_to(whole[:, None], (len(whole), n, *whole.shape[1:])).reshape(
-                len(whole), n * B, *whole.shape[2:]
-            )
+            return np.concatenate([array if self.batch else array[:, None]] * n, axis=1)
 
         data = {name: copies(series) for name, series in self.data.items()}
         initial = {name: copies(rows) for name, rows in self.initial.items()}
-        return replace(self, batch=(n * B,), data=data, initial=initial)
+        return replace(self, batch=(n * math.prod(self.batch),), data=data, initial=initial)
 
     def state(self, name: str, rows: Array) -> Array:
         """What belongs to an initial state, (rows, *batch, *shape), in the shape in which that was given: no axis for
@@ -70,17 +54,7 @@ def admitted(
     template: Described, parameters: Arrays, data: Arrays | None = None, initial: Arrays | None = None,
     lengths: Any = None, T: int | None = None, who: str = "this",
 ) -> tuple[Template, Given]:  # fmt: skip
-    """The template that fits the input, ragged where there are lengths, and the input, checked before any work.
-
-    Raises
-    ------
-    TemplateError
-        Where the template is not well formed.
-    DataError
-        Where a name is missing, a shape or a type does not fit, an array holds NaN, or a class index is out of range.
-    UnknownNameError
-        Where a name is not in the template.
-    """
+    """The template that fits the input, ragged where there are lengths, and the input, checked before any work."""
     of = checked_template(template, who)
     if lengths is not None and not is_ragged(of):
         of = ragged(of).frozen
@@ -91,35 +65,44 @@ def checked(
     template: Template, parameters: Arrays, data: Arrays | None = None, initial: Arrays | None = None,
     lengths: Any = None, T: int | None = None,
 ) -> Given:  # fmt: skip
-    """What a computation on a checked template is given; errors are those of `admitted`."""
+    """What a computation on a checked template is given; a DataError where something does not fit it."""
     data = {} if data is None else data
+    initial = {} if initial is None else initial
     check_mapping("inputs and targets", data)
     data = with_lengths(template, data, lengths, T)
-    initial = {} if initial is None else initial
-    states = template.initial_shapes()
-    series = template.names("input", "target")
     check_mapping("initial states", initial)
+    states, series = template.initial_shapes(), template.names("input", "target")
     _check_names("parameter", parameters, template.names("parameter"), template)
     _check_names("input or target", data, series, template)
     for name in initial:
         if name not in states:
             raise unknown_name(name, states, "initial state")
+        if name in template.learned:
+            parameter = template.learned[name].name
+            raise DataError(f"the initial state of {name} is the parameter {parameter!r}; give it among the parameters")
     arrays = {name: _numbers(name, value) for name, value in parameters.items()}
+    for name, array in arrays.items():
+        if array.shape != (shape := template.symbols[name].shape):
+            raise DataError(f"parameter {name!r} has shape {array.shape}, not {shape}")
     arrays |= {name: _numbers(name, value, template.symbols[name].kind == "input") for name, value in data.items()}
     starts = {name: _numbers(f"initial state of {name}", value) for name, value in initial.items()}
     floats = [a.dtype for a in [*arrays.values(), *starts.values()] if a.dtype.kind == "f"]
     dtype = np.dtype(np.float32 if floats and all(d.itemsize <= 4 for d in floats) else np.float64)
     encoded = {name: _encoded(template, name, arrays[name], dtype) for name in data}
+    whole = {**template.arrays, **arrays, **encoded}
     slices, batch = _extent(template, encoded, T)
     if not data:
         batch = _batch_of_states(template, states, starts)
-    wanted = {name: shape for name, shape in states.items() if _is_free(template, name, starts)}
+    wanted = {name: shape for name, shape in states.items() if name not in template.learned}
     return Given(
         T=slices,
         batch=batch,
         dtype=dtype,
-        parameters={n: _parameter(template, n, arrays).astype(dtype) for n in template.names("parameter", "constant")},
-        data={n: _series(template, n, encoded, (slices, *batch)).astype(dtype, copy=False) for n in series},
+        parameters={n: whole[n].astype(dtype) for n in template.names("parameter", "constant")},
+        data={
+            n: np.broadcast_to(whole[n], (slices, *batch, *template.symbols[n].shape)).astype(dtype, copy=False)
+            for n in series
+        },
         initial={n: _initial_rows(template, n, s, starts.get(n), batch, dtype) for n, s in wanted.items()},
         shared=frozenset(n for n, shape in wanted.items() if n not in starts or starts[n].ndim == len(shape)),
         absent=frozenset(name for name in series if name not in data),
@@ -166,10 +149,10 @@ def _numbers(name: str, value: Any, is_input: bool = False) -> Array:
         raise DataError(f"{name} has masked elements; fill them, or give lengths= where sequences end early")
     try:
         array = np.asarray(value)
-    except (ValueError, RuntimeError, TypeError) as error:
-        if not isinstance(error, ValueError):  # torch's, of tensors that require a gradient, or on another device
-            raise DataError(f"{name}: {error}") from None
+    except ValueError:
         raise DataError(f"{name} is not a rectangular array; pad sequences to one length and give lengths=") from None
+    except (RuntimeError, TypeError) as error:  # torch's, of tensors that require a gradient, or on another device
+        raise DataError(f"{name}: {error}") from None
     if array.dtype == bool:
         return array.astype(float)
     if array.dtype.kind not in "iuf":
@@ -181,14 +164,6 @@ def _numbers(name: str, value: Any, is_input: bool = False) -> Array:
             return array
         place = tuple(int(k) for k in np.argwhere(wrong)[0])
         raise DataError(f"{name} holds {array[place]} at index {place}; all numbers must be finite")
-    return array
-
-
-def _parameter(template: Template, name: str, arrays: Mapping[str, Array]) -> Array:
-    array = arrays.get(name, template.arrays.get(name))
-    shape = template.symbols[name].shape
-    if array is None or array.shape != shape:
-        raise DataError(f"parameter {name!r} has shape {None if array is None else array.shape}, not {shape}")
     return array
 
 
@@ -208,10 +183,9 @@ def _encoded(template: Template, name: str, array: Array, dtype: np.dtype[Any]) 
         wrong = (np.abs(total - 1) > 1e-5) | (array < 0).any(-1)
         if wrong.any():
             place = tuple(int(k) for k in np.argwhere(wrong)[0])
-            mend = (
-                "give class indices, or rows of probabilities that sum to 1 (for weights multiply the loss by an input)"
-            )
-            raise DataError(f"target {name!r} at index {place} is no distribution (sum {total[place]:g}); {mend}")
+            mend = "or rows of probabilities that sum to 1 (for weights multiply the loss by an input)"
+            wrong_sum = f"target {name!r} at index {place} is no distribution (sum {total[place]:g})"
+            raise DataError(f"{wrong_sum}; give class indices, {mend}")
         return np.asarray(array / np.sum(array, -1, float, keepdims=True))
     return array
 
@@ -226,28 +200,23 @@ def _extent(template: Template, data: Mapping[str, Array], T: int | None) -> tup
         lead = array.shape[: array.ndim - len(shape)]
         if array.shape[array.ndim - len(shape) :] != shape or len(lead) not in (1, 2):
             sizes = "".join(f", {n}" for n in shape)
-            classes = (
-                f", or integer class indices (T,) or (T, B) below {shape[-1]}"
-                if template.symbols[name].probabilities
-                else ""
-            )
+            is_class = template.symbols[name].probabilities
+            classes = f", or integer class indices (T,) or (T, B) below {shape[-1]}" if is_class else ""
             raise DataError(f"{name!r} has shape {array.shape}; it must be (T{sizes}) or (T, B{sizes}){classes}")
         extents[name] = lead
+    first, agreed = next(iter(extents.items()), ("", (T,)))
     for name, lead in extents.items():
-        first = next(iter(extents))
-        if lead != extents[first]:
+        if lead != agreed:
             mend = "time is axis 0 and the batch axis 1, in all data alike (one-hot targets must be floats)"
-            raise DataError(f"{first!r} has (T[, B]) = {extents[first]} but {name!r} has {lead}; {mend}")
+            raise DataError(f"{first!r} has (T[, B]) = {agreed} but {name!r} has {lead}; {mend}")
         if T is not None and lead[0] != T:
             raise DataError(f"{name!r} has {lead[0]} slices, but T is {T}")
     if not extents and T is None:
         raise DataError(f"template {template.name!r} got no data that tells the number of slices; give T=")
-    slices, *batch = next(iter(extents.values())) if extents else (T,)
+    slices, batch = agreed[0], agreed[1:]
     if slices is None or slices < 1 or 0 in batch:
-        raise DataError(
-            f"there are {slices} slices (T) of batch {tuple(batch)}; give at least one slice of one sequence"
-        )
-    return slices, tuple(batch)
+        raise DataError(f"there are {slices} slices (T) of batch {batch}; give at least one slice of one sequence")
+    return slices, batch
 
 
 def _batch_of_states(template: Template, states: Mapping[str, Shape], starts: Mapping[str, Array]) -> Shape:
@@ -260,18 +229,6 @@ def _batch_of_states(template: Template, states: Mapping[str, Shape], starts: Ma
     return ()
 
 
-def _series(template: Template, name: str, data: Mapping[str, Array], lead: Shape) -> Array:
-    return data[name] if name in data else np.broadcast_to(template.arrays[name], lead + template.symbols[name].shape)
-
-
-def _is_free(template: Template, name: str, starts: Mapping[str, Array]) -> bool:
-    """Whether an initial state is given, and not learned."""
-    if name in template.learned and name in starts:
-        parameter = template.learned[name].name
-        raise DataError(f"the initial state of {name} is the parameter {parameter!r}; give it among the parameters")
-    return name not in template.learned
-
-
 def _initial_rows(
     template: Template, name: str, shape: Shape, start: Array | None, batch: Shape, dtype: np.dtype[Any]
 ) -> Array:
@@ -282,11 +239,9 @@ def _initial_rows(
     if array.shape not in (shape, rows + batch + core):
         both = f"{shape} or {rows + batch + core}" if batch else f"{shape}"
         raise DataError(f"the initial state of {name} has shape {array.shape}; it must be {both}")
-    array = array.astype(dtype, copy=False) if rows else array.astype(dtype, copy=False)[None]
-    whole = (len(array), *batch, *core)
-    if array.shape != whole and array.ndim < len(whole):
-        array = array[:, None]
-    return array if array.shape == whole else np.broadcast_to(array, whole)
+    n = rows[0] if rows else 1
+    lead = (n,) + (1,) * len(batch) if array.shape == shape else (n, *batch)
+    return np.broadcast_to(array.astype(dtype, copy=False).reshape(lead + core), (n, *batch, *core))
 
 
 def roots(template: Template, given: Given) -> Iterator[tuple[Any, Array]]:

@@ -68,7 +68,7 @@ class Values:
     @property
     def template(self) -> Template:
         """The template that was unrolled."""
-        return _template(self.graph)
+        return self.graph.graph["template"]
 
     def __getitem__(self, node: Any) -> Array:
         return self.node[node]
@@ -143,7 +143,7 @@ class Result(Shown):
     @property
     def template(self) -> Template:
         """The template that was unrolled."""
-        return _template(self.graph)
+        return self.graph.graph["template"]
 
     @property
     def loss(self) -> float:
@@ -162,21 +162,9 @@ class Result(Shown):
         return f"BPTT of {self.template.name!r}, {size}: loss = {self.loss:.6g}; {norms}"
 
 
-def _template(graph: nx.MultiDiGraph) -> Template:
-    template: Template = graph.graph["template"]
-    return template
-
-
 def refuse_nan(results: Mapping[str, Array], what: str = "") -> None:
-    """Refuse results that are NaN; an engine that keeps no nodes sends the user to the one that names the culprit.
-
-    Raises
-    ------
-    NotANumberError
-        With the name of the result.
-    """
+    """Refuse results that are NaN; an engine that keeps no nodes sends the user to the one that names the culprit."""
     for name, array in results.items():
         if math.isnan(np.vdot(array, array)):  # a sum of squares is NaN only where a number is
-            raise NotANumberError(
-                f"{what}{name} is NaN; bptt(template, ...) on the same input names the first node that is"
-            )
+            mend = "bptt(template, ...) on the same input names the first node that is"
+            raise NotANumberError(f"{what}{name} is NaN; {mend}")

@@ -47,7 +47,7 @@ def tape(roots: Sequence[Expression], leaves: Sequence[Expression], batch: Shape
     slot = {leaf: k for k, leaf in reversed(list(enumerate(leaves)))}
     slots: list[Any] = [None] * len(leaves)
     instructions: list[Instruction] = []
-    for e in walk(roots, arguments=_operands):
+    for e in walk(roots, arguments=lambda e: _call(e)[1].arguments):
         if e in slot:
             continue
         if not isinstance(e, Constant | Apply):
@@ -55,28 +55,19 @@ def tape(roots: Sequence[Expression], leaves: Sequence[Expression], batch: Shape
         slot[e] = len(slots)
         slots.append(e.array.astype(dtype) if isinstance(e, Constant) else None)
         if isinstance(e, Apply):
-            instructions.append((_kernel(e, batch), tuple(slot[a] for a in _operands(e)), slot[e]))
+            kernel, applied, is_told = _call(e)
+            attributes = dict(applied.attributes) | ({"batch": batch} if is_told else {})
+            kernel = partial(kernel, **attributes) if attributes else kernel
+            instructions.append((kernel, tuple(slot[a] for a in applied.arguments), slot[e]))
     return Tape(tuple(slots), tuple(instructions), tuple(slot[root] for root in roots), len(leaves))
 
 
-def _fused(e: Apply) -> Apply | None:
-    """What a sum over the batch is taken of, where its kernel can do both at once."""
+def _call(e: Apply) -> tuple[Callable[..., Array], Apply, bool]:
+    """The kernel for an operation, the one whose arguments and attributes it gets, and whether it is told the batch."""
     below = e.arguments[0]
-    fuses = e.operation.over_batch and isinstance(below, Apply) and below.operation.batch_sum
-    return below if fuses and isinstance(below, Apply) else None
-
-
-def _operands(e: Apply) -> tuple[Expression, ...]:
-    below = _fused(e)
-    return e.arguments if below is None else below.arguments
-
-
-def _kernel(e: Apply, batch: Shape) -> Callable[..., Array]:
-    below = _fused(e)
-    if below is not None and below.operation.batch_sum is not None:
-        return partial(below.operation.batch_sum, batch=batch, **dict(below.attributes))
-    attributes = dict(e.attributes) | ({"batch": batch} if e.operation.over_batch else {})
-    return partial(e.operation.forward, **attributes) if attributes else e.operation.forward
+    if e.operation.over_batch and isinstance(below, Apply) and below.operation.batch_sum:
+        return below.operation.batch_sum, below, True
+    return e.operation.forward, e, e.operation.over_batch
 
 
 # ------------------------------------------------------------------------------------------------------------- steps
@@ -105,7 +96,7 @@ class LocalSteps:
     def __init__(self, given: Given):
         self.batch, self.dtype = given.batch, given.dtype
         self.values: dict[Expression, Tape] = {}
-        self.pulls: dict[tuple[Expression, str], tuple[Tape, list[int]]] = {}
+        self.pulls: dict[Expression, tuple[Tape, list[int]]] = {}
 
     def value(self, node: Node, attributes: Mapping[str, Any], parents: list[Array]) -> Array:
         """The value of a node from those of its parents."""
@@ -125,25 +116,20 @@ class LocalSteps:
         rule = attributes["rule"]
         if rule is None:
             return [(key, adjoint) for key in range(len(parents))]
-        memo = rule, attributes["name"]
-        if memo not in self.pulls:
-            self.pulls[memo] = self._pull(rule, attributes["name"])
-        pull, keys = self.pulls[memo]
+        if rule not in self.pulls:
+            self.pulls[rule] = self._pull(rule)
+        pull, keys = self.pulls[rule]
         sent = zip(keys, _run(node, pull, [*parents, value, adjoint]), strict=True)
-        return [(key, self._spread(message, parents[key])) for key, message in sent]
+        wanted = [(key, message, parents[key].shape) for key, message in sent]
+        return [(key, m if m.shape == shape else np.broadcast_to(m, shape)) for key, m, shape in wanted]
 
-    def _pull(self, rule: Expression, name: str) -> tuple[Tape, list[int]]:
-        places = uses(rule)
-        own = reference(Symbol(name, rule.shape, "variable"))
-        seed = reference(Symbol(f"adjoint of {name}", rule.shape, "variable"))
-        messages = pullback(rule, own, seed).messages
-        keys = [
-            key for key, (user, position, leaf) in enumerate(places)
-            if (user, position) in messages and leaf.symbol.kind not in ("target", "constant")
-        ]  # fmt: skip
-        wanted = [messages[places[key][0], places[key][1]] for key in keys]
-        leaves = [*(leaf for _, _, leaf in places), own, seed]
-        return tape(wanted, leaves, self.batch, self.dtype), keys
+    def _pull(self, rule: Expression) -> tuple[Tape, list[int]]:
+        own = reference(Symbol("value of the rule", rule.shape, "variable"))
+        seed = reference(Symbol("adjoint of the rule", rule.shape, "variable"))
+        pulled = pullback(rule, own, seed).sent
+        sent = {key: message for key, leaf, message in pulled if leaf.symbol.kind not in ("target", "constant")}
+        leaves = [*(leaf for _, _, leaf in uses(rule)), own, seed]
+        return tape(list(sent.values()), leaves, self.batch, self.dtype), list(sent)
 
     def _batched(self, node: Node, value: Array, attributes: Mapping[str, Any]) -> Array:
         """A value with the axes of the batch, which what does not depend on data lacks."""
@@ -154,6 +140,3 @@ class LocalSteps:
             mend = "a forward function must keep axes in front of those of its arguments' shapes"
             raise DataError(f"{node!r}: an operation returned shape {value.shape} instead of {whole}; {mend}")
         return np.broadcast_to(value, whole)
-
-    def _spread(self, message: Array, parent: Array) -> Array:
-        return message if message.shape == parent.shape else np.broadcast_to(message, parent.shape)

@@ -6,7 +6,7 @@ vector-Jacobian product of its equation. A parameter is a parent in every slice,
 ordinary fan-in. This is back-propagation through time, as dynamic programming on the graph.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import networkx as nx
 import numpy as np
@@ -25,7 +25,7 @@ def evaluate(graph: nx.MultiDiGraph, given: Given, progress: bool = False) -> Va
     template = graph.graph["template"]
     node = Table(roots(template, given))
     local = LocalSteps(given)
-    for v in _shown(nx.topological_sort(graph), len(graph), "values", progress):
+    for v in tqdm(nx.topological_sort(graph), "values", len(graph), leave=False, disable=not progress):
         if v not in node:
             node[v] = local.value(v, graph.nodes[v], [node[u] for u in arguments(graph, v)])
     values = Values(graph, node, given, float(sum(node[name] for name in template.losses)))
@@ -40,7 +40,7 @@ def swept(
     """The reverse sweep from some nodes: the adjoint of every node, and the message on every edge that has one."""
     local = LocalSteps(values.given)
     adjoint, edge = Table(), Table()
-    for v in _shown(reversed(list(nx.topological_sort(graph))), len(graph), "messages", progress):
+    for v in tqdm(list(nx.topological_sort(graph))[::-1], "messages", leave=False, disable=not progress):
         arriving = [edge[e] for child, keys in graph.succ[v].items() for k in keys if (e := (v, child, k)) in edge]
         if v in seeds:
             arriving.append(seeds[v])
@@ -51,11 +51,6 @@ def swept(
             for key, message in local.messages(v, graph.nodes[v], arrays, values.node[v], adjoint[v]):
                 edge[parents[key], v, key] = message
     return adjoint, edge
-
-
-def _shown(nodes: Iterable[Node], total: int, title: str, progress: bool) -> Iterable[Node]:
-    shown: Iterable[Node] = tqdm(nodes, total=total, desc=title, leave=False) if progress else nodes
-    return shown
 
 
 def not_a_number(v: Node, what: str) -> NotANumberError:

@@ -11,7 +11,7 @@ import networkx as nx
 from dbn_bptt import ops
 from dbn_bptt.errors import positive
 from dbn_bptt.template.definitions import Definition, Piece
-from dbn_bptt.template.expressions import Expression, Reference, is_zero
+from dbn_bptt.template.expressions import Expression, Reference
 from dbn_bptt.template.template import Described, Template, checked_template
 from dbn_bptt.template.traversal import frames, resolved, uses
 
@@ -65,7 +65,7 @@ def _add_given_nodes(graph: nx.MultiDiGraph, template: Template, T: int) -> None
             _add(graph, (name, t), template, t, "initial")
         for piece in template.initial_pieces.get(name, ()):
             for t in piece.domain.slices(T):
-                _connect(graph, (name, t), piece.expression, t, copies=False)
+                _connect(graph, (name, t), piece.expression, _leaves(piece.expression), t, copies=False)
     for t in range(T):
         for name in template.names("input", "target"):
             _add(graph, (name, t), template, t, template.symbols[name].kind)
@@ -78,8 +78,9 @@ def _add_slices(graph: nx.MultiDiGraph, template: Template, T: int, copies: bool
     for t, definition, _ in rules:
         kind = "variable" if definition.symbol.kind == "variable" else "term"
         _add(graph, (definition.symbol.name, t), template, t, kind)
+    leaves = {rule: _leaves(rule) for rule in {rule for _, _, rule in rules}}
     for t, definition, rule in rules:
-        _connect(graph, (definition.symbol.name, t), rule, t, copies)
+        _connect(graph, (definition.symbol.name, t), rule, leaves[rule], t, copies)
 
 
 def _rules(definition: Definition, piece: Piece, T: int) -> Iterator[tuple[int, Expression]]:
@@ -93,7 +94,7 @@ def _rules(definition: Definition, piece: Piece, T: int) -> Iterator[tuple[int, 
         rule = made[visible]
         if definition.symbol.kind == "variable":
             yield t, rule
-        elif not is_zero(rule):
+        elif not rule.is_all(0):
             yield t, ops.batch_sum(rule, rank=rule.ndim)
 
 
@@ -111,10 +112,16 @@ def _add(graph: nx.MultiDiGraph, node: Node, template: Template, t: int | None, 
     graph.add_node(node, name=name, t=t, kind=kind, shape=template.symbols[name].shape, rule=None)
 
 
-def _connect(graph: nx.MultiDiGraph, node: Node, rule: Expression, t: int, copies: bool) -> None:
+def _leaves(rule: Expression) -> list[Reference]:
+    return [leaf for _, _, leaf in uses(rule)]
+
+
+def _connect(
+    graph: nx.MultiDiGraph, node: Node, rule: Expression, leaves: list[Reference], t: int, copies: bool
+) -> None:
     """Write the equation on its node, and an edge from each argument."""
     graph.nodes[node]["rule"] = rule
-    for key, (_, _, leaf) in enumerate(uses(rule)):
+    for key, leaf in enumerate(leaves):
         graph.add_edge(_argument(graph, leaf, t, copies), node, key=key, lag=leaf.delay)
 
 

@@ -1,19 +1,17 @@
 """The slice template: the variables of one time slice and the equation of each.
 
-A template is what a two-slice network is to a dynamic Bayesian network. Each variable has one equation over
-parameters, variables of its slice and variables of other slices, and may have another one for the first slice: that
-is the pair (B0, B->). A *total* sums an expression over all slices and the batch; a *loss* is a total whose gradient
-is wanted.
+A template is what a two-slice network is to a dynamic Bayesian network: each variable has one equation over
+parameters and variables of its slice and of others, and may have another one for the first slice, as in (B0, B->). A
+*total* sums an expression over all slices and the batch; a *loss* is a total whose gradient is wanted.
 """
 
-from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 
 from dbn_bptt import ops
 from dbn_bptt.errors import TemplateError, unknown_name
-from dbn_bptt.ops.kernels import Array
 from dbn_bptt.ops.shapes import Shape
 from dbn_bptt.template.definitions import Definition, Piece
 from dbn_bptt.template.domains import AFTER_FIRST, EVERY, FIRST, LAST, Domain
@@ -46,14 +44,19 @@ class SliceTemplate(Described):
     """
 
     def __init__(self, name: str = "template"):
-        self._frozen = Template(name)
+        self._begin(Template(name))
 
     @classmethod
     def of(cls, template: Described) -> "SliceTemplate":
         """A template to be built on, which begins as another one is now."""
         new = cls.__new__(cls)
-        new._frozen = template.frozen
+        new._begin(template.frozen)
         return new
+
+    def _begin(self, template: Template) -> None:
+        self.symbols, self.definitions = dict(template.symbols), dict(template.definitions)
+        self.arrays, self.initial = dict(template.arrays), dict(template.initial)
+        self._frozen, self._added_to = template, False
 
     def copy(self) -> "SliceTemplate":
         """A template with the same declarations and equations, which later additions do not touch."""
@@ -62,32 +65,17 @@ class SliceTemplate(Described):
     @property
     def frozen(self) -> Template:
         """The template as it is now, as a value that later additions do not touch."""
+        if self._added_to:
+            own: dict[str, Any] = {
+                part: dict(getattr(self, part)) for part in ("symbols", "definitions", "arrays", "initial")
+            }
+            self._frozen, self._added_to = replace(self._frozen, **own), False
         return self._frozen
 
     @property
     def name(self) -> str:
         """What the model is called."""
         return self._frozen.name
-
-    @property
-    def symbols(self) -> Mapping[str, Symbol]:
-        """All that has a name, in the order of declaration."""
-        return self._frozen.symbols
-
-    @property
-    def definitions(self) -> Mapping[str, Definition]:
-        """The equations of variables and totals."""
-        return self._frozen.definitions
-
-    @property
-    def arrays(self) -> Mapping[str, Array]:
-        """Constants, and defaults of parameters and inputs."""
-        return self._frozen.arrays
-
-    @property
-    def initial(self) -> Mapping[str, Array | Reference]:
-        """The initial states that are not zeros."""
-        return self._frozen.initial
 
     # ---------------------------------------------------------------------------------------------- declarations
     def parameter(self, name: str, shape: Shape | int, default: Any = None) -> Reference:
@@ -125,13 +113,12 @@ class SliceTemplate(Described):
         declared = self.declare(name, shape, "variable")
         if isinstance(initial, Expression):
             if not isinstance(initial, Reference) or initial.symbol.kind != "parameter":
-                raise TemplateError(
-                    f"{name}: the initial state must be zeros, an array or a parameter, not {initial!r}"
-                )
+                wanted = "zeros, an array or a parameter"
+                raise TemplateError(f"{name}: the initial state must be {wanted}, not {initial!r}")
             self._check_declared(name, initial)
-            self._frozen = self._frozen.rewritten(initial={**self.initial, name: initial})
+            self.initial[name] = initial
         elif initial is not None:
-            self._frozen = self._frozen.rewritten(initial={**self.initial, name: constant(initial).array})
+            self.initial[name] = constant(initial).array
         return declared
 
     def declare(
@@ -150,9 +137,9 @@ class SliceTemplate(Described):
             value = constant(array).array
             if value.shape not in ((), symbol.shape):
                 raise TemplateError(f"{name}: the default has shape {value.shape}, not {symbol.shape}")
-            whole = np.array(np.broadcast_to(value, symbol.shape))
-            self._frozen = self._frozen.rewritten(arrays={**self.arrays, name: whole})
-        self._frozen = self._frozen.rewritten(symbols={**self.symbols, name: symbol})
+            self.arrays[name] = np.array(np.broadcast_to(value, symbol.shape))
+        self.symbols[name] = symbol
+        self._added_to = True
         return reference(symbol)
 
     # ------------------------------------------------------------------------------------------------- equations
@@ -166,21 +153,21 @@ class SliceTemplate(Described):
 
     def loss(self, name: str, expression: Any, at: At | Domain = "every") -> None:
         """Declare a loss: a scalar per slice, summed over slices and batch. Several losses add up."""
-        e = self._checked(name, expression)
-        if e.shape:
-            raise TemplateError(f"{name}: a loss is a scalar per slice, not of shape {e.shape}; sum it over its axes")
-        self._add_total(name, e, at, loss=True)
+        self._add_total(name, expression, at, loss=True)
 
     def total(self, name: str, expression: Any, at: At | Domain = "every") -> None:
         """Declare the sum of an expression over every slice (or the first, or the last, or some) and the batch."""
-        self._add_total(name, self._checked(name, expression), at, loss=False)
+        self._add_total(name, expression, at, loss=False)
 
-    def _add_total(self, name: str, expression: Expression, at: At | Domain, loss: bool) -> None:
+    def _add_total(self, name: str, expression: Any, at: At | Domain, loss: bool) -> None:
+        e = self._checked(name, expression)
+        if loss and e.shape:
+            raise TemplateError(f"{name}: a loss is a scalar per slice, not of shape {e.shape}; sum it over its axes")
         domain = at if isinstance(at, Domain) else _AT.get(at)
         if domain is None:
             raise TemplateError(f"{name}: at={at!r} is not one of {', '.join(map(repr, _AT))}")
-        total = self.declare(name, expression.shape, "total")
-        self.add(total.symbol, [Piece(domain, expression)], loss)
+        total = self.declare(name, e.shape, "total")
+        self.add(total.symbol, [Piece(domain, e)], loss)
 
     def add(self, symbol: Symbol, pieces: list[Piece], loss: bool = False) -> None:
         """Add the definition of a declared variable or total, piece by piece."""
@@ -188,31 +175,28 @@ class SliceTemplate(Described):
         if name in self.definitions:
             raise TemplateError(f"{name} is defined already; one equation a variable")
         whole = tuple(Piece(p.domain, self._fitted(symbol, self._checked(name, p.expression))) for p in pieces)
-        definition = Definition(symbol, whole, loss)
-        self._frozen = self._frozen.rewritten(definitions={**self.definitions, name: definition})
+        self.definitions[name] = Definition(symbol, whole, loss)
+        self._added_to = True
 
     def _checked(self, name: str, expression: Any) -> Expression:
         e = expression if isinstance(expression, Expression) else constant(expression)
         for symbol, _, _ in dependencies(e, EVERY):
             self._check_declared(name, reference(symbol))
             if symbol.kind == "total":
-                raise TemplateError(
-                    f"{name}: {symbol.name} is a total over all slices; no equation of a slice can use it"
-                )
+                what = f"{symbol.name} is a total over all slices"
+                raise TemplateError(f"{name}: {what}; no equation of a slice can use it")
         return e
 
     def _check_declared(self, user: str, leaf: Reference) -> None:
-        if self.symbols.get(leaf.name) != leaf.symbol:
-            if leaf.name in self.symbols:
-                raise TemplateError(
-                    f"{user}: {leaf.name} belongs to another template; use this template's own {leaf.name}"
-                )
-            raise unknown_name(leaf.name, self.symbols, f"name in the equation of {user}:")
+        name = leaf.name
+        if name not in self.symbols:
+            raise unknown_name(name, self.symbols, f"name in the equation of {user}:")
+        if self.symbols[name] != leaf.symbol:
+            raise TemplateError(f"{user}: {name} belongs to another template; use this template's own {name}")
 
     def _fitted(self, symbol: Symbol, e: Expression) -> Expression:
         try:
-            spread: Expression = ops.broadcast_to(e, symbol.shape)
+            return ops.broadcast_to(e, symbol.shape)
         except TemplateError:
             mend = "declare the variable with the shape of its equation"
             raise TemplateError(f"{symbol.name} has shape {symbol.shape}, its equation {e.shape}; {mend}") from None
-        return spread

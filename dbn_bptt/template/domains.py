@@ -9,7 +9,7 @@ each other at one T, and between such T nothing changes.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Literal
 
 
@@ -63,7 +63,7 @@ class Domain:
         """The slices of the domain when there are T slices."""
         return range(self.low(T), self.high(T) + 1)
 
-    @property
+    @cached_property
     def lengths(self) -> tuple[int, int | None]:
         """The least and the largest T for which it holds a slice, None where there is no largest; (1, 0) for no T."""
         least, most = 1, None
@@ -138,13 +138,7 @@ LAST = _domain(END, END)
 
 
 def hull(domains: Iterable[Domain]) -> Domain:
-    """The smallest domain with one border at either end that holds all of these, for every T; every slice for none.
-
-    Examples
-    --------
-    >>> hull([FIRST, AFTER_FIRST]) == EVERY, str(hull([EVERY, LAST.shifted(-3)]))
-    (True, '-3 <= t <= T-1')
-    """
+    """The smallest domain with one border at either end that holds all of these, for every T; every slice for none."""
     some = [d for d in dict.fromkeys(domains) if not d.is_empty]
     if len(some) < 2:
         return some[0] if some else EVERY
@@ -164,33 +158,16 @@ def settled(domains: Iterable[Domain]) -> int:
     """A number of slices from which on no border of these domains passes another.
 
     Borders that are counted from the start lie in the first quarter, those from the end in the last.
-
-    Examples
-    --------
-    >>> settled([EVERY]), settled([EVERY, AFTER_FIRST.shifted(-3)])
-    (4, 16)
     """
     return 4 + 4 * max((abs(b.offset) for d in domains for b in d.lows | d.highs), default=0)
 
 
 def initial_slice(t: int) -> Domain:
-    """The one slice that holds an initial state: t = -1, -2, ..., or t = 0, 1, ... counted from T on.
-
-    Examples
-    --------
-    >>> initial_slice(-1).slices(5), initial_slice(0).slices(5)
-    (range(-1, 0), range(5, 6))
-    """
+    """The one slice that holds an initial state: t = -1, -2, ..., or t = 0, 1, ... counted from T on."""
     bound = Bound("start", t) if t < 0 else Bound("end", t + 1)
     return _domain(bound, bound)
 
 
 def between(first: int, last: int) -> Domain:
-    """The slices from `first` on to the one `last` slices after the end (0: the last one, -1: the one before).
-
-    Examples
-    --------
-    >>> between(1, -1).slices(5)
-    range(1, 4)
-    """
+    """The slices from `first` on to the one `last` slices after the end (0: the last one, -1: the one before)."""
     return _domain(Bound("start", first), Bound("end", last))

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import reduce
+from itertools import groupby
 from typing import Literal
 
 import numpy as np
@@ -13,7 +14,7 @@ from dbn_bptt.errors import TemplateError
 from dbn_bptt.ops.rows import ATOM, JUXTAPOSED, SUM, Move, Product
 from dbn_bptt.template.definitions import Definition, Piece
 from dbn_bptt.template.domains import EVERY, Bound, Domain, settled
-from dbn_bptt.template.expressions import Apply, Constant, Expression, Reference, Window, is_zero
+from dbn_bptt.template.expressions import Apply, Constant, Expression, Reference, Window
 from dbn_bptt.template.letters import braced, latex_parts
 from dbn_bptt.template.template import Described, Template, checked_template
 from dbn_bptt.template.traversal import frames, resolved, terms, transformed, walk
@@ -78,7 +79,8 @@ def _lines(template: Template, definition: Definition, writer: "Writer") -> Iter
     for piece in definition.pieces:
         T = _enough_slices(piece)
         usual, *others = _runs(piece, T)
-        condition = writer.where(piece.domain) if not _extends(piece, T) else ""
+        slices = piece.domain.slices(T)
+        condition = "" if slices.start <= 0 and slices.stop >= T else writer.where(piece.domain)
         for k, (first, last, rule) in enumerate([usual, *others]):
             at = _slice_name(first, T) if first == last else "t"
             between = f"{_slice_name(first, T)} <= t <= {_slice_name(last, T)}"
@@ -92,23 +94,11 @@ def _enough_slices(piece: Piece) -> int:
     return settled([piece.domain, *(domain.shifted(delay) for delay, domain in frames(piece.expression))])
 
 
-def _extends(piece: Piece, T: int) -> bool:
-    slices = piece.domain.slices(T)
-    return slices.start <= 0 and slices.stop >= T
-
-
-Run = tuple[int, int, Expression]
-
-
-def _runs(piece: Piece, T: int) -> list[Run]:
+def _runs(piece: Piece, T: int) -> list[tuple[int, int, Expression]]:
     """Slices in a row in which the same windows show something: the middle ones, later ones backwards, earlier ones."""
-    runs: list[Run] = []
-    for t in piece.domain.slices(T):
-        rule = resolved(piece.expression, t, T)
-        if runs and runs[-1][2] is rule:
-            runs[-1] = runs[-1][0], t, rule
-        else:
-            runs.append((t, t, rule))
+    rules = {t: resolved(piece.expression, t, T) for t in piece.domain.slices(T)}
+    together = [list(slices) for _, slices in groupby(rules, rules.__getitem__)]
+    runs = [(slices[0], slices[-1], rules[slices[0]]) for slices in together]
     if not runs:  # a term of slices that no sequence has
         return []
     middle = max(range(len(runs)), key=lambda k: runs[k][1] - runs[k][0])
@@ -123,7 +113,7 @@ def _total(template: Template, definition: Definition, writer: "Writer") -> str:
             domain, shown = piece.domain, term
             if isinstance(term, Window):  # what is seen from slice t is summed over the slices where it is
                 domain, shown = piece.domain.shifted(-term.delay) & term.domain, term.expression
-            if not is_zero(shown):
+            if not shown.is_all(0):
                 groups.setdefault(domain, []).append(shown if sign > 0 else -shown)
     written = []
     for domain, together in groups.items():
@@ -132,7 +122,7 @@ def _total(template: Template, definition: Definition, writer: "Writer") -> str:
         for first, last, rule in _runs(whole, T):
             every = domain == EVERY and (first, last) == (0, T - 1)
             bounds = "" if every else (_slice_name(first, T), _slice_name(last, T))
-            if not is_zero(rule):
+            if not rule.is_all(0):
                 written.append(writer.total(_with_names(template, rule), bounds))
     return " + ".join(written).replace("+ -", "- ") or "0"
 
@@ -226,10 +216,8 @@ class Writer:
         notation, attributes = e.operation.notation, dict(e.attributes)
         if _is_alignment(e):
             return written[e.arguments[0]]
-        parts = []
-        for position, argument in enumerate(e.arguments):
-            text, level = written[argument]
-            parts.append(text if level >= notation.need(position) else f"({text})")
+        arguments = enumerate(written[a] for a in e.arguments)
+        parts = [text if level >= notation.need(k) else f"({text})" for k, (text, level) in arguments]
         if isinstance(e.operation.role, Product) and any(not _bare(a).shape for a in e.arguments):
             return self._scaled(e, parts), JUXTAPOSED
         text = notation.written(self.format, parts, attributes)

@@ -1,12 +1,6 @@
 """Expressions: the right-hand sides of equations, built by operators on variables and parameters.
 
-An expression is a node of an immutable directed acyclic graph:
-
-- `Reference`: a variable in this slice (lag 0) or in another one (lag k: k slices before), or a parameter
-- `Constant`: an array written into the equation
-- `Apply`: an operation on expressions
-- `Window`: an expression taken from another slice, and zero where that slice lies outside a domain
-
+An expression is a node of an immutable directed acyclic graph: a `Reference`, a `Constant`, an `Apply` or a `Window`.
 Equal expressions are one object, so `is` compares structure and a common part is computed once.
 """
 
@@ -29,15 +23,12 @@ Kind = Literal["parameter", "constant", "input", "target", "variable", "total"]
 
 @dataclass(frozen=True)
 class Symbol:
-    """A name in a template: what it stands for and its shape in one slice of one sequence.
-
-    `probabilities` marks a target whose last axis sums to 1.
-    """
+    """A name in a template: what it stands for and its shape in one slice of one sequence."""
 
     name: str
     shape: Shape
     kind: Kind
-    probabilities: bool = False
+    probabilities: bool = False  # a target whose last axis sums to 1
 
     @property
     def timed(self) -> bool:
@@ -48,6 +39,11 @@ class Symbol:
 _NO_COMPARISON = (
     "expressions are computed later and cannot be compared; step(a - b) is 1 where a > b, as a mask for select"
 )
+
+
+def _infix(operation: Callable[[Any, Any], Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """The methods for an operator's sign, with the expression before it and after it."""
+    return lambda self, other: operation(self, other), lambda self, other: operation(other, self)
 
 
 class Expression(Symbolic):
@@ -97,35 +93,11 @@ class Expression(Symbolic):
         """The number of core axes."""
         return len(self.shape)
 
-    def __add__(self, other: Any) -> Any:
-        return ops.add(self, other)
-
-    def __radd__(self, other: Any) -> Any:
-        return ops.add(other, self)
-
-    def __sub__(self, other: Any) -> Any:
-        return ops.subtract(self, other)
-
-    def __rsub__(self, other: Any) -> Any:
-        return ops.subtract(other, self)
-
-    def __mul__(self, other: Any) -> Any:
-        return ops.multiply(self, other)
-
-    def __rmul__(self, other: Any) -> Any:
-        return ops.multiply(other, self)
-
-    def __truediv__(self, other: Any) -> Any:
-        return ops.divide(self, other)
-
-    def __rtruediv__(self, other: Any) -> Any:
-        return ops.divide(other, self)
-
-    def __matmul__(self, other: Any) -> Any:
-        return ops.matmul(self, other)
-
-    def __rmatmul__(self, other: Any) -> Any:
-        return ops.matmul(other, self)
+    __add__, __radd__ = _infix(ops.add)
+    __sub__, __rsub__ = _infix(ops.subtract)
+    __mul__, __rmul__ = _infix(ops.multiply)
+    __truediv__, __rtruediv__ = _infix(ops.divide)
+    __matmul__, __rmatmul__ = _infix(ops.matmul)
 
     def __neg__(self) -> Any:
         return ops.negative(self)
@@ -147,10 +119,10 @@ class Expression(Symbolic):
 
     __hash__ = object.__hash__
 
-    def _compared(self, other: Any) -> bool:
+    def __lt__(self, other: Any) -> bool:
         raise TemplateError(_NO_COMPARISON)
 
-    __lt__ = __le__ = __gt__ = __ge__ = _compared
+    __le__ = __gt__ = __ge__ = __lt__
 
     def __abs__(self) -> Any:
         raise TemplateError("abs of an expression has no row; use relu(a) + relu(-a), or add one by operation(...)")
@@ -179,12 +151,10 @@ class Reference(Expression):
 
     @property
     def shape(self) -> Shape:
-        """The core shape of the symbol."""
         return self.symbol.shape
 
     @property
     def name(self) -> str:
-        """The name of the symbol."""
         return self.symbol.name
 
     def lag(self, k: int) -> "Reference":
@@ -209,15 +179,12 @@ class Constant(Expression):
 
     @property
     def shape(self) -> Shape:
-        """The shape of the array."""
         return self.array.shape
 
     def is_all(self, number: float) -> bool:
-        """Whether every entry is this number."""
         return bool((self.array == number).all())
 
     def number(self) -> float | None:
-        """The number, of a scalar."""
         return None if self.array.shape else float(self.array)
 
     def __repr__(self) -> str:
@@ -238,7 +205,6 @@ class Apply(Expression):
     shape: Shape
 
     def applied(self, operation: Operation) -> tuple[Expression, ...]:
-        """The arguments, if it applies this operation."""
         return self.arguments if self.operation is operation else ()
 
     def __repr__(self) -> str:
@@ -259,7 +225,6 @@ class Window(Expression):
 
     @property
     def shape(self) -> Shape:
-        """The core shape of the expression."""
         return self.expression.shape
 
     def __repr__(self) -> str:
@@ -296,8 +261,7 @@ def _pooled(key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
 
 def reference(symbol: Symbol, delay: int = 0) -> Reference:
     """The expression that stands for a symbol, `delay` slices before."""
-    found: Reference = _pooled((Reference, symbol, delay), lambda: Reference(symbol, delay))
-    return found
+    return _pooled((Reference, symbol, delay), lambda: Reference(symbol, delay))
 
 
 def constant(value: Any) -> Constant:
@@ -305,22 +269,19 @@ def constant(value: Any) -> Constant:
     try:
         array = np.array(value, dtype=float if value is not None else int)
     except (TypeError, ValueError):
-        raise TemplateError(
-            f"{value!r} cannot stand in an equation; use numbers, arrays and template variables"
-        ) from None
+        mend = "use numbers, arrays and template variables"
+        raise TemplateError(f"{value!r} cannot stand in an equation; {mend}") from None
     if np.isnan(array).any():
         raise TemplateError("a constant in an equation contains NaN")
     array.flags.writeable = False
-    found: Constant = _pooled((Constant, array.shape, array.tobytes()), lambda: Constant(array))
-    return found
+    return _pooled((Constant, array.shape, array.tobytes()), lambda: Constant(array))
 
 
 def window(expression: Expression, delay: int, domain: Domain) -> Expression:
     """An expression taken from another slice where that slice is in the domain, and zero elsewhere."""
-    if is_zero(expression):
+    if expression.is_all(0):
         return expression
-    found: Expression = _pooled((Window, expression, delay, domain), lambda: Window(expression, delay, domain))
-    return found
+    return _pooled((Window, expression, delay, domain), lambda: Window(expression, delay, domain))
 
 
 def apply(operation: Operation, arguments: tuple[Any, ...], attributes: dict[str, Hashable]) -> Expression:
@@ -338,23 +299,16 @@ def apply(operation: Operation, arguments: tuple[Any, ...], attributes: dict[str
     if simpler is not None and simpler.shape == shape:
         return simpler if isinstance(simpler, Expression) else constant(simpler)
     key = tuple(sorted(attributes.items()))
-    found: Expression = _pooled((Apply, operation, parts, key), lambda: Apply(operation, parts, key, shape))
-    return found
+    return _pooled((Apply, operation, parts, key), lambda: Apply(operation, parts, key, shape))
 
 
 def _aligned(a: Expression, rank: int) -> Expression:
     """Axes of size 1 in front, so that a batch axis before them stays apart."""
     if a.ndim == rank or (isinstance(a, Constant) and not a.shape):
         return a
-    aligned: Expression = ops.reshape(a, (1,) * (rank - a.ndim) + a.shape)
-    return aligned
+    return ops.reshape(a, (1,) * (rank - a.ndim) + a.shape)
 
 
 def _label(a: Expression) -> str:
     name = repr(a)
     return f"{name if len(name) < 40 else 'an expression'} of shape {a.shape}"
-
-
-def is_zero(a: Expression) -> bool:
-    """Whether an expression is the constant 0."""
-    return isinstance(a, Constant) and a.is_all(0)

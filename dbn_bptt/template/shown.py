@@ -8,5 +8,4 @@ class Shown:
 
     def _repr_html_(self) -> str | None:
         """Results know nothing of pictures, which are drawn from them: what draws is found by its name, when asked."""
-        html: str | None = import_module("dbn_bptt.render.notebook").shown(self)
-        return html
+        return import_module("dbn_bptt.render.notebook").shown(self)

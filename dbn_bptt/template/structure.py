@@ -11,14 +11,7 @@ from dbn_bptt.template.template import Described, Template
 
 
 def influence(template: Described) -> nx.DiGraph:
-    """Names, with an edge from each one to those whose equations use it, also as a learned initial state.
-
-    Examples
-    --------
-    >>> import dbn_bptt as db
-    >>> sorted(influence(db.cells.elman(n_inputs=3, n_hidden=4, n_outputs=2)).successors("h"))
-    ['a', 'o']
-    """
+    """Names, with an edge from each one to those whose equations use it, also as a learned initial state."""
     graph = nx.DiGraph()
     graph.add_nodes_from(template.frozen.symbols)
     used = every_dependency(template.frozen.definitions)
@@ -28,46 +21,19 @@ def influence(template: Described) -> nx.DiGraph:
 
 
 def upstream(graph: nx.DiGraph, nodes: Iterable[Hashable]) -> set[Any]:
-    """Some nodes, and all from which a path leads to one of them.
-
-    Examples
-    --------
-    >>> sorted(upstream(nx.DiGraph([(1, 2), (2, 3), (4, 5)]), [2, 5]))
-    [1, 2, 4, 5]
-    """
-    left = list(nodes)
-    reached = set(left)
-    while left:
-        fresh = [u for u in graph.pred[left.pop()] if u not in reached]
-        reached.update(fresh)
-        left += fresh
-    return reached
+    """Some nodes, and all from which a path leads to one of them."""
+    return set().union(*nx.bfs_layers(graph.reverse(copy=False), list(nodes)))
 
 
 def without(template: Described, names: Collection[str]) -> Template:
-    """A template without some targets or inputs, and without all that depends on them.
-
-    Examples
-    --------
-    >>> import dbn_bptt as db
-    >>> rnn = db.cells.elman(n_inputs=3, n_hidden=4, n_outputs=2)
-    >>> list(without(rnn, ["y"]).definitions)
-    ['a', 'h', 'o', 'yhat']
-    """
+    """A template without some targets or inputs, and without all that depends on them."""
     gone = upstream(influence(template).reverse(copy=False), names)
     symbols = template.frozen.symbols
     return template.frozen.rewritten(symbols={name: symbol for name, symbol in symbols.items() if name not in gone})
 
 
 def parents(template: Described) -> dict[str, list[tuple[str, int]]]:
-    """For each variable and total what it depends on: name and lag, parameters left out.
-
-    Examples
-    --------
-    >>> import dbn_bptt as db
-    >>> parents(db.cells.elman(n_inputs=3, n_hidden=4, n_outputs=2))["a"]
-    [('h', 1), ('x', 0)]
-    """
+    """For each variable and total what it depends on: name and lag, parameters left out."""
     found: dict[str, dict[tuple[str, int], None]] = {name: {} for name in template.frozen.definitions}
     for definition, _, symbol, lag, _ in every_dependency(template.frozen.definitions):
         if symbol.timed:
@@ -76,28 +42,13 @@ def parents(template: Described) -> dict[str, list[tuple[str, int]]]:
 
 
 def interface(template: Described) -> list[str]:
-    """The variables of a slice that have children in another one: all that slices tell each other.
-
-    Examples
-    --------
-    >>> import dbn_bptt as db
-    >>> interface(db.cells.lstm(n_inputs=3, n_hidden=4, n_outputs=2))
-    ['s', 'h']
-    """
+    """The variables of a slice that have children in another one: all that slices tell each other."""
     lagged = {name for pairs in parents(template).values() for name, lag in pairs if lag}
     return [name for name in template.names("variable") if name in lagged]
 
 
 def unused_names(template: Described, ending: str) -> dict[str, str]:
-    """For each name a new one that ends so; in ``_bar2`` instead of ``_bar`` where a template has an ``h_bar``.
-
-    Examples
-    --------
-    >>> import dbn_bptt as db
-    >>> rnn = db.cells.elman(n_inputs=3, n_hidden=4, n_outputs=2)
-    >>> unused_names(rnn, "_bar")["h"], unused_names(db.adjoint(rnn), "_bar")["h"]
-    ('h_bar', 'h_bar2')
-    """
+    """For each name a new one that ends so; in ``_bar2`` instead of ``_bar`` where a template has an ``h_bar``."""
     symbols = template.frozen.symbols
     endings = (ending + (str(k) if k > 1 else "") for k in count(1))
     free = next(e for e in endings if not any(name + e in symbols for name in symbols))

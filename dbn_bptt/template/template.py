@@ -15,10 +15,9 @@ import numpy as np
 from dbn_bptt.errors import TemplateError, unknown_name
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.ops.shapes import Shape
-from dbn_bptt.template.definitions import Definition, Piece, every_dependency
+from dbn_bptt.template.definitions import Definition, Piece, check_order, every_dependency
 from dbn_bptt.template.domains import EVERY, Domain, hull, initial_slice
 from dbn_bptt.template.expressions import Apply, Expression, Kind, Reference, Symbol, reference
-from dbn_bptt.template.order import check_order
 from dbn_bptt.template.shown import Shown
 
 Reach = tuple[int, int]  # how many initial slices there are: before the first slice, and after the last
@@ -85,25 +84,16 @@ class Described(Shown, ABC):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Template(Described):
-    """A slice template that does not change.
-
-    Attributes
-    ----------
-    symbols : all that has a name, in the order of declaration
-    definitions : the equations of variables and totals
-    arrays : constants, and defaults of parameters and inputs
-    initial : the initial states that are not zeros: arrays, or parameters to be learned
-    origin : of an adjoint, the template that it is the adjoint of
-    partners : of a template made from another one, the name here of what belongs to a name there: of its adjoint, of
-        its derivative along a direction, of what is said of it after a segment
-    """
+    """A slice template that does not change."""
 
     name: str
-    symbols: Mapping[str, Symbol] = field(default_factory=dict)
-    definitions: Mapping[str, Definition] = field(default_factory=dict)
-    arrays: Mapping[str, Array] = field(default_factory=dict)
-    initial: Mapping[str, Array | Reference] = field(default_factory=dict)
-    origin: "Template | None" = None
+    symbols: Mapping[str, Symbol] = field(default_factory=dict)  # all that has a name, in the order of declaration
+    definitions: Mapping[str, Definition] = field(default_factory=dict)  # the equations of variables and totals
+    arrays: Mapping[str, Array] = field(default_factory=dict)  # constants, and defaults of parameters and inputs
+    initial: Mapping[str, Array | Reference] = field(default_factory=dict)  # what is not zeros; parameters are learned
+    origin: "Template | None" = None  # of an adjoint, the template that it is the adjoint of
+    # of a template made from another one, the name here of what belongs to a name there: of its adjoint, of its
+    # derivative along a direction, of what is said of it after a segment
     partners: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -139,7 +129,9 @@ class Template(Described):
 
     def span(self, name: str, T: int) -> tuple[int, int]:
         """The first slice that has a value by an equation or by data, and the one after the last."""
-        return self.definitions[name].span(T) if name in self.definitions else (0, T)
+        pieces = self.definitions[name].pieces if name in self.definitions else ()
+        ranges = [p.domain.slices(T) for p in pieces] or [range(T)]
+        return min(r.start for r in ranges), max(r.stop for r in ranges)
 
     def initial_slices(self, name: str, T: int) -> list[int]:
         """The slices that hold a name's initial states, in order of time."""
@@ -155,11 +147,11 @@ class Template(Described):
     def initial_pieces(self) -> dict[str, list[Piece]]:
         """The equations of initial states that are parameters: a row of the parameter for each initial slice."""
         pieces: dict[str, list[Piece]] = {}
-        for name, (before, after) in self.reaches().items() if self.learned else ():
-            if name in self.learned:
-                slices = [*range(-before, 0), *range(after)]
-                rows = list(self.learned[name]) if len(slices) > 1 else [self.learned[name]]
-                pieces[name] = [Piece(initial_slice(t), row) for t, row in zip(slices, rows, strict=True)]
+        for name, start in self.learned.items():
+            before, after = self.reaches()[name]
+            slices = [*range(-before, 0), *range(after)]
+            rows = list(start) if len(slices) > 1 else [start]
+            pieces[name] = [Piece(initial_slice(t), row) for t, row in zip(slices, rows, strict=True)]
         return pieces
 
     @cached_property
@@ -224,8 +216,7 @@ def checked_template(template: object, who: str) -> Template:
     """The template, checked; or an error that says what was given in its place."""
     if not isinstance(template, Described):
         hint = "; dbn.template(model) makes one of it" if hasattr(template, "get_inter_edges") else ""
-        raise TemplateError(
-            f"{who} takes a SliceTemplate, such as cells.elman(3, 4, 2), not {type(template).__name__}{hint}"
-        )
+        found = type(template).__name__ + hint
+        raise TemplateError(f"{who} takes a SliceTemplate, such as cells.elman(3, 4, 2), not {found}")
     template.check()
     return template.frozen

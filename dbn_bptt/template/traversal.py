@@ -1,6 +1,7 @@
 """Going through expressions: in order, by use of variables, and from slice to slice."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from operator import attrgetter
 
 import numpy as np
 
@@ -11,12 +12,8 @@ from dbn_bptt.template.expressions import Apply, Expression, Reference, Symbol, 
 Signed = tuple[int, Expression]
 
 
-def _arguments(e: Apply) -> tuple[Expression, ...]:
-    return e.arguments
-
-
 def walk(
-    roots: Iterable[Expression], arguments: Callable[[Apply], tuple[Expression, ...]] = _arguments
+    roots: Iterable[Expression], arguments: Callable[[Apply], tuple[Expression, ...]] = attrgetter("arguments")
 ) -> list[Expression]:
     """All expressions below the roots, each once, arguments before what uses them; windows are not entered."""
     order: dict[Expression, None] = {}
@@ -38,16 +35,14 @@ def uses(root: Expression) -> list[tuple[Apply | None, int, Reference]]:
     A place is an operation and the position of its argument; (None, 0) if the expression is a bare reference. The
     index in this list is the key of the edge in the unrolled graph, so a variable used twice has two edges.
     """
-    if isinstance(root, Reference):
-        return [(None, 0, root)]
     places: list[tuple[Apply | None, int, Reference]] = []
-    seen = {root}
+    seen: set[Expression] = set()
     stack: list[tuple[Apply | None, int, Expression]] = [(None, 0, root)]
     while stack:
         user, position, e = stack.pop()
         if isinstance(e, Reference):
             places.append((user, position, e))
-        elif isinstance(e, Apply) and (e not in seen or user is None):
+        elif isinstance(e, Apply) and e not in seen:
             seen.add(e)
             stack.extend((e, k, e.arguments[k]) for k in reversed(range(len(e.arguments))))
     return places

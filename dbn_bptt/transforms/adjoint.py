@@ -65,9 +65,10 @@ def adjoint(template: Described) -> SliceTemplate:
     for name in of.names("parameter"):
         domain = hull(share.domain for share in shares[name])
         result.total(bars[name], _total(shares[name], domain, of.symbols[name]), at=domain)
-    result.check()
     partners = {name: bar for name, bar in bars.items() if bar in result.symbols}
-    return SliceTemplate.of(result.frozen.rewritten(origin=of, partners=partners))
+    complete = SliceTemplate.of(result.frozen.rewritten(origin=of, partners=partners))
+    complete.check()
+    return complete
 
 
 def without_losses(template: Template) -> Template:
@@ -100,5 +101,4 @@ def _total(shares: list[Share], domain: Domain, symbol: Symbol) -> Expression:
         message = share.message if times == 1 else times * share.message
         here = share.lag == 0 and share.domain == domain
         total = total + (message if here else window(message, -share.lag, share.domain))
-    spread: Expression = ops.broadcast_to(total, symbol.shape)
-    return spread
+    return ops.broadcast_to(total, symbol.shape)

@@ -10,7 +10,7 @@ from dbn_bptt.template.definitions import Piece
 from dbn_bptt.template.domains import Domain, hull
 from dbn_bptt.template.expressions import Apply, Expression, Reference, Symbol, reference
 from dbn_bptt.template.template import Template
-from dbn_bptt.template.traversal import delayed, transformed, uses, walk
+from dbn_bptt.template.traversal import delayed, transformed, walk
 from dbn_bptt.transforms.pullback import pullback, unsummed
 
 Met = tuple[tuple[Expression, int], ...]  # adjoints of pre-activations, each with how many slices before it is seen
@@ -18,15 +18,12 @@ Met = tuple[tuple[Expression, int], ...]  # adjoints of pre-activations, each wi
 
 @dataclass(frozen=True)
 class Share:
-    """A term of an adjoint: a message made on some slices, `lag` slices after the one that receives it.
-
-    `met` are the adjoints of pre-activations that it may contain.
-    """
+    """A term of an adjoint: a message made on some slices, `lag` slices after the one that receives it."""
 
     message: Expression
     lag: int
     domain: Domain
-    met: Met = field(default=(), compare=False)
+    met: Met = field(default=(), compare=False)  # the adjoints of pre-activations that it may contain
 
 
 @dataclass(frozen=True)
@@ -55,17 +52,16 @@ class Derived:
         own = [g for e, g in pulled.inner.items() if e in inside and isinstance(g, Apply)]
         met = (*outer, *((g, 0) for g in own))
         self.preactivations += [PreActivation(owner, g, domain, met) for g in own]
-        for user, position, leaf in uses(root):
-            if (user, position) in pulled.messages and leaf.symbol.kind not in ("target", "constant"):
-                message = unsummed(pulled.messages[user, position])
-                self.shares[leaf.name].append(Share(message, leaf.delay if leaf.symbol.timed else 0, domain, met))
+        for _, leaf, message in pulled.sent:
+            if leaf.symbol.kind not in ("target", "constant"):
+                self.shares[leaf.name].append(Share(unsummed(message), leaf.delay, domain, met))
         for view, g in pulled.windows:
             seen = domain.shifted(-view.delay) & view.domain
             there = tuple((e, k - view.delay) for e, k in met)
             self.add(owner, view.expression, view.expression, delayed(g, -view.delay), seen, there)
 
 
-Deltas = dict[str, dict[str, list[Piece]]]  # by owner, and by name
+Deltas = Mapping[str, Mapping[str, list[Piece]]]  # by owner, and by name
 
 
 def with_deltas(
@@ -76,67 +72,58 @@ def with_deltas(
     Further ones of a variable are delta_h_2, ...; those of its first-slice equation and of its other one share a name
     where they have one shape. What has a name in the template, such as yhat for softmax(o), is called by that.
     """
-    deltas: Deltas = defaultdict(dict)
     names: dict[Expression, Reference] = {}
-    owners: dict[str, str] = {}
-    taken = set(result.symbols)
+    owned: dict[str, list[PreActivation]] = defaultdict(list)  # by name
     for p in derived.preactivations:
         if p.adjoint not in names:
-            name = _name(p, deltas[p.owner], taken, f"delta{ending.removeprefix('_bar')}_{p.owner}")
+            name = _name(p, owned, result, f"delta{ending.removeprefix('_bar')}_{p.owner}")
             names[p.adjoint] = reference(Symbol(name, p.adjoint.shape, "variable"))
-            owners[name] = p.owner
-            taken.add(name)
-        name = names[p.adjoint].name
-        deltas[owners[name]].setdefault(name, []).append(Piece(p.domain, p.adjoint))
+        owned[names[p.adjoint].name].append(p)
 
     def called(e: Expression, met: Met) -> Expression:
         known = {delayed(g, k): names[g].lag(k) for g, k in met}
         return transformed(e, lambda leaf: leaf, {**of.named_parts, **known})
 
-    inside = {p.adjoint: p.met for p in derived.preactivations}
-    shares = defaultdict(list)
+    inside = {p.adjoint: tuple(m for m in p.met if m[0] is not p.adjoint) for p in derived.preactivations}
+    shares: dict[str, list[Share]] = defaultdict(list)
     for name, terms in derived.shares.items():
         shares[name] = [Share(called(s.message, s.met), s.lag, s.domain) for s in terms]
-    for of_owner in deltas.values():
-        for name, pieces in of_owner.items():
-            of_owner[name] = [
-                Piece(
-                    p.domain, called(p.expression, tuple(m for m in inside[p.expression] if m[0] is not p.expression))
-                )
-                for p in _joined(pieces)
-            ]
-    used = _used(deltas, [share.message for terms in shares.values() for share in terms])
-    for of_owner in deltas.values():
-        for name in [name for name in of_owner if name not in used]:
-            del of_owner[name]
-        for name, pieces in of_owner.items():
-            result.variable(name, pieces[0].expression.shape)
+    pieces = {
+        name: [Piece(p.domain, called(p.expression, inside[p.expression])) for p in _joined(own)]
+        for name, own in owned.items()
+    }
+    deltas: dict[str, dict[str, list[Piece]]] = defaultdict(dict)
+    used = _used(pieces, [share.message for terms in shares.values() for share in terms])
+    for name in [name for name in pieces if name in used]:
+        result.variable(name, pieces[name][0].expression.shape)
+        deltas[owned[name][0].owner][name] = pieces[name]
     return shares, deltas
 
 
-def _name(p: PreActivation, mine: Mapping[str, list[Piece]], taken: set[str], wish: str) -> str:
+def _name(p: PreActivation, owned: Mapping[str, list[PreActivation]], result: SliceTemplate, wish: str) -> str:
     """A name that nothing else has, or one that the same owner uses in other slices for what has the same shape."""
 
     def fits(name: str) -> bool:
-        same = [q for q in mine.get(name, ()) if q.expression.shape == p.adjoint.shape]
-        return name not in taken or (bool(same) and all((q.domain & p.domain).is_empty for q in same))
+        if name not in owned:
+            return name not in result.symbols
+        alike = owned[name][0].owner == p.owner and owned[name][0].adjoint.shape == p.adjoint.shape
+        return alike and all((q.domain & p.domain).is_empty for q in owned[name])
 
     return next(name for k in count(1) if fits(name := wish + (f"_{k}" if k > 1 else "")))
 
 
-def _joined(pieces: list[Piece]) -> list[Piece]:
-    """The pieces, those of one expression whose slices meet as one."""
+def _joined(own: list[PreActivation]) -> list[Piece]:
+    """Their equations; those of one expression whose slices meet are one."""
     found: list[Piece] = []
-    for piece in pieces:
-        meeting = [q for q in found if q.expression is piece.expression and not (q.domain & piece.domain).is_empty]
+    for p in own:
+        meeting = [q for q in found if q.expression is p.adjoint and not (q.domain & p.domain).is_empty]
         found = [q for q in found if q not in meeting]
-        found.append(Piece(hull([piece.domain, *(q.domain for q in meeting)]), piece.expression))
+        found.append(Piece(hull([p.domain, *(q.domain for q in meeting)]), p.adjoint))
     return found
 
 
-def _used(deltas: Deltas, messages: list[Expression]) -> set[str]:
+def _used(pieces: Mapping[str, list[Piece]], messages: list[Expression]) -> set[str]:
     """The names that messages use, and those that they are computed from."""
-    pieces = {name: found for own in deltas.values() for name, found in own.items()}
     used: set[str] = set()
     left = messages
     while left:

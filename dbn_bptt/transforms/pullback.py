@@ -11,51 +11,28 @@ from typing import Any
 from dbn_bptt import ops
 from dbn_bptt.errors import TemplateError
 from dbn_bptt.template.expressions import Apply, Constant, Expression, Reference, Window, constant
-from dbn_bptt.template.traversal import walk
+from dbn_bptt.template.traversal import uses, walk
 
 Place = tuple[Apply | None, int]
 
 
 @dataclass(frozen=True)
 class Pulled:
-    """What an equation sends back.
+    """What an equation sends back."""
 
-    Attributes
-    ----------
-    messages : for each place of `uses(root)` the message; no entry where the derivative is zero by definition
-    windows : the windows in the equation with their adjoints
-    inner : the operations in the equation with their adjoints
-    """
-
-    messages: dict[Place, Expression]
-    windows: list[tuple[Window, Expression]]
-    inner: dict[Expression, Expression]
+    messages: dict[Place, Expression]  # by place of `uses(root)`; none where the derivative is zero by definition
+    sent: list[tuple[int, Reference, Expression]]  # the same in order: number of the place, what it uses, message
+    windows: list[tuple[Window, Expression]]  # the windows in the equation with their adjoints
+    inner: dict[Expression, Expression]  # the operations in the equation with their adjoints
 
 
 def pullback(root: Expression, value: Expression, seed: Expression) -> Pulled:
-    """The messages that an equation sends to its arguments, given the adjoint of its result.
+    """The messages that a right-hand side sends to its arguments, given the adjoint of its result.
 
-    Parameters
-    ----------
-    root : Expression
-        The right-hand side.
-    value : Expression
-        What stands for the value of the root: the variable that it defines.
-    seed : Expression
-        The adjoint of the root.
-
-    Examples
-    --------
-    >>> import dbn_bptt as db
-    >>> t = db.SliceTemplate()
-    >>> w, h, g = t.parameter("w", ()), t.variable("h", ()), t.variable("g", ())
-    >>> list(pullback(db.exp(w * h.prev), value=h, seed=g).messages.values())
-    [batch_sum(multiply(multiply(g, h), h.prev), rank=0), multiply(multiply(g, h), w)]
+    `value` stands for the value of the root: the variable that it defines. `seed` is the adjoint of the root.
     """
-    if isinstance(root, Reference):
-        return Pulled({(None, 0): _summed(seed, root)}, [], {})
     adjoints: dict[Expression, Expression] = {root: seed}
-    messages: dict[Place, Expression] = {}
+    messages: dict[Place, Expression] = {(None, 0): _summed(seed, root)} if isinstance(root, Reference) else {}
     for e in reversed(walk([root])):
         if not isinstance(e, Apply) or e not in adjoints:
             continue
@@ -69,8 +46,11 @@ def pullback(root: Expression, value: Expression, seed: Expression) -> Pulled:
                 messages[e, position] = _summed(message, argument)
             else:
                 adjoints[argument] = adjoints[argument] + message if argument in adjoints else message
+    places = [((user, position), leaf) for user, position, leaf in uses(root)]
+    sent = [(key, leaf, messages[place]) for key, (place, leaf) in enumerate(places) if place in messages]
     windows = [(e, g) for e, g in adjoints.items() if isinstance(e, Window)]
-    return Pulled(messages, windows, {e: g for e, g in adjoints.items() if isinstance(e, Apply) and e is not root})
+    inner: dict[Expression, Expression] = {e: g for e, g in adjoints.items() if isinstance(e, Apply) and e is not root}
+    return Pulled(messages, sent, windows, inner)
 
 
 def _message(e: Apply, position: int, vjp: Callable[..., Any], g: Expression, y: Expression) -> Expression:
@@ -91,8 +71,7 @@ def _message(e: Apply, position: int, vjp: Callable[..., Any], g: Expression, y:
 
 def _summed(message: Expression, to: Reference) -> Expression:
     """A parameter has no batch: it gets the sum of the messages of all sequences."""
-    summed: Expression = message if to.symbol.timed else ops.batch_sum(message, rank=to.ndim)
-    return summed
+    return message if to.symbol.timed else ops.batch_sum(message, rank=to.ndim)
 
 
 def unsummed(message: Expression) -> Expression:

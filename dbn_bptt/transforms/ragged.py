@@ -1,15 +1,12 @@
 """Ragged batches: sequences of several lengths in one array.
 
-`ragged(template)` is a template again, with two more inputs made from the lengths: `valid` is 1 while a sequence runs
-and `ends` is 1 in its last slice. Beyond its end a sequence repeats its last slice: its data do, and so does whatever
-an equation reads from another slice. What reads h.prev reads h_before instead, which stays what it was in the last
-slice; what reads h.next reads h_after, which is the initial state from the last slice on. So states stop at the length,
-in both directions, nothing beyond it takes values that the sequence does not take, and its losses count nothing. The
-engines know nothing of lengths.
+`ragged(template)` is a template again, so that engines know nothing of lengths. It has two more inputs made from them:
+`valid` is 1 while a sequence runs and `ends` is 1 in its last slice. Beyond its end a sequence repeats its last slice:
+its data do, and so does whatever an equation reads from another slice, by h_before instead of h.prev and h_after
+instead of h.next. So nothing beyond the length takes values that the sequence does not take, and losses count nothing.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -55,7 +52,9 @@ def ragged(template: Described) -> SliceTemplate:
             raise TemplateError(f"the name {name!r} is needed for lengths; rename the template's own {name}")
     result = SliceTemplate.of(of.rewritten(definitions={}))
     valid, ends = result.input(VALID, ()), result.input(ENDS, ())
-    readings: dict[Expression, Expression] = {r.leaf: _reading(result, valid, r) for r in _readings(of)}
+    readings: dict[Expression, Expression] = {
+        leaf: _reading(result, valid, leaf, first) for leaf, first in _readings(of).items()
+    }
     for d in of.definitions.values():
         pieces = [Piece(p.domain, transformed(p.expression, lambda e: readings.get(e, e))) for p in d.pieces]
         if d.symbol.kind == "total":
@@ -71,16 +70,8 @@ def _counted(piece: Piece, valid: Expression, ends: Expression) -> Piece:
     return Piece(EVERY if at_last else piece.domain, ops.select(mask, piece.expression, 0.0))
 
 
-@dataclass(frozen=True)
-class Reading:
-    """A reference to another slice, and the first slice whose equations make it."""
-
-    leaf: Reference
-    first: int
-
-
-def _readings(template: Template) -> list[Reading]:
-    """Every reference to another slice."""
+def _readings(template: Template) -> dict[Reference, int]:
+    """Every reference to another slice, and the first slice whose equations make it."""
     firsts: dict[Reference, int] = {}
     for d in template.definitions.values():
         for piece in d.pieces:
@@ -93,12 +84,11 @@ def _readings(template: Template) -> list[Reading]:
                     leaf = reference(symbol, lag)
                     first = 0 if piece.domain == LAST else domain.low(settled([domain]))  # each sequence has its last
                     firsts[leaf] = min(first, firsts.get(leaf, first))
-    return [Reading(leaf, first) for leaf, first in firsts.items()]
+    return firsts
 
 
-def _reading(result: SliceTemplate, valid: Reference, reading: Reading) -> Reference:
+def _reading(result: SliceTemplate, valid: Reference, leaf: Reference, first: int) -> Reference:
     """The variable that is read instead of a reference to another slice."""
-    leaf, first = reading.leaf, reading.first
     ahead = leaf.delay < 0
     name = f"{leaf.name}_{'after' if ahead else 'before'}{leaf.delay if leaf.delay > 1 else ''}"
     while name in result.symbols:  # of the template's own
@@ -140,13 +130,7 @@ def with_lengths(template: Template, data: Mapping[str, Any], lengths: Any, T: i
 
 
 def masks(lengths: Array, T: int) -> dict[str, Array]:
-    """The inputs of a ragged template that say where each sequence runs, and where it ends.
-
-    Examples
-    --------
-    >>> masks(np.array([1, 2]), 3)["valid"].tolist()
-    [[1.0, 1.0], [0.0, 1.0], [0.0, 0.0]]
-    """
+    """The inputs of a ragged template that say where each sequence runs, and where it ends."""
     t = np.arange(T)[:, None]
     return {VALID: (t < lengths).astype(np.float32), ENDS: (t == lengths - 1).astype(np.float32)}
 

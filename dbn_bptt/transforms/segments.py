@@ -49,13 +49,11 @@ def equations_of(template: Template, is_first: bool, is_last: bool) -> Template:
 
 def _domain(domain: Domain, name: str, is_first: bool, is_last: bool) -> Domain | None:
     """The slices of a segment on which a piece holds; None if on none."""
-    if domain == EVERY:
-        return EVERY
-    if domain in (FIRST, AFTER_FIRST):
-        return domain if is_first else None if domain == FIRST else EVERY
-    if domain == LAST:
-        return LAST if is_last else None
-    raise TemplateError(f"{name} has an equation for {domain}; segments know those of the first and the last slice")
+    if domain not in (EVERY, FIRST, AFTER_FIRST, LAST):
+        raise TemplateError(f"{name} has an equation for {domain}; segments know those of the first and the last slice")
+    if (domain == FIRST and not is_first) or (domain == LAST and not is_last):
+        return None
+    return EVERY if domain == AFTER_FIRST and not is_first else domain
 
 
 def carried(template: Template) -> dict[str, int]:
@@ -73,9 +71,8 @@ def carried(template: Template) -> dict[str, int]:
                 raise TemplateError(f"{name} is used in slices to come; only forward chains can be cut into segments")
             is_given_first = where != "at the end" and (before, middle) == (0, 1) and _is_variable(template, name)
             if before != middle and not is_given_first:
-                raise TemplateError(
-                    f"{name} is read {before} slices back {where} and {middle} elsewhere; segments need one"
-                )
+                read = f"{name} is read {before} slices back {where} and {middle} elsewhere"
+                raise TemplateError(f"{read}; segments need one")
     return {name: before for name, (before, _) in reaches.items() if before and _is_variable(template, name)}
 
 

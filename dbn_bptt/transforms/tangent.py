@@ -5,14 +5,16 @@ pullback, with tangents in place of adjoints, is the equation's derivative along
 forward mode). Its chains run the way the template's do, so that running it is real-time recurrent learning (RTRL).
 """
 
+from functools import reduce
+
 from dbn_bptt import ops
 from dbn_bptt.template.builder import SliceTemplate
 from dbn_bptt.template.definitions import Piece
 from dbn_bptt.template.domains import AFTER_FIRST, FIRST, LAST, between
-from dbn_bptt.template.expressions import Expression, Reference, Symbol, Window, constant, reference, window
+from dbn_bptt.template.expressions import Expression, Reference, Symbol, constant, reference, window
 from dbn_bptt.template.structure import unused_names
 from dbn_bptt.template.template import Described, checked_template
-from dbn_bptt.template.traversal import delayed, transformed, uses
+from dbn_bptt.template.traversal import delayed, transformed
 from dbn_bptt.transforms.adjoint import without_losses
 from dbn_bptt.transforms.pullback import pullback, unsummed
 
@@ -41,18 +43,21 @@ def tangent(template: Described) -> SliceTemplate:
     for name in of.names("variable"):
         dots[name] = result.variable(names[name], of.symbols[name].shape)
     for name, definition in of.definitions.items():
-        own = {p: reference(definition.symbol) if name in dots else p.expression for p in definition.pieces}
-        plain = [Piece(p.domain, _derivative(p.expression, own[p], dots)) for p in definition.pieces]
-        pieces = [Piece(p.domain, transformed(p.expression, lambda leaf: leaf, of.named_parts)) for p in plain]
+        pieces = []
+        for p in definition.pieces:
+            value = reference(definition.symbol) if name in dots else p.expression
+            derivative = _derivative(p.expression, value, dots)
+            pieces.append(Piece(p.domain, transformed(derivative, lambda leaf: leaf, of.named_parts)))
         if name in dots:
             result.add(dots[name].symbol, pieces)
         elif definition.loss:
             result.add(result.variable(names[name], definition.symbol.shape).symbol, _everywhere(pieces))
         else:
             result.add(result.declare(names[name], definition.symbol.shape, "total").symbol, pieces)
-    result.check()
     partners = {name: dot for name, dot in names.items() if dot in result.symbols}
-    return SliceTemplate.of(result.frozen.rewritten(partners=partners))
+    complete = SliceTemplate.of(result.frozen.rewritten(partners=partners))
+    complete.check()
+    return complete
 
 
 def _everywhere(pieces: list[Piece]) -> list[Piece]:
@@ -67,25 +72,16 @@ def _derivative(root: Expression, value: Expression, dots: dict[str, Reference])
     g = reference(Symbol("adjoint of the root", root.shape, "variable"))
     pulled = pullback(root, value, g)
     total: Expression = constant(0.0)
-    for user, position, leaf in uses(root):
-        if (user, position) in pulled.messages and leaf.name in dots:
-            along = delayed(dots[leaf.name], leaf.delay)
-            total = total + _transposed(unsummed(pulled.messages[user, position]), g, along)
+    for _, leaf, message in pulled.sent:
+        if leaf.name in dots:
+            total = total + _transposed(unsummed(message), g, delayed(dots[leaf.name], leaf.delay))
     for seen, message in pulled.windows:
-        total = total + _transposed(message, g, _shown(seen, dots))
-    spread: Expression = ops.broadcast_to(total, root.shape)
-    return spread
-
-
-def _shown(seen: Window, dots: dict[str, Reference]) -> Expression:
-    return window(_derivative(seen.expression, seen.expression, dots), seen.delay, seen.domain)
+        inside = _derivative(seen.expression, seen.expression, dots)
+        total = total + _transposed(message, g, window(inside, seen.delay, seen.domain))
+    return ops.broadcast_to(total, root.shape)
 
 
 def _transposed(message: Expression, g: Reference, along: Expression) -> Expression:
     """The transpose of a map that is linear in g, applied to a tangent."""
-    back = pullback(message, message, ops.broadcast_to(along, message.shape)).messages
-    total: Expression = constant(0.0)
-    for user, position, leaf in uses(message):
-        if leaf is g and (user, position) in back:
-            total = total + back[user, position]
-    return total
+    back = pullback(message, message, ops.broadcast_to(along, message.shape))
+    return reduce(ops.add, [part for _, leaf, part in back.sent if leaf is g], constant(0.0))

@@ -150,3 +150,15 @@ def test_an_infinite_loss_has_a_page():
     page = render.html(db.bptt(t, {"w": 5.0}, T=3, initial={"h": 2.0}))
     assert '"loss":1e999' in page
     assert _content(page)["loss"] == np.inf
+
+
+def test_formulas_call_adjoints_as_the_adjoint_template_does():
+    t = db.SliceTemplate("has a bar")
+    h, bar = t.variable("h", ()), t.variable("h_bar", ())
+    t.define(h, 0.5 * h.prev)
+    t.define(bar, 2.0 * h)
+    t.loss("L", bar, at="last")
+    found = _content(render.html(db.bptt(t, {}, T=2, initial={"h": 1.0})))
+    sent = [found["formulas"][edge["formula"]] for edge in found["edges"] if "formula" in edge]
+    assert sent
+    assert all("&#x0007E;" in formula for formula in sent)  # a tilde, as h_bar has its bar already

@@ -1,13 +1,12 @@
 """Equations and messages as MathML, each different one written once."""
 
 import re
-from typing import Any
+from functools import cache
 
-import networkx as nx
-
-from dbn_bptt.render.subjects.scene import Spot
 from dbn_bptt.template.equations import Writer
 from dbn_bptt.template.expressions import Expression, Symbol, reference
+from dbn_bptt.template.structure import unused_names
+from dbn_bptt.template.template import Template
 from dbn_bptt.template.traversal import uses
 from dbn_bptt.transforms.pullback import pullback
 
@@ -20,46 +19,34 @@ def mathml(latex: str) -> str:
 
 
 class Formulas:
-    """The formulas of a page: `written` holds their MathML, and each method returns a place in it."""
+    """The formulas of a page: each method returns the place of one."""
 
-    def __init__(self) -> None:
-        self.written: list[str] = []
+    def __init__(self, template: Template) -> None:
         self._places: dict[str, int] = {}
-        self._known: dict[Any, int] = {}
         self._write = Writer("latex")
+        self._bars = unused_names(template, "_bar")  # what its adjoint template calls adjoints
+        self.equation = cache(self._equation)  # many slices share a rule
+        self.message = cache(self._message)
 
     def put(self, latex: str) -> int:
         """The place of a formula."""
-        if latex not in self._places:
-            self._places[latex] = len(self.written)
-            words = re.sub(r"\\mathrm\{(\w\w+)\}", r"\\operatorname{\1}", latex)  # one word, not letter by letter
-            self.written.append(mathml(words))
-        return self._places[latex]
+        return self._places.setdefault(latex, len(self._places))
 
-    def name(self, spot: Spot) -> int:
-        """The name of a node."""
-        return self.put(spot.label.latex)
+    def written(self) -> list[str]:
+        """All formulas as MathML, at their places."""
+        # a word is one name, not letter by letter
+        return [mathml(re.sub(r"\\mathrm\{(\w\w+)\}", r"\\operatorname{\1}", latex)) for latex in self._places]
 
-    def equation(self, graph: nx.MultiDiGraph, node: Any) -> int:
+    def _equation(self, rule: Expression, name: str) -> int:
         """The equation of a node, about slice t."""
-        rule, name = graph.nodes[node]["rule"], graph.nodes[node]["name"]
-        if (rule, name) not in self._known:
-            right = self._write.expression(rule)[0]
-            self._known[rule, name] = self.put(f"{self._write.timed(name, 't', 0)} = {right}")
-        return self._known[rule, name]
+        return self.put(f"{self._write.timed(name, 't', 0)} = {self._write.expression(rule)[0]}")
 
-    def message(self, graph: nx.MultiDiGraph, node: Any, key: int) -> int:
+    def _message(self, rule: Expression, name: str, key: int) -> int:
         """What a node of slice t sends to one of its parents."""
-        rule, name = graph.nodes[node]["rule"], graph.nodes[node]["name"]
-        if (rule, name, key) not in self._known:
-            self._known[rule, name, key] = self.put(self._sent(rule, name, key))
-        return self._known[rule, name, key]
-
-    def _sent(self, rule: Expression, name: str, key: int) -> str:
         own = reference(Symbol(name, rule.shape, "variable"))
-        seed = reference(Symbol(f"{name}_bar", rule.shape, "variable"))
+        seed = reference(Symbol(self._bars[name], rule.shape, "variable"))
         user, position, leaf = uses(rule)[key]
         messages = pullback(rule, own, seed).messages
-        target = f"{leaf.name}_bar"
+        target = self._bars[leaf.name]
         left = self._write.timed(target, "t", leaf.delay) if leaf.symbol.timed else self._write.name(target)
-        return rf"{left} \;{{+}}{{=}}\; {self._write.expression(messages[user, position])[0]}"
+        return self.put(rf"{left} \;{{+}}{{=}}\; {self._write.expression(messages[user, position])[0]}")

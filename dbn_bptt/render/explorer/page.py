@@ -9,12 +9,12 @@ from typing import Any, Unpack
 
 from dbn_bptt.agreement import Report
 from dbn_bptt.errors import DataError, DbnBpttError
-from dbn_bptt.render.explorer.content import compared, content, one_sequence
+from dbn_bptt.render.explorer.content import compared, content, network, one_sequence
 from dbn_bptt.render.explorer.formulas import mathml
-from dbn_bptt.render.explorer.network import network
 from dbn_bptt.render.layout import scene
 from dbn_bptt.render.subjects.inference import inference
 from dbn_bptt.render.subjects.scene import Options
+from dbn_bptt.render.subjects.views import View
 from dbn_bptt.render.writers.svg import document, style
 from dbn_bptt.sweep.results import Result
 from dbn_bptt.template.equations import equations
@@ -63,12 +63,12 @@ def html(obj: Any, **options: Unpack[Options]) -> Html:
         return _of_network(obj, options)
     if isinstance(obj, Report):
         return _page(obj.result, obj, options)
-    if not isinstance(obj, Result):
-        raise DataError(
-            f"the explorer steps through numbers, which {type(obj).__name__} does not have; give a result of "
-            "bptt(template, parameters, data), a report of compare(...), or a pgmpy network with evidence"
-        )
-    return _page(obj, None, options)
+    if isinstance(obj, Result):
+        return _page(obj, None, options)
+    raise DataError(
+        f"the explorer steps through numbers, which {type(obj).__name__} does not have; give a result of "
+        "bptt(template, parameters, data), a report of compare(...), or a pgmpy network with evidence"
+    )
 
 
 def _of_network(model: Any, options: Options) -> Html:
@@ -85,42 +85,35 @@ def _of_network(model: Any, options: Options) -> Html:
 def _page(
     result: Result, report: Report | None, options: Options, extra: dict[str, Any] | None = None, sequences: int = 0
 ) -> Html:
-    if options.get("view") not in (None, "unrolled", "folded"):
-        raise DataError(
-            f"the explorer steps through slices; view must be 'unrolled' or 'folded', not {options['view']!r}"
-        )
+    view, given = options.get("view"), result.values.given
+    if view not in (None, "unrolled", "folded"):
+        raise DataError(f"the explorer steps through slices; view must be 'unrolled' or 'folded', not {view!r}")
     if options.get("show") is not None:
         raise DataError("the explorer shows all numbers; leave show out")
-    batch = result.values.given.batch
-    sequences = batch[0] if batch else sequences
-    options = options.copy()
+    sequences = given.batch[0] if given.batch else sequences
     result = one_sequence(result)
-    T = result.values.given.T
-    options["view"] = options.get("view") or ("unrolled" if T <= MOST_SLICES else "folded")
-    picture = scene(result.graph, **options)
-    if report is None or batch:
-        report = compared(result)
-    found = content(result, picture, report)
+    drawn: View = view or ("unrolled" if given.T <= MOST_SLICES else "folded")
+    picture = scene(result.graph, **(options | {"view": drawn}))
+    shown = content(result, picture, compared(result) if report is None or given.batch else report)
     if extra is not None:  # the scales let no message through, so that terms of the loss are not to blame one by one
-        found |= {"network": extra, "credit": {}, "title": "inference as back-propagation through time"}
-    found["sequence"] = f"sequence 0 of a batch of {sequences}" if sequences else ""
-    template: Template = result.graph.graph["template"]
+        shown |= {"network": extra, "credit": {}, "title": "inference as back-propagation through time"}
+    shown["sequence"] = f"sequence 0 of a batch of {sequences}" if sequences else ""
+    dark = style("dark").replace(".dbn-bptt", "[data-theme=dark] .dbn-bptt")  # on the screen; paper is always light
     parts = {
-        "TITLE": escape(f"{found['title']}: back-propagation through time, step by step"),
-        "HEADING": escape(found["title"]),
-        "STYLE": _dressed() + _read("explorer.css"),
+        "TITLE": escape(f"{shown['title']}: back-propagation through time, step by step"),
+        "HEADING": escape(shown["title"]),
+        "STYLE": style("light") + "@media screen {" + dark + "}\n" + _read("explorer.css"),
         "PICTURE": document(picture, head=False),
-        "EQUATIONS": _equations(template),
-        "CONTENT": _json(found),
+        "EQUATIONS": _equations(result.template),
+        "CONTENT": _json(shown),
         "SCRIPT": _read("explorer.js"),
     }
-    page = _read("explorer.html")
-    return Html("".join(parts.get(piece, piece) for piece in page.split("@@")))
+    return Html("".join(parts.get(piece, piece) for piece in _read("explorer.html").split("@@")))
 
 
-def _json(found: dict[str, Any]) -> str:
+def _json(shown: dict[str, Any]) -> str:
     """Content as JSON that a page may hold; what is infinite, which JSON lacks, is too large a number."""
-    text = json.dumps(found, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
+    text = json.dumps(shown, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
     return re.sub(r"(?<=[\[,:])(-?)Infinity(?=[\],}])", r"\g<1>1e999", text)
 
 
@@ -128,20 +121,14 @@ def _read(name: str) -> str:
     return (files("dbn_bptt.render.explorer") / name).read_text(encoding="utf-8")
 
 
-def _dressed() -> str:
-    """The picture's style in both themes; paper is always light."""
-    dark = style("dark").replace(".dbn-bptt", "[data-theme=dark] .dbn-bptt")
-    return style("light") + "@media screen {" + dark + "}\n"
-
-
 def _equations(template: Template) -> str:
     """The equations of the template and of its adjoint."""
     parts = [("Model", template)]
     with suppress(DbnBpttError):  # what has no adjoint template is stepped through all the same
         parts.append(("Adjoint: the messages of the reverse sweep", adjoint(template).frozen))
-    return "".join(f"<h3>{title}</h3>{''.join(_lines(of))}" for title, of in parts)
-
-
-def _lines(template: Template) -> list[str]:
-    body = equations(template).removeprefix("\\begin{aligned}\n").removesuffix("\n\\end{aligned}")
-    return [f'<p class="equation">{mathml(line.replace("&=", "="))}</p>' for line in body.split(" \\\\\n")]
+    page = []
+    for title, of in parts:
+        body = equations(of).removeprefix("\\begin{aligned}\n").removesuffix("\n\\end{aligned}")
+        lines = (mathml(line.replace("&=", "=")) for line in body.split(" \\\\\n"))
+        page += [f"<h3>{title}</h3>", *(f'<p class="equation">{line}</p>' for line in lines)]
+    return "".join(page)

@@ -48,6 +48,12 @@ class Box:
         """The box further to the right."""
         return replace(self, x=self.x + dx)
 
+    @property
+    def corners(self) -> tuple[float, float, float, float]:
+        """Left, top, right and lower end."""
+        across, up = self.width / 2, self.height / 2
+        return self.x - across, self.y - up, self.x + across, self.y + up
+
 
 def line(start: Point, end: Point) -> Points:
     """A straight line."""
@@ -69,9 +75,9 @@ def arc(u: Box, v: Box, height: float) -> Points:
     return u.rim(a), a, b, v.rim(b)
 
 
-def swing(start: Point, end: Point, reach: float = 0.5) -> Points:
+def swing(start: Point, end: Point) -> Points:
     """A curve that is horizontal at both ends."""
-    dx = (end[0] - start[0]) * reach
+    dx = (end[0] - start[0]) * 0.5
     return start, (start[0] + dx, start[1]), (end[0] - dx, end[1]), end
 
 
@@ -101,8 +107,7 @@ def polyline(corners: Sequence[Point], radius: float = 10.0) -> Points:
 def shortened(points: Points, by: float) -> Points:
     """A curve that ends a little earlier, so that an arrow's tip has room."""
     *others, p0, p1, p2, p3 = points
-    where = flattened((p0, p1, p2, p3))
-    left = np.cumsum(np.linalg.norm(np.diff(where[::-1], axis=0), axis=1))  # to the end
+    left = np.cumsum(steps(flattened((p0, p1, p2, p3))[::-1]))  # to the end
     share = 1 - min(1 + float(np.interp(by, left, np.arange(len(left)))), 0.6 * len(left)) / len(left)
     a, b, c = _between(p0, p1, share), _between(p1, p2, share), _between(p2, p3, share)
     d, e = _between(a, b, share), _between(b, c, share)
@@ -121,33 +126,35 @@ def flattened(points: Points) -> Array:
     return np.concatenate(parts)
 
 
+def steps(where: Array) -> Array:
+    """How far it is from each point to the next."""
+    return np.linalg.norm(np.diff(where, axis=0), axis=1)
+
+
 def length(points: Points) -> float:
     """The length of a curve."""
-    return float(np.linalg.norm(np.diff(flattened(points), axis=0), axis=1).sum())
+    return float(steps(flattened(points)).sum())
 
 
 def along(points: Points, distance: float) -> Point:
     """The point so far along a curve."""
     where = flattened(points)
-    passed = np.cumsum(np.linalg.norm(np.diff(where, axis=0), axis=1))
-    x, y = where[min(1 + int(np.searchsorted(passed, distance)), len(where) - 1)]
+    x, y = where[min(1 + int(np.searchsorted(np.cumsum(steps(where)), distance)), len(where) - 1)]
     return float(x), float(y)
+
+
+def middle(points: Points) -> Point:
+    """The point half-way along a curve."""
+    return along(points, length(points) / 2)
 
 
 def is_clear(points: Points, boxes: Array) -> bool:
     """Whether a curve keeps off boxes, given as rows (x, y, width, height)."""
-    if not len(boxes):
-        return True
     where = flattened(points)
     low, high = where.min(0) - _NEAR, where.max(0) + _NEAR
     near = boxes[((boxes[:, :2] > low) & (boxes[:, :2] < high)).all(1)]
     off = np.abs(where[:, None] - near[None, :, :2])
     return not (off < near[None, :, 2:] / 2 + CLEARANCE).all(-1).any()
-
-
-def moved(points: Points, dx: float) -> Points:
-    """A curve further to the right."""
-    return tuple((x + dx, y) for x, y in points)
 
 
 def _between(a: Point, b: Point, share: float) -> Point:

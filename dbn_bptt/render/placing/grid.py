@@ -14,60 +14,47 @@ from typing import Any
 import networkx as nx
 
 Key = tuple[Hashable, tuple[int, ...]]  # a variable, or one number of it
+Grid = tuple[Mapping[Key, int], Mapping[Key, float]]  # rows from the top, places within a slice from its left
 MOST_IN_ROW, MOST_ALONE = 5, 4
 
 
 @dataclass(frozen=True)
 class Member:
-    """A variable of the slice: its kind, how many adjoints were taken to get it, and whether other slices read it,
-    or even it itself there."""
+    """A variable of the slice."""
 
     kind: str
-    block: int
-    interface: bool
-    recurrent: bool
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Rows, counted from the top, and places within a slice, counted from its left."""
-
-    rows: Mapping[Key, float]
-    places: Mapping[Key, float]
-    height: int
-    width: int
+    block: int  # how many adjoints were taken to get it
+    interface: bool  # other slices read it
+    recurrent: bool  # it itself does there
+    partner: Key | None  # what it is the adjoint of
 
 
 def grid(members: Mapping[Key, Member], edges: Iterable[tuple[Key, Key]], downward: bool, staggered: bool) -> Grid:
-    """Arrange the variables of a slice.
+    """Arrange the variables of a slice, given in the order of declaration, by its edges from parents to children.
 
-    Parameters
-    ----------
-    members : in the order of declaration
-    edges : parents and children within a slice
-    downward : whether children stand below their parents
-    staggered : whether each variable has a row of its own and stands to the right of its parents
+    Downward, children stand below their parents; staggered, each variable has a row of its own, to the right of its
+    parents.
     """
     inside = _acyclic(members, edges)
-    rows: dict[Key, float] = {}
+    rows: dict[Key, int] = {}
     places: dict[Key, float] = {}
     width = 0
     for block in sorted({member.block for member in members.values()}):
         names = [key for key, member in members.items() if member.block == block]
         ranks = _ranks(inside.subgraph(names), names, members)
         layers = _layers(names, ranks, members, staggered)
-        own = {key: y for y, layer in enumerate(layers) for key in layer}
         x = {key: float(ranks[key]) for key in names} if staggered else _places(layers, inside)
-        above = {key: -y if block % 2 == 0 else y for key, y in own.items()}
-        shift = _alignment(above, rows)
+        above = {key: -y if block % 2 == 0 else y for y, layer in enumerate(layers) for key in layer}
+        # most adjoints stand beside what they are the adjoints of
+        gaps = Counter(rows[of] - y for key, y in above.items() if (of := members[key].partner) in rows)
+        shift = gaps.most_common(1)[0][0] if gaps else 0
         rows |= {key: y + shift for key, y in above.items()}
         places |= {key: place + width for key, place in x.items()}
         width += 1 + int(max(x.values()))
     if downward:
         rows = {key: -y for key, y in rows.items()}
-    top = min(rows.values(), default=0.0)
-    rows = {key: y - top for key, y in rows.items()}
-    return Grid(rows, places, 1 + int(max(rows.values(), default=0)), width)
+    top = min(rows.values(), default=0)
+    return {key: y - top for key, y in rows.items()}, places
 
 
 def _acyclic(members: Mapping[Key, Member], edges: Iterable[tuple[Key, Key]]) -> nx.DiGraph:
@@ -126,10 +113,3 @@ def _places(layers: list[list[Key]], inside: nx.DiGraph) -> dict[Key, float]:
             for k, v in enumerate(sorted(layer, key=lambda v: (near[v], layer.index(v)))):
                 places[v] = (width - len(layer)) / 2 + k
     return places
-
-
-def _alignment(rows: Mapping[Key, float], before: Mapping[Key, float]) -> float:
-    """How far to move a block of adjoints so that most stand beside what they are the adjoints of."""
-    own = {key: (str(key[0]).removesuffix("_bar"), key[1]) for key in rows}
-    gaps = Counter(before[of] - rows[key] for key, of in own.items() if of in before)
-    return gaps.most_common(1)[0][0] if gaps else 0.0

@@ -22,19 +22,11 @@ _LATEX = {
 
 @dataclass(frozen=True)
 class Label:
-    """A name as it is written on a node or an edge.
+    """A name as it is written on a node or an edge."""
 
-    Attributes
-    ----------
-    letter : the letter or word, with combining accents
-    below : subscripts, joined
-    above : the slice, with its parentheses; or nothing
-    latex_letter : the letter in LaTeX
-    """
-
-    letter: str
-    below: str
-    above: str
+    letter: str  # or a word, with combining accents
+    below: str  # subscripts, joined
+    above: str  # the slice, with its parentheses; or nothing
     latex_letter: str
 
     @property
@@ -42,13 +34,8 @@ class Label:
         """Whether the letter is a mathematical variable, not a word."""
         return sum(not 0x0300 <= ord(c) <= 0x036F and ord(c) < 0x20D0 for c in self.letter) == 1
 
-    @property
-    def width(self) -> float:
-        """The width in px, by rule of thumb."""
-        return self.width_at(FONT)
-
-    def width_at(self, size: float) -> float:
-        """The width in some size of the letter."""
+    def width(self, size: float = FONT) -> float:
+        """The width in px, by rule of thumb, in some size of the letter."""
         small = size * SMALL / FONT
         return text_width(self.letter, size) + max(text_width(self.below, small), text_width(self.above, small))
 
@@ -86,6 +73,11 @@ def label(name: object, time: str = "", index: tuple[int, ...] = ()) -> Label:
     letter, below = name_parts(shown)
     in_latex = latex_letter(shown) if len(letter) <= LONGEST else rf"\text{{{latex_text(_short(letter))}}}"
     return Label(_short(letter), _short(",".join([*below, *map(str, index)])), above, in_latex)
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things in words."""
+    return f"{number} {noun}" + ("s" if number != 1 else "")
 
 
 def _short(text: str) -> str:

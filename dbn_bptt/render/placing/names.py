@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from dbn_bptt.ops.kernels import Array
-from dbn_bptt.render.placing.curves import Box, Point, Points, along, flattened, length
+from dbn_bptt.render.placing.curves import Box, Point, Points, along, flattened, length, steps
 from dbn_bptt.render.placing.grid import Key
 from dbn_bptt.render.placing.routes import Route, Yard
 
@@ -16,6 +16,7 @@ _SHARES = (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8, 0.9, 0.1)  # of a curve's length
 _BACK = (24.0, 18.0, 32.0, 44.0)  # px before the end
 _MARK_SHARES = (1.0, 0.7, 1.3, 0.5)  # of half a curve's length, where the mark of its delay may go
 _MARK, _MARKS_APART = 14.0, 18.0  # px of the mark of a delay, and from one to the next
+_NUMBER, _RIGHT, _UP = 20.0, 19.0, 9.0  # px of the number beside a mark, and how far right of it and above it that is
 # what a place costs, as a number without a unit: where the name covers a node, or another name, or a point of a curve,
 # where another curve runs through its own place, or is nearer; each later place; the side of the curve
 _ON_NODE, _ON_NAME, _ON_POINT, _SHARED, _NEARER, _LATER = 10.0, 6.0, 0.15, 8.0, 1.5, 0.05
@@ -32,9 +33,9 @@ def label_places(
     shifts = [k * yard.pitch for k in (-2, -1, 0, 1, 2)]
     drawn = {route: flattened(c) for route, c in curves.items()}
     lines = _Lines(drawn, shifts)
-    nodes = np.array([(b.x + dx, b.y, b.width, b.height) for b in yard.boxes.values() for dx in shifts])
-    found: dict[Route, Point] = {}
-    names = np.array([(b.x + dx, b.y, b.width, b.height) for b in marks for dx in shifts]).reshape(-1, 4)
+    nodes = _in_columns([*yard.boxes.values()], shifts)
+    names = _in_columns(marks, shifts)
+    places: dict[Route, Point] = {}
     for route, width in widths.items():
         size = np.array([width, HEIGHT])
         choices = _beside(drawn[route], width, by_lanes=len(curves[route]) > 4)
@@ -45,10 +46,14 @@ def label_places(
             + _LATER * (k // len(_SIDES)) + _SIDES[k % len(_SIDES)]
             for k, (on, at) in enumerate(choices)
         ]  # fmt: skip
-        x, y = choices[int(np.argmin(cost))][1]
-        found[route] = float(x), float(y)
-        names = np.concatenate([names, [(x + dx, y, width, HEIGHT) for dx in shifts]])
-    return found
+        x, y = places[route] = tuple(choices[int(np.argmin(cost))][1].tolist())
+        names = np.concatenate([names, _in_columns([Box(x, y, width, HEIGHT)], shifts)])
+    return places
+
+
+def _in_columns(boxes: list[Box], shifts: list[float]) -> Array:
+    """Boxes in their own and in neighbouring columns, as rows (x, y, width, height)."""
+    return np.array([(b.x + dx, b.y, b.width, b.height) for b in boxes for dx in shifts]).reshape(-1, 4)
 
 
 class _Lines:
@@ -88,20 +93,21 @@ def delay_marks(curves: Mapping[Route, Points]) -> dict[Route, Point]:
     """Where the mark of each delay goes: on the trunk, where edges from one variable with one delay share it."""
     delayed = {route: length(c) / 2 for route, c in curves.items() if route.delay}
     half = {_trunk(route): min(d for r, d in delayed.items() if _trunk(r) == _trunk(route)) for route in delayed}
-    found: dict[Route, Point] = {}
+    marks: dict[Route, Point] = {}
     for route, own in delayed.items():
         reach = half[_trunk(route)] if route.tail != route.head else own
         choices = [along(curves[route], reach * share) for share in _MARK_SHARES]
-        others = [(r, at) for r, at in found.items() if _trunk(r) != _trunk(route) or r.tail in (r.head, route.head)]
-        free = [c for c in choices if all(math.dist(c, at) > _MARKS_APART for _, at in others)]
-        found[route] = (free or choices)[0]
-    return found
+        others = [at for r, at in marks.items() if _trunk(r) != _trunk(route) or r.tail in (r.head, route.head)]
+        free = [c for c in choices if all(math.dist(c, at) > _MARKS_APART for at in others)]
+        marks[route] = (free or choices)[0]
+    return marks
 
 
 def mark_boxes(marks: Mapping[Route, Point]) -> list[Box]:
     """What the marks of delays cover, with the numbers beside those that are not 1."""
     squares = [Box(x, y, _MARK, _MARK) for x, y in marks.values()]
-    return squares + [Box(x + 19.0, y - 9.0, 20.0, _MARK) for route, (x, y) in marks.items() if route.delay != 1]
+    numbers = [(x + _RIGHT, y - _UP) for route, (x, y) in marks.items() if route.delay != 1]
+    return squares + [Box(x, y, _NUMBER, _MARK) for x, y in numbers]
 
 
 def _trunk(route: Route) -> tuple[Key, int]:
@@ -110,8 +116,7 @@ def _trunk(route: Route) -> tuple[Key, int]:
 
 def _beside(points: Array, width: float, by_lanes: bool) -> list[tuple[Array, Array]]:
     """Points of a curve, and places beside them: the middle first, or the end of what others share lanes with."""
-    steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
-    passed = np.concatenate([[0], np.cumsum(steps)])
+    passed = np.concatenate([[0], np.cumsum(steps(points))])
     places = []
     inside, ends = [share * passed[-1] for share in _SHARES], [passed[-1] - back for back in _BACK]
     for distance in [*ends, *inside] if by_lanes else [*inside, *ends]:

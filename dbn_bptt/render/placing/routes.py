@@ -7,8 +7,8 @@ own. As slices are alike, an edge is routed once for all of them.
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from itertools import islice, pairwise
+from dataclasses import dataclass
+from itertools import islice, pairwise, product
 from typing import Any
 
 import numpy as np
@@ -29,38 +29,27 @@ _OBLIQUE = 0.8  # radians: half a right angle, nearly
 
 @dataclass(frozen=True)
 class Route:
-    """What is to be routed: from a variable to one some columns to the right, the edge's number among those between
-    the two, its delay in the rolled view, and its phase where edges of one variable overlap."""
+    """What is to be routed: an edge from a variable to one some columns to the right."""
 
     tail: Key
     head: Key
     columns: int
-    number: int
-    delay: int
-    phase: int
+    number: int  # among the edges between the two
+    delay: int  # in the rolled view
+    phase: int  # tells edges of one variable apart that overlap
 
 
 @dataclass(frozen=True)
 class Yard:
-    """The page as a router sees it: sizes, and the boxes of one slice, which stand in all others too.
+    """The page as a router sees it: sizes, and the boxes of one slice, which stand in all others too."""
 
-    Attributes
-    ----------
-    pitch, gap : the distance from slice to slice, and how much of it is free
-    rows : the y of each row, from the top
-    row_of : by variable, its row
-    boxes : by variable, relative to the left end of its slice
-    entry : by variable, the side on which edges from its slice come in: 1 from below, -1 from above
-    outside : what stands left of all slices: parameters
-    """
-
-    pitch: float
-    gap: float
-    rows: tuple[float, ...]
-    row_of: Mapping[Key, int] = field(repr=False)
-    boxes: Mapping[Key, Box] = field(repr=False)
-    entry: Mapping[Key, int] = field(repr=False)
-    outside: frozenset[Key] = frozenset()
+    pitch: float  # from slice to slice
+    gap: float  # what is free of it
+    rows: tuple[float, ...]  # the y of each, from the top
+    row_of: Mapping[Key, int]
+    boxes: Mapping[Key, Box]  # relative to the left end of their slice
+    entry: Mapping[Key, int]  # the side on which edges from its slice come in: 1 from below, -1 from above
+    outside: frozenset[Key]  # what stands left of all slices: parameters
 
     def box(self, key: Key, column: int) -> Box:
         """A variable's box in a column."""
@@ -77,52 +66,49 @@ class Yard:
         outside = route.tail in self.outside  # its edge runs below all rows until it is there
         columns = range(route.columns - 1 if outside else min(0, route.columns) - 1, max(0, route.columns) + 2)
         ends = {(route.tail, 0), (route.head, route.columns)}
-        found = [
+        boxes = [
             (b.x + k * self.pitch, b.y, b.width, b.height)
-            for key, b in self.boxes.items()
-            for k in ((0,) if key in self.outside else columns)
-            if (key, k) not in ends
-        ]
-        return np.array(found).reshape(-1, 4)
+            for key, b in self.boxes.items() for k in ((0,) if key in self.outside else columns) if (key, k) not in ends
+        ]  # fmt: skip
+        return np.array(boxes).reshape(-1, 4)
 
 
 Lane = tuple[str, int]  # ("row", k): above row k; ("gap", k): left of column k
 Owner = tuple[Key, tuple[int, ...]]
 Tracks = Mapping[Lane, Mapping[Owner, float]]
+Way = tuple[Points, tuple[Lane, ...]]  # a curve, and the lanes that it takes
 
 
 def routed(routes: list[Route], yard: Yard) -> dict[Route, Points]:
     """A curve for each edge, relative to its tail's column."""
-    used: dict[Lane, dict[Owner, float]] = {}
-    _all(routes, yard, {}, used)  # who needs which lane
-    return _all(routes, yard, {lane: _spread(owners, lane) for lane, owners in used.items()}, {})
+    owners: dict[Lane, dict[Owner, None]] = {}
+    for route, (_, lanes) in _ways(routes, yard, {}).items():
+        for lane in lanes:
+            owners.setdefault(lane, {})[_owner(route)] = None
+    tracks = {}
+    for lane, sharing in owners.items():
+        step = min(TRACK, _LANES[lane[0]] / len(sharing))
+        tracks[lane] = {owner: (k - (len(sharing) - 1) / 2) * step for k, owner in enumerate(sharing)}
+    return {route: points for route, (points, _) in _ways(routes, yard, tracks).items()}
 
 
-def _spread(owners: Mapping[Owner, float], lane: Lane) -> dict[Owner, float]:
-    """The tracks of a lane, in the order of their owners."""
-    step = min(TRACK, _LANES[lane[0]] / max(len(owners), 1))
-    return {owner: (k - (len(owners) - 1) / 2) * step for k, owner in enumerate(owners)}
-
-
-def _all(routes: list[Route], yard: Yard, tracks: Tracks, used: dict[Lane, dict[Owner, float]]) -> dict[Route, Points]:
-    found: dict[Route, Points] = {}
+def _ways(routes: list[Route], yard: Yard, tracks: Tracks) -> dict[Route, Way]:
+    """For each edge the plainest curve that is clear; of several edges between two nodes, each has its own."""
+    ways: dict[Route, Way] = {}
     fans: dict[Any, set[Key]] = {}
     for route in routes:
         fans.setdefault(_fan(route, yard), set()).add(route.head)
     for route in routes:
         boxes = yard.others(route)
         together = route.columns and len(fans[_fan(route, yard)]) > 1
-        choices = [*([] if together else _single(route, yard)), *_by_lanes(route, yard, tracks)]
-        if route.delay and route.tail == route.head:
-            choices = [(loop(yard.boxes[route.tail], angle), ()) for angle in _free(route, routes, yard)] + choices
-        single = (choice for choice in choices if not choice[1] and is_clear(choice[0], boxes))
-        clear = list(islice(single, route.number + 1))
-        clear = clear or list(islice((choice for choice in choices if choice[1] and is_clear(choice[0], boxes)), 1))
-        points, lanes = clear[-1] if clear else choices[-1]
-        for lane in lanes:
-            used.setdefault(lane, {}).setdefault(_owner(route), 0.0)
-        found[route] = points
-    return found
+        single = () if together else _single(route, routes, yard)
+        clear = list(islice((points for points in single if is_clear(points, boxes)), route.number + 1))
+        if clear:
+            ways[route] = clear[-1], ()
+        else:
+            by_lanes = _by_lanes(route, yard, tracks)
+            ways[route] = next((way for way in by_lanes if is_clear(way[0], boxes)), by_lanes[-1])
+    return ways
 
 
 def _owner(route: Route) -> Owner:
@@ -139,10 +125,8 @@ def _fan(route: Route, yard: Yard) -> Any:
 def _free(route: Route, routes: list[Route], yard: Yard) -> list[float]:
     """Directions in which a loop may leave a variable, the one furthest from its other edges first."""
     u = yard.boxes[route.tail]
-    others = [
-        yard.boxes[r.head if r.tail == route.tail else r.tail]
-        for r in routes if not r.columns and not r.delay and route.tail in (r.tail, r.head)
-    ]  # fmt: skip
+    near = [r for r in routes if not r.columns and not r.delay and route.tail in (r.tail, r.head)]
+    others = [yard.boxes[r.head if r.tail == route.tail else r.tail] for r in near]
     taken = [math.atan2(u.y - box.y, box.x - u.x) for box in others]
     back = 0.0 if route.delay > 0 else math.pi  # delays lead to the right
     taken += [back for r in routes if r.delay and r.tail == route.tail != r.head]
@@ -151,47 +135,41 @@ def _free(route: Route, routes: list[Route], yard: Yard) -> list[float]:
     return sorted(choices, key=lambda angle: (-min(gaps[angle], _OBLIQUE), choices.index(angle)))
 
 
-Choice = tuple[Points, tuple[Lane, ...]]
-
-
-def _single(route: Route, yard: Yard) -> Iterator[Choice]:
+def _single(route: Route, routes: list[Route], yard: Yard) -> Iterator[Points]:
     """Lines and single curves, the plainest first."""
-    u, v = yard.box(route.tail, 0), yard.box(route.head, route.columns)
     if route.delay:
+        if route.tail == route.head:
+            yield from (loop(yard.boxes[route.tail], angle) for angle in _free(route, routes, yard))
         return
+    u, v = yard.box(route.tail, 0), yard.box(route.head, route.columns)
+    inside = route.tail not in yard.outside
+    near = inside and abs(route.columns) < 2
     ahead = math.copysign(1.0, v.x - u.x)
     level = abs(u.y - v.y) < 1
-    sides = (u.x + ahead * u.width / 2, u.y), (v.x - ahead * v.width / 2, v.y)
-    if route.columns and not level and route.tail not in yard.outside:
-        yield swing(*sides), ()
-    if abs(route.columns) < 2 and route.tail not in yard.outside:
-        yield line(u.rim((v.x, v.y)), v.rim((u.x, u.y))), ()
+    if route.columns and not level and inside:
+        yield swing((u.x + ahead * u.width / 2, u.y), (v.x - ahead * v.width / 2, v.y))
+    if near:
+        yield line(u.rim((v.x, v.y)), v.rim((u.x, u.y)))
     if level:
-        side = 1.0 if abs(route.columns) % 2 == 0 else -1.0  # lags 2 and 3 on different sides
-        for height in _HEIGHTS:
-            yield arc(u, v, side * height), ()
-    if abs(route.columns) < 2 and route.tail not in yard.outside:
-        for bend in _BENDS:
-            yield bow(u, v, bend), ()
+        side = 1.0 if route.columns % 2 == 0 else -1.0  # lags 2 and 3 on different sides
+        yield from (arc(u, v, side * height) for height in _HEIGHTS)
+    if near:
+        yield from (bow(u, v, bend) for bend in _BENDS)
 
 
-def _by_lanes(route: Route, yard: Yard, tracks: Tracks) -> list[Choice]:
+def _by_lanes(route: Route, yard: Yard, tracks: Tracks) -> list[Way]:
     """All ways through the lanes, the shortest and straightest first."""
-    found = {}
-    for corners, lanes in _ways(route, yard, tracks):
+    u, v = yard.box(route.tail, 0), yard.box(route.head, route.columns)
+    cost: dict[Way, float] = {}
+    for corners, lanes in _all_corners(route, yard, tracks):
+        ends = (v, corners[-2], yard.entry[route.head]), (u, corners[1], -yard.entry[route.tail])
+        against = sum(box.x == x and (y - box.y) * side < 0 for box, (x, y), side in ends)  # in the way of others
         length = sum(math.dist(a, b) for a, b in pairwise(corners))
-        against = sum(  # an edge in the way of those that go the other way
-            rim.x == x and (y - rim.y) * side < 0
-            for rim, (x, y), side in (
-                (yard.box(route.head, route.columns), corners[-2], yard.entry[route.head]),
-                (yard.box(route.tail, 0), corners[1], -yard.entry[route.tail]),
-            )
-        )
-        found[polyline(corners), lanes] = length + _CORNER * len(corners) + _AGAINST * against
-    return sorted(found, key=lambda choice: found[choice])
+        cost[polyline(corners), lanes] = length + _CORNER * len(corners) + _AGAINST * against
+    return sorted(cost, key=lambda way: cost[way])
 
 
-def _ways(route: Route, yard: Yard, tracks: Tracks) -> Iterator[tuple[list[Point], tuple[Lane, ...]]]:
+def _all_corners(route: Route, yard: Yard, tracks: Tracks) -> Iterator[tuple[list[Point], tuple[Lane, ...]]]:
     """Out of the tail, along a lane between slices, into the head; each end by its side or by the lane at its row."""
     u, v = yard.box(route.tail, 0), yard.box(route.head, route.columns)
     owner = _owner(route)
@@ -215,12 +193,11 @@ def _ways(route: Route, yard: Yard, tracks: Tracks) -> Iterator[tuple[list[Point
     for k in _gaps(route, yard):
         lane: Lane = ("gap", k)
         x = place(lane)
-        for out, first in ends(route.tail, u, x):
-            for into, last in ends(route.head, v, x):
-                if first != last or not first:
-                    yield [*out, *reversed(into)], (*first, lane, *last)
-                elif not route.delay:  # both at one lane between rows
-                    yield [*out[:2], *reversed(into[:2])], first
+        for (out, first), (into, last) in product(ends(route.tail, u, x), ends(route.head, v, x)):
+            if first != last or not first:
+                yield [*out, *reversed(into)], (*first, lane, *last)
+            elif not route.delay:  # both at one lane between rows
+                yield [*out[:2], *reversed(into[:2])], first
 
 
 def _gaps(route: Route, yard: Yard) -> list[int]:

@@ -3,7 +3,7 @@
 Of a batch of sequences the first is drawn, to its own end.
 """
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,28 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Inference:
-    """A network given evidence, and what follows.
+    """A network given evidence, and what follows."""
 
-    Attributes
-    ----------
-    task : the network and all evidence
-    T : the number of slices that are drawn
-    sequences : how many there are in a batch; 0 where there is none
-    likelihoods, posterior : by variable, (T, K)
-    log_likelihood : log p(evidence) in nats
-    """
-
-    task: "Task" = field(repr=False)
-    T: int
-    sequences: int
-    likelihoods: Mapping[Any, Array] = field(repr=False)
+    task: "Task" = field(repr=False)  # the network and all evidence
+    T: int  # the number of slices that are drawn
+    sequences: int  # how many there are in a batch; 0 where there is none
+    likelihoods: Mapping[Any, Array] = field(repr=False)  # by variable, (T, K)
     posterior: Mapping[Any, Array] = field(repr=False)
-    log_likelihood: float
-
-    @property
-    def states(self) -> Mapping[Any, tuple[Hashable, ...]]:
-        """By variable, the names of its states."""
-        return self.task.network.states
+    log_likelihood: float  # log p(evidence) in nats
 
     @property
     def messages(self) -> dict[str, list[Any]]:

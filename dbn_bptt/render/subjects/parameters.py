@@ -13,26 +13,17 @@ PARAMETERS = ("labels", "copies", "shared", "plates", "none")
 
 def with_parameters(page: Page, how: Parameters) -> Page:
     """A page whose parameters are drawn in one of these ways, and what is summed for them where they are nodes."""
-    if how in ("shared", "plates"):
-        return _without_labels(page)
     graph = page.graph.copy()
-    ends = [e for e in page.graph.edges(keys=True, data=True) if page.graph.nodes[e[0]]["column"] is None]
-    hidden = [
-        n for n, at in graph.nodes(data=True) if at["column"] is None or (how != "copies" and at["kind"] == "sum")
-    ]
-    graph.remove_nodes_from(hidden)
-    if how == "copies":
-        for u, v, key, attributes in ends:
+    if how not in ("shared", "plates"):
+        nodes = page.graph.nodes
+        hidden = [n for n, at in nodes(data=True) if at["column"] is None or (how != "copies" and at["kind"] == "sum")]
+        graph.remove_nodes_from(hidden)
+        for u, v, key, attributes in page.graph.out_edges(hidden, keys=True, data=True) if how == "copies" else ():
             if v in graph:
-                copy = ("copy", u, graph.nodes[v]["column"])
-                at = {name: graph.nodes[v][name] for name in ("t", "column", "time")}
-                graph.add_node(copy, **{**page.graph.nodes[u], "kind": "copy", **at})
+                copy = ("copy", u, nodes[v]["column"])
+                at = {name: nodes[v][name] for name in ("t", "column", "time")}
+                graph.add_node(copy, **{**nodes[u], "kind": "copy", **at})
                 graph.add_edge(copy, v, key=key, **attributes)
-    placed = replace(page, graph=graph)
-    return placed if how == "labels" else _without_labels(placed)
-
-
-def _without_labels(page: Page) -> Page:
-    graph: nx.MultiDiGraph = page.graph.copy()
-    nx.set_edge_attributes(graph, "", "parameter")
+    if how != "labels":
+        nx.set_edge_attributes(graph, "", "parameter")
     return replace(page, graph=graph)

@@ -8,11 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
-from dbn_bptt.render.colors import PARAMETER_KINDS
-from dbn_bptt.render.placing.curves import Outline, Point, Points, along, length
+from dbn_bptt.render.placing.curves import Outline, Point, Points, middle
 from dbn_bptt.render.placing.grid import Key
 from dbn_bptt.render.placing.labels import Label
-from dbn_bptt.render.subjects.overlays import CARD_FOOT, CELL, Heat, Show
+from dbn_bptt.render.subjects.overlays import CARD_FOOT, Heat, Show
 from dbn_bptt.render.subjects.parameters import Parameters
 from dbn_bptt.render.subjects.sources import Source
 from dbn_bptt.render.subjects.views import View
@@ -51,17 +50,11 @@ class Options(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Spot:
-    """A node on the page: its place and size, its kind, how it is written, and what a reader is told of it.
-
-    Attributes
-    ----------
-    node : the node of the graph that was given; None for what stands for many
-    key : the variable
-    kind : input, target, variable, term, initial, chance, observed, parameter, copy or elided
-    """
+    """A node on the page."""
 
     id: int
-    node: Any
+    node: Any  # of the graph that was given; what stands for many has one of its own
+    name: Any  # of its variable or parameter
     key: Key
     t: int | None
     column: int | None
@@ -70,17 +63,11 @@ class Spot:
     width: float
     height: float
     shape: Outline
-    kind: str
+    kind: str  # input, target, variable, term, sum, initial, chance, observed, parameter, copy or elided
     label: Label
     title: str
-    equation: Any = field(repr=False)
     heat: Heat | None = None
     marked: bool = False
-
-    @property
-    def name(self) -> Any:
-        """What its variable or parameter is called."""
-        return self.key[0][1] if isinstance(self.key[0], tuple) and self.kind in PARAMETER_KINDS else self.key[0]
 
     @property
     def heat_at(self) -> Point:
@@ -90,25 +77,18 @@ class Spot:
 
 @dataclass(frozen=True)
 class Line:
-    """An edge on the page: curves from rim to rim, the parameter on it, its weight in 0..1, its delay in slices.
-
-    Attributes
-    ----------
-    mark : where the mark of its delay goes
-    origin : the edge of the graph that was given
-    tail, head : the ids of spots
-    """
+    """An edge on the page: curves from rim to rim."""
 
     id: int
-    origin: Any
-    tail: int
+    origin: Any  # the edge of the graph that was given
+    tail: int  # the id of a spot
     head: int
     points: Points
-    label: Label | None
+    label: Label | None  # the parameter on it
     label_at: Point
-    weight: float | None
-    delay: int
-    mark: Point
+    weight: float | None  # from 0 to 1
+    delay: int  # in slices
+    mark: Point  # where the mark of its delay goes
     dashed: bool
     title: str
     heat: Heat | None = None
@@ -118,8 +98,8 @@ class Line:
     def heat_at(self) -> Point:
         """Where the numbers on it are centred, and end below."""
         assert self.heat is not None
-        x, y = along(self.points, length(self.points) / 2)
-        return x, y + self.heat.size[1] * CELL / 2
+        x, y = middle(self.points)
+        return x, y + self.heat.height / 2
 
 
 @dataclass(frozen=True)
@@ -135,14 +115,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class Scene:
-    """What a writer draws. Lengths are px, y grows downwards.
-
-    Attributes
-    ----------
-    headings : x, y and text under each column
-    columns : what each column is called
-    borders : x of the borders that truncated messages do not cross
-    """
+    """What a writer draws. Lengths are px, y grows downwards."""
 
     title: str
     description: str
@@ -151,9 +124,9 @@ class Scene:
     spots: tuple[Spot, ...]
     lines: tuple[Line, ...]
     frames: tuple[Frame, ...]
-    headings: tuple[tuple[float, float, str], ...]
-    borders: tuple[float, ...]
-    columns: tuple[str, ...]
+    headings: tuple[tuple[float, float, str], ...]  # x, y and text under each column
+    borders: tuple[float, ...]  # x of the borders that truncated messages do not cross
+    columns: tuple[str, ...]  # what each is called
     source: Source = field(repr=False)
 
     @property

@@ -7,15 +7,15 @@ a parameter.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import networkx as nx
-import numpy as np
 
-from dbn_bptt.errors import DataError
+from dbn_bptt.errors import DataError, positive
 from dbn_bptt.ops.rows import Map, Move
 from dbn_bptt.render.colors import PARAMETER_KINDS
-from dbn_bptt.render.placing.labels import TRANSPOSED
+from dbn_bptt.render.placing.labels import TRANSPOSED, counted
 from dbn_bptt.sweep.results import Result
 from dbn_bptt.sweep.unroll import unroll
 from dbn_bptt.template.domains import settled
@@ -28,59 +28,41 @@ from dbn_bptt.template.traversal import uses
 class Source:
     """A graph to be drawn.
 
-    Attributes
-    ----------
-    graph : nodes have `name`, `index` (of a scalar), `t`, `kind`, `shape` and `equation`; edges have `lag`,
-        `parameter` (the name that multiplies the argument), `weight` (None where nothing is known) and `origin`
-    title : what it is called, with its slices
-    name : what it is called without them
-    T : the number of its slices
-    view : the view that suits it, unless another is asked for
-    downward : whether children stand below their parents, as in Bayesian networks
-    staggered : whether variables stand beside each other by their depth in the slice, each on a row of its own
-    result : the result of BPTT that it shows, if any
-    sinks : nodes that are not drawn, but where paths may end: sums over all slices
+    Its nodes have `name`, `index` (of a scalar), `t`, `kind`, `shape`, `block` (how many adjoints were taken before it
+    was there) and `equation`; its edges have `lag`, `parameter` (the name that multiplies the argument), `weight` (None
+    where nothing is known) and `origin`.
     """
 
     graph: nx.MultiDiGraph = field(repr=False)
-    title: str
-    name: str
+    title: str  # with its slices
+    name: str  # without them
     T: int
-    view: str
-    downward: bool = False
-    staggered: bool = False
+    view: str  # that suits it, unless another is asked for
+    downward: bool = False  # children stand below their parents, as in Bayesian networks
+    staggered: bool = False  # variables stand beside each other by their depth in the slice, each on a row of its own
     result: Result | None = None
-    sinks: frozenset[Any] = frozenset()
-
-    @property
-    def middle(self) -> int:
-        """A slice far from both ends, which stands for all of them."""
-        return self.T // 2
+    sinks: frozenset[Any] = frozenset()  # sums over all slices, not drawn, where paths may end
+    partners: Mapping[str, str] = field(default_factory=dict)  # by the name of an adjoint, what it is the adjoint of
 
 
-def source(obj: Any, T: int | None = None, whole: bool = True) -> Source:
+def source(obj: Any, T: int | None = None, all_slices: bool = True) -> Source:
     """The graph of whatever can be drawn.
 
-    Parameters
-    ----------
-    obj : SliceTemplate, unrolled graph, Result, scalar graph of `paths.linearize`, or pgmpy DynamicBayesianNetwork
-    T : int, optional
-        The number of slices of a template or a dynamic network; what is unrolled has its own.
-    whole : bool
-        Otherwise slices that neither the first nor the last ones, nor one in the middle, have to do with are left out.
+    Unless all slices are to be there, those are left out that neither the first nor the last ones, nor one in the
+    middle, have to do with.
     """
-    if T is not None and (not isinstance(T, int | np.integer) or isinstance(T, bool) or T < 1):
-        raise DataError(f"T is {T!r}; the number of slices must be a positive integer")
+    if T is not None:
+        positive(T, f"T is {T!r}; the number of slices must be a positive integer")
     if isinstance(obj, Described):
-        return _of_template(obj.frozen, T, whole)
+        return _of_template(obj.frozen, T, all_slices)
     if hasattr(obj, "get_inter_edges"):
         return _of_network(obj, T)
     if T is not None:
         raise DataError(f"T goes with a template or a dynamic network; this {type(obj).__name__} has its own slices")
     if isinstance(obj, Result):
-        return _of_unrolled(obj.graph, obj, whole=whole)
+        return _of_unrolled(obj.graph, obj, all_slices=all_slices)
     if isinstance(obj, nx.MultiDiGraph) and "template" in obj.graph:
-        return _of_unrolled(obj, whole=whole)
+        return _of_unrolled(obj, all_slices=all_slices)
     if isinstance(obj, nx.DiGraph) and len(obj) and all(_is_scalar(node) for node in obj):
         return _of_scalars(obj)
     raise DataError(
@@ -89,63 +71,60 @@ def source(obj: Any, T: int | None = None, whole: bool = True) -> Source:
     )
 
 
-def _of_template(template: Template, T: int | None, whole: bool) -> Source:
+def _add_node(graph: nx.MultiDiGraph, node: Any, **known: Any) -> None:
+    graph.add_node(node, **{"index": (), "shape": (), "block": 0, "equation": None, **known})
+
+
+def _add_edge(graph: nx.MultiDiGraph, tail: Any, head: Any, *, key: int = 0, **known: Any) -> None:
+    graph.add_edge(tail, head, key=key, **{"parameter": "", "weight": None, "origin": (tail, head, key), **known})
+
+
+def _of_template(template: Template, T: int | None, all_slices: bool) -> Source:
     """A template, over T slices or over enough for a slice that is like all others."""
     if T is not None:
-        return _of_unrolled(unroll(template, T), whole=whole)
+        return _of_unrolled(unroll(template, T), all_slices=all_slices)
     template.check()
-    reach = max((max(pair) for pair in template.reaches().values()), default=0)
     pieces = [piece.domain for d in template.definitions.values() for piece in d.pieces]
-    slices = max(settled(pieces), 4 * reach + 1) + 2
+    slices = max(settled(pieces), 4 * _reach(template) + 1) + 2
     return _of_unrolled(unroll(template, slices), view="rolled")
 
 
+def _reach(template: Template) -> int:
+    """How far equations reach out of their slice."""
+    return max((max(pair) for pair in template.reaches().values()), default=0)
+
+
 def _of_unrolled(
-    graph: nx.MultiDiGraph, result: Result | None = None, view: str = "unrolled", whole: bool = True
+    graph: nx.MultiDiGraph, result: Result | None = None, view: str = "unrolled", all_slices: bool = True
 ) -> Source:
     """An unrolled graph, the copies of its parameters taken together."""
     T, template = graph.graph["T"], graph.graph["template"]
-    found = nx.MultiDiGraph()
-    old, multipliers = _generations(template), dict[tuple[Any, int], str]()
-    near = 4 + max((max(pair) for pair in template.reaches().values()), default=0)
+    drawn = nx.MultiDiGraph()
+    history = [template]  # and of an adjoint what it is the adjoint of, and so on; the oldest first
+    while history[0].origin is not None:
+        history.insert(0, history[0].origin)
+    near = 4 + _reach(template)
     for node, at in graph.nodes(data=True):
-        t = at["t"]
-        left_out = not whole and t is not None and near < t < T - near and abs(t - T // 2) > near
-        if left_out or at["kind"] in ("constant", "total", "copy"):
+        t, name, kind = at["t"], at["name"], at["kind"]
+        left_out = not all_slices and t is not None and near < t < T - near and abs(t - T // 2) > near
+        if left_out or kind in ("constant", "total", "copy"):
             continue
-        is_sum = at["kind"] == "term" and not template.definitions[at["name"]].loss
-        found.add_node(
-            node, name=at["name"], index=(), t=at["t"], kind="sum" if is_sum else at["kind"],
-            shape=at["shape"], block=old[at["name"]],
-            equation=at["rule"],
-        )  # fmt: skip
-    for u, v, key, lag in graph.in_edges(list(found), keys=True, data="lag"):
+        if kind == "term" and not template.definitions[name].loss:
+            kind = "sum"
+        block = next(k for k, of in enumerate(history) if name in of.symbols)
+        _add_node(drawn, node, name=name, t=t, kind=kind, shape=at["shape"], block=block, equation=at["rule"])
+    multiplier = cache(_multiplier)  # the same in all slices that share an equation
+    for u, v, key, lag in graph.in_edges(list(drawn), keys=True, data="lag"):
         kind = graph.nodes[u]["kind"]
         tail = graph.nodes[u]["name"] if kind == "copy" else u
-        if tail in found:
-            use = graph.nodes[v]["rule"], key  # the same in all slices that share an equation
-            if use not in multipliers:
-                multipliers[use] = _multiplier(*use)
-            parameter = "" if kind in PARAMETER_KINDS else multipliers[use]
-            found.add_edge(tail, v, key=key, lag=lag, parameter=parameter, weight=None, origin=(u, v, key))
+        if tail in drawn:
+            parameter = "" if kind in PARAMETER_KINDS else multiplier(graph.nodes[v]["rule"], key)
+            _add_edge(drawn, tail, v, key=key, lag=lag, parameter=parameter, origin=(u, v, key))
     return Source(
-        graph=found, title=f"{template.name}, unrolled over {_counted(T)}", name=template.name, T=T, view=view,
+        graph=drawn, title=f"{template.name}, unrolled over {counted(T, 'slice')}", name=template.name, T=T, view=view,
         result=result, sinks=frozenset(template.names("total")),
+        partners={bar: name for of in history for name, bar in of.partners.items()},
     )  # fmt: skip
-
-
-def _counted(slices: int) -> str:
-    return f"{slices} slice{'s' if slices > 1 else ''}"
-
-
-def _generations(template: Template) -> dict[str, int]:
-    """For each name how many adjoints were taken before it was there."""
-    history = [template]
-    while history[-1].origin is not None:
-        history.append(history[-1].origin)
-    return {
-        name: generation for generation, made in reversed(list(enumerate(reversed(history)))) for name in made.symbols
-    }
 
 
 def _multiplier(rule: Expression | None, key: int) -> str:
@@ -166,52 +145,42 @@ def _of_network(model: Any, T: int | None) -> Source:
     names = list(dict.fromkeys(node[0] for node in sorted(model.nodes(), key=lambda node: node[1])))
     if not names:
         raise DataError("the network has no variables; add nodes and edges")
-    cards: Mapping[Any, int] = {cpd.variables[0][0]: int(cpd.cardinality[0]) for cpd in model.cpds}
-    found = nx.MultiDiGraph()
+    shapes = {cpd.variables[0][0]: (int(cpd.cardinality[0]),) for cpd in model.cpds}
+    graph = nx.MultiDiGraph()
     for t in range(slices):
         for name in names:
-            shape = (cards[name],) if name in cards else ()
-            found.add_node(
-                (name, t), name=name, index=(), t=t, kind="chance", shape=shape, block=0, equation=None
-            )  # fmt: skip
+            _add_node(graph, (name, t), name=name, t=t, kind="chance", shape=shapes.get(name, ()))
     for u, v in model.edges():
         lag = v[1] - u[1]
         # an edge inside slice 0 holds there alone, one inside slice 1 in all later slices
-        starts = range(slices - lag) if lag else range(1) if u[1] == 0 else range(1, slices)
-        for t in starts:
-            e = (u[0], t), (v[0], t + lag), 0
-            found.add_edge(*e[:2], key=0, lag=lag, parameter="", weight=None, origin=e)
+        for t in range(slices - lag) if lag else range(1) if u[1] == 0 else range(1, slices):
+            _add_edge(graph, (u[0], t), (v[0], t + lag), lag=lag)
     name, view = "dynamic Bayesian network", "unrolled" if T is not None else "two-slice"
-    return Source(graph=found, title=f"{name} over {slices} slices", name=name, T=slices, view=view, downward=True)
+    return Source(graph=graph, title=f"{name} over {slices} slices", name=name, T=slices, view=view, downward=True)
 
 
 def _is_scalar(node: Any) -> bool:
     return isinstance(node, tuple) and len(node) == 3 and isinstance(node[2], tuple)
 
 
-def _of_scalars(graph: nx.DiGraph) -> Source:
+def _of_scalars(scalars: nx.DiGraph) -> Source:
     """A scalar graph: every number a node, every local derivative a weight."""
-    found = nx.MultiDiGraph()
-    slices = [t for _, t, _ in graph if t is not None]
-    sinks = {node for node in graph if node[1] is None and not graph.out_degree(node) and graph.in_degree(node)}
-    sources = {node[0] for node in graph if node[1] is None and node not in sinks}
-    computed = {name for (name, _, _), degree in graph.in_degree() if degree}
-    for node in graph:
+    untimed = [node for node in scalars if node[1] is None]
+    sinks = {node for node in untimed if not scalars.out_degree(node) and scalars.in_degree(node)}
+    parameters = {node[0] for node in untimed if node not in sinks}
+    computed = {name for (name, _, _), degree in scalars.in_degree() if degree}
+    graph = nx.MultiDiGraph()
+    for node in scalars:
         name, t, index = node
-        if node not in sinks and graph.degree(node):
-            kind = "parameter" if name in sources else "variable" if name in computed else "input"
-            found.add_node(
-                node, name=name, index=index, t=t, kind="initial" if t is not None and t < 0 else kind, shape=(),
-                block=0, equation=None,
-            )  # fmt: skip
-    for u, v, at in graph.edges(data=True):
-        if u in found and v in found:
-            found.add_edge(
-                u, v, key=0, lag=at.get("lag", 0), parameter="", weight=abs(at["weight"]), origin=(u, v, 0)
-            )  # fmt: skip
-    T = max(slices, default=0) + 1
-    name = "scalar graph"
+        if node not in sinks and scalars.degree(node):
+            kind = "parameter" if name in parameters else "variable" if name in computed else "input"
+            kind = "initial" if t is not None and t < 0 else kind
+            _add_node(graph, node, name=name, t=t, kind=kind, index=index)
+    for u, v, at in scalars.edges(data=True):
+        if u in graph and v in graph:
+            _add_edge(graph, u, v, lag=at.get("lag", 0), weight=abs(at["weight"]))
+    T, name = 1 + max((t for _, t, _ in scalars if t is not None), default=0), "scalar graph"
     return Source(
-        graph=found, title=f"{name} over {_counted(T)}", name=name, T=T, view="unrolled", staggered=True,
+        graph=graph, title=f"{name} over {counted(T, 'slice')}", name=name, T=T, view="unrolled", staggered=True,
         sinks=frozenset(sinks),
     )  # fmt: skip

@@ -1,10 +1,12 @@
 """What a reader is told in words: of a node, of an edge, and of a whole picture."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from dbn_bptt.render.placing.labels import counted
 from dbn_bptt.render.subjects.scene import Spot
 from dbn_bptt.template.equations import Writer
+from dbn_bptt.template.expressions import Expression
 
 
 def about_node(attributes: Mapping[str, Any], kind: str, of_slices: bool) -> str:
@@ -15,16 +17,16 @@ def about_node(attributes: Mapping[str, Any], kind: str, of_slices: bool) -> str
     index = f"[{', '.join(map(str, attributes['index']))}]" if attributes["index"] else ""
     where = f", slice {t if of_slices else attributes['time']}" if t is not None else ""
     size = f", shape {shape}" if shape else ""
-    return f"{name}{index}{where}: {kind}{size}{_equation(attributes, of_slices)}"
-
-
-def _equation(attributes: Mapping[str, Any], of_slices: bool) -> str:
     rule = attributes["equation"]
-    if rule is None:
-        return ""
+    at = str(t if of_slices else attributes["time"]).replace("\u2212", "-")
+    equation = "" if rule is None else f"; {equation_text(name, rule, at)}"
+    return f"{name}{index}{where}: {kind}{size}{equation}"
+
+
+def equation_text(name: str, rule: Expression, t: str) -> str:
+    """An equation about a slice, in plain characters."""
     writer = Writer("text")
-    t = str(attributes["t"] if of_slices else attributes["time"]).replace("\u2212", "-")
-    return f"; {writer.timed(attributes['name'], t, 0)} = {writer.expression(rule, t)[0]}"
+    return f"{writer.timed(name, t, 0)} = {writer.expression(rule, t)[0]}"
 
 
 def about_edge(tail: Spot, head: Spot, attributes: Mapping[str, Any], norm: float | None, of_slices: bool) -> str:
@@ -32,7 +34,7 @@ def about_edge(tail: Spot, head: Spot, attributes: Mapping[str, Any], norm: floa
     delay, parameter = attributes["delay"], attributes["parameter"]
     title = f"{_called(tail, of_slices)} to {_called(head, of_slices)}"
     if delay:
-        title += f", {abs(delay)} slice{'s' if abs(delay) > 1 else ''} {'later' if delay > 0 else 'earlier'}"
+        title += f", {counted(abs(delay), 'slice')} {'later' if delay > 0 else 'earlier'}"
     title += f", times {parameter}" if parameter else ""
     return title + (f"; norm of the message {norm:.4g}" if norm is not None else "")
 
@@ -42,10 +44,9 @@ def _called(spot: Spot, of_slices: bool) -> str:
     return str(spot.name) + (f", slice {where}" if spot.t is not None else "")
 
 
-def about_picture(names: list[str], nodes: int, edges: int, downward: bool) -> str:
+def about_picture(names: Iterable[str], nodes: int, edges: int, downward: bool) -> str:
     """What a reader is told of a whole picture."""
-    counted = f"{nodes} node{'s' if nodes != 1 else ''} and {edges} edge{'s' if edges != 1 else ''}"
     return (
-        f"{counted} on a grid. Columns are time slices, from left to right; rows are the variables {', '.join(names)}, "
-        f"each {'below' if downward else 'above'} what it depends on."
+        f"{counted(nodes, 'node')} and {counted(edges, 'edge')} on a grid. Columns are time slices, from left to "
+        f"right; rows are the variables {', '.join(names)}, each {'below' if downward else 'above'} what it depends on."
     )

@@ -1,6 +1,5 @@
 """Scenes as graphviz DOT, every node at its place."""
 
-from html import escape
 from typing import Any, Unpack
 
 from dbn_bptt.render.colors import LIGHT, edge_color, edge_width, fill, heat_color
@@ -77,17 +76,15 @@ def _with_numbers(label: str, heat: Heat | None) -> str:
         + "</TR>"
         for row in heat.rows
     )
-    head = f'<TR><TD COLSPAN="{heat.size[0]}">{label}</TD></TR>' if label else ""
+    head = f'<TR><TD COLSPAN="{len(heat.rows[0])}">{label}</TD></TR>' if label else ""
     return f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0">{head}{cells}</TABLE>'
 
 
 def _edge(line: Line) -> str:
     of = [f"tooltip={_quoted(line.title)}"]
-    if line.label or line.delay or line.heat:
-        delay = f"{line.delay:+d}" if line.delay else ""
-        name = line.label.html if line.label else ""
-        words = " ".join(part for part in (name, escape(delay)) if part)
-        of.append(f"label=<{_with_numbers(words, line.heat)}>")
+    words = ([line.label.html] if line.label else []) + ([f"{line.delay:+d}"] if line.delay else [])
+    if words or line.heat:
+        of.append(f"label=<{_with_numbers(' '.join(words), line.heat)}>")
     if line.weight is not None:
         of.append(f'penwidth="{edge_width(line.weight):.2f}", color="{edge_color(line.weight, LIGHT)}"')
     if line.marked:

@@ -11,7 +11,7 @@ from dbn_bptt.render.layout import scene
 from dbn_bptt.render.placing.curves import Point, shortened
 from dbn_bptt.render.placing.labels import Label
 from dbn_bptt.render.subjects.overlays import BARS, Heat
-from dbn_bptt.render.subjects.scene import Line, Options, Scene, Spot
+from dbn_bptt.render.subjects.scene import Line, Options, Spot
 
 TIP = 9.0  # px of an arrow's tip
 _POINT = 0.75  # points for a px
@@ -31,30 +31,19 @@ def figure(obj: Any, **options: Unpack[Options]) -> Any:
     """
     try:
         from matplotlib.figure import Figure
+        from matplotlib.patches import FancyBboxPatch
     except ImportError:
         raise DbnBpttError("figures need matplotlib; pip install matplotlib") from None
     picture = scene(obj, **options)
-    made = Figure(figsize=(picture.width * _POINT / 72, picture.height * _POINT / 72))
-    axes = made.add_axes((0, 0, 1, 1))
+    drawn = Figure(figsize=(picture.width * _POINT / 72, picture.height * _POINT / 72))
+    axes = drawn.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, picture.width), ylim=(picture.height, 0))
     axes.set_axis_off()
     axes.set_title(picture.title, y=1.0, pad=-16, fontsize=11, parse_math=False)
-    _draw(axes, picture)
-    return made
-
-
-def _draw(axes: Any, picture: Scene) -> None:
-    from matplotlib.patches import FancyBboxPatch
-
+    plate: dict[str, Any] = {"boxstyle": "round,pad=0,rounding_size=9", "edgecolor": LIGHT.faint, "linewidth": 0.8}
     for frame in picture.frames:
-        box = FancyBboxPatch(
-            (frame.x, frame.y), frame.width, frame.height, boxstyle="round,pad=0,rounding_size=9", fill=False,
-            edgecolor=LIGHT.faint, linewidth=0.8,
-        )  # fmt: skip
-        axes.add_patch(box)
-        axes.text(
-            frame.x + frame.width / 2, frame.y + 13, frame.caption, color=LIGHT.faint, size=9, ha="center", va="center"
-        )
+        axes.add_patch(FancyBboxPatch((frame.x, frame.y), frame.width, frame.height, fill=False, **plate))
+        _text(axes, frame.x + frame.width / 2, frame.y + 13, frame.caption, 9, LIGHT.faint)
     for x in picture.borders:
         axes.plot([x, x], picture.border_ends, color=LIGHT.purple, linestyle="--", linewidth=1.5)
     for line in picture.lines:
@@ -62,39 +51,31 @@ def _draw(axes: Any, picture: Scene) -> None:
     for spot in picture.spots:
         _node(axes, spot)
     for x, y, text in picture.headings:
-        axes.text(x, y - 5, text, color=LIGHT.faint, size=9, ha="center", va="center", parse_math=False)
+        _text(axes, x, y - 5, text, 9, LIGHT.faint, parse_math=False)
+    return drawn
 
 
 def _write(axes: Any, x: float, y: float, name: Label, size: float, color: str, zorder: float = 3) -> None:
     """A label: as mathematics, or letter by letter where it is no name that mathematics knows."""
     known = not name.latex_letter.startswith(r"\text")
     text = f"${name.latex}$".replace(r"\check", r"\breve") if known else name.text
-    axes.text(
-        x,
-        y,
-        text,
-        size=size,
-        color=color,
-        ha="center",
-        va="center",
-        parse_math=known,
-        math_fontfamily="stix",
-        zorder=zorder,
-    )
+    _text(axes, x, y, text, size, color, parse_math=known, math_fontfamily="stix", zorder=zorder)
+
+
+def _text(axes: Any, x: float, y: float, text: str, size: float, color: str, **more: Any) -> None:
+    axes.text(x, y, text, size=size, color=color, ha="center", va="center", **more)
 
 
 def _edge(axes: Any, line: Line) -> None:
     from matplotlib.patches import PathPatch, Polygon
     from matplotlib.path import Path
 
-    width = 0.9 if line.weight is None else 0.5 + 3 * line.weight
-    color = LIGHT.green if line.marked else LIGHT.line if line.weight is None else edge_color(line.weight, LIGHT)
-    codes = [Path.MOVETO] + [Path.CURVE4] * (len(line.points) - 1)
-    path = Path(np.array(shortened(line.points, TIP)), codes)
+    width, color = (0.9, LIGHT.line) if line.weight is None else (0.5 + 3 * line.weight, edge_color(line.weight, LIGHT))
+    if line.marked:
+        width, color = 3.2, LIGHT.green
+    path = Path(np.array(shortened(line.points, TIP)), [Path.MOVETO] + [Path.CURVE4] * (len(line.points) - 1))
     style = "--" if line.dashed else "-"
-    axes.add_patch(
-        PathPatch(path, fill=False, edgecolor=color, linewidth=3.2 if line.marked else width, linestyle=style)
-    )
+    axes.add_patch(PathPatch(path, fill=False, edgecolor=color, linewidth=width, linestyle=style))
     axes.add_patch(Polygon(_tip(line), facecolor=color, edgecolor="none", zorder=2))
     if line.heat:
         _numbers(axes, line.heat, *line.heat_at)

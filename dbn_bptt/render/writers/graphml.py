@@ -1,13 +1,14 @@
 """Graphs as GraphML, with the places of a scene."""
 
+import re
 from typing import Any, Unpack
 
 import networkx as nx
 
 from dbn_bptt.render.layout import scene
 from dbn_bptt.render.subjects.scene import Options, Scene
+from dbn_bptt.render.subjects.words import equation_text
 from dbn_bptt.sweep.results import Result
-from dbn_bptt.template.equations import Writer
 
 
 def graphml(obj: Any, **options: Unpack[Options]) -> str:
@@ -24,16 +25,15 @@ def graphml(obj: Any, **options: Unpack[Options]) -> str:
     >>> nx.parse_graphml(text, force_multigraph=True).nodes["h[1]"]["equation"]
     'h_1 = tanh(a_1)'
     """
-    whole_view = options.get("view") is None
+    all_slices = options.get("view") is None
     if not isinstance(obj, Scene):
-        options = options.copy()
-        options["view"] = options.get("view") or "unrolled"
-        options["parameters"] = options.get("parameters") or "shared"
+        view, parameters = options.get("view") or "unrolled", options.get("parameters") or "shared"
+        options = options | {"view": view, "parameters": parameters}
     picture = scene(obj, **options)
     plain = nx.MultiDiGraph(name=picture.title, T=picture.source.T)
-    whole = obj.graph if isinstance(obj, Result) else obj
-    if isinstance(whole, nx.MultiDiGraph) and whole_view:
-        _add_unrolled(plain, whole)
+    unrolled = obj.graph if isinstance(obj, Result) else obj
+    if isinstance(unrolled, nx.MultiDiGraph) and all_slices:
+        _add_unrolled(plain, unrolled)
     _add_scene(plain, picture)
     return "\n".join(nx.generate_graphml(plain))
 
@@ -45,23 +45,17 @@ def _called(name: Any, t: int | None, index: tuple[int, ...] = ()) -> str:
 
 def _text(name: Any) -> str:
     """A name without the characters that XML has no way to write."""
-    return "".join(
-        c if c >= " " and c not in "\ufffe\uffff" and not "\ud800" <= c <= "\udfff" else "\ufffd" for c in str(name)
-    )
+    return re.sub("[^ -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", str(name))
 
 
 def _add_unrolled(plain: nx.MultiDiGraph, graph: nx.MultiDiGraph) -> None:
     """All nodes and edges of an unrolled graph, the totals and constants that are not drawn too."""
-    write, names = Writer("text"), {}
+    names = {node: _called(at["name"], at["t"]) for node, at in graph.nodes(data=True)}
     for node, at in graph.nodes(data=True):
-        name, t, rule = at["name"], at["t"], at["rule"]
-        names[node] = _called(name, t)
-        plain.add_node(names[node], variable=name, kind=at["kind"], shape=" x ".join(map(str, at["shape"])) or "scalar")
-        if t is not None:
-            plain.nodes[names[node]]["slice"] = t
-        if rule is not None:
-            text = f"{write.timed(name, str(t), 0)} = {write.expression(rule, str(t))[0]}"
-            plain.nodes[names[node]]["equation"] = text
+        name, t, shape = at["name"], at["t"], " x ".join(map(str, at["shape"])) or "scalar"
+        told = {} if t is None else {"slice": t}
+        told |= {} if at["rule"] is None else {"equation": equation_text(name, at["rule"], str(t))}
+        plain.add_node(names[node], variable=name, kind=at["kind"], shape=shape, **told)
     for u, v, key, lag in graph.edges(keys=True, data="lag"):
         plain.add_edge(names[u], names[v], key=key, lag=lag)
 
@@ -75,16 +69,11 @@ def _add_scene(plain: nx.MultiDiGraph, picture: Scene) -> None:
         while called in names.values():  # the same node in another block
             called += "'"
         names[spot.id] = called
-        plain.add_node(called, x=spot.x, y=spot.y, label=_text(spot.label.text))
-        if called not in known:
-            plain.nodes[called].update(variable=_text(spot.name), kind=spot.kind)
-            if spot.t is not None:
-                plain.nodes[called]["slice"] = spot.t
+        told: dict[str, Any] = {} if called in known else {"variable": _text(spot.name), "kind": spot.kind}
+        told |= {} if called in known or spot.t is None else {"slice": spot.t}
+        plain.add_node(called, x=spot.x, y=spot.y, label=_text(spot.label.text), **told)
     for line in picture.lines:
         tail, head = names[line.tail], names[line.head]
-        if tail in known and head in known:
-            continue
-        key = plain.number_of_edges(tail, head)
-        plain.add_edge(tail, head, key=key, delay=line.delay)
-        if line.weight is not None:
-            plain.edges[tail, head, key]["weight"] = line.weight
+        if not known.issuperset((tail, head)):
+            weight = {} if line.weight is None else {"weight": line.weight}
+            plain.add_edge(tail, head, delay=line.delay, **weight)

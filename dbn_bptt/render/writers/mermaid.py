@@ -5,7 +5,7 @@ from typing import Any, Unpack
 
 from dbn_bptt.render.colors import FILLED, LIGHT, edge_color, edge_width
 from dbn_bptt.render.layout import scene
-from dbn_bptt.render.subjects.scene import Line, Options, Scene, Spot
+from dbn_bptt.render.subjects.scene import Line, Options, Spot
 
 
 def mermaid(obj: Any, **options: Unpack[Options]) -> str:
@@ -35,10 +35,11 @@ def mermaid(obj: Any, **options: Unpack[Options]) -> str:
     for spot in picture.spots:
         columns.setdefault(spot.column, []).append(spot)
     for column, spots in columns.items():
-        heading = _heading(picture, column)
-        lines += [f'  subgraph s{column}["{_escaped(heading)}"]'] if heading else []
-        lines += [f"{'    ' if heading else '  '}{_node(spot)}" for spot in spots]
-        lines += ["  end"] if heading else []
+        heading = "" if column is None else picture.columns[column]
+        nodes = [f"  {_node(spot)}" for spot in spots]
+        if heading:
+            nodes = [f'  subgraph s{column}["{_escaped(heading)}"]', *(f"  {node}" for node in nodes), "  end"]
+        lines += nodes
     lines += [f"  {_edge(line)}" for line in picture.lines]
     lines += [
         f"  linkStyle {line.id} stroke:{edge_color(line.weight, LIGHT)},stroke-width:{edge_width(line.weight):.1f}px"
@@ -47,15 +48,9 @@ def mermaid(obj: Any, **options: Unpack[Options]) -> str:
     for ink, kinds in FILLED.items():
         ids = [f"n{spot.id}" for spot in picture.spots if spot.kind in kinds]
         if ids:
-            lines += [
-                f"  classDef {kinds[0]}Kind fill:{getattr(LIGHT, ink)},color:#000",
-                f"  class {','.join(ids)} {kinds[0]}Kind",
-            ]
+            lines.append(f"  classDef {kinds[0]}Kind fill:{getattr(LIGHT, ink)},color:#000")
+            lines.append(f"  class {','.join(ids)} {kinds[0]}Kind")
     return "\n".join(lines) + "\n"
-
-
-def _heading(picture: Scene, column: int | None) -> str:
-    return picture.columns[column] if column is not None else ""
 
 
 def _escaped(text: str) -> str:

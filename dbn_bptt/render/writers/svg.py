@@ -4,14 +4,15 @@ from html import escape
 from typing import Any, Literal, Unpack
 
 from dbn_bptt.errors import DataError
-from dbn_bptt.render.colors import LEVELS, LIGHT, PARAMETER_KINDS, THEMES, Ink, edge_color, edge_width, level
+from dbn_bptt.render.colors import LEVELS, LIGHT, PARAMETER_KINDS, THEMES, edge_color, edge_width, level
 from dbn_bptt.render.layout import scene
-from dbn_bptt.render.placing.curves import Points, shortened
+from dbn_bptt.render.placing.curves import shortened
 from dbn_bptt.render.placing.labels import FONT, SMALL, SMALLER, Label, text_width
-from dbn_bptt.render.subjects.overlays import BARS, Heat
+from dbn_bptt.render.subjects.overlays import BARS, RIM, Heat
 from dbn_bptt.render.subjects.scene import Frame, Line, Options, Scene, Spot
 
 FACES = "'STIX Two Text', 'Latin Modern Roman', 'Times New Roman', Georgia, serif"
+TRUNCATED = "<title>truncated: no message crosses this border</title>"
 Theme = Literal["auto", "light", "dark"]
 
 
@@ -52,25 +53,35 @@ def svg(obj: Any, *, theme: Theme = "light", **options: Unpack[Options]) -> Svg:
 def document(picture: Scene, theme: Theme = "light", head: bool = True) -> str:
     """A scene as SVG; without a head it is the inside alone, for a page that brings its own style."""
     w, h = picture.width, picture.height
+    top, low = picture.border_ends
     inside = [
         *(_frame(frame) for frame in picture.frames),
-        *(_border(x, picture) for x in picture.borders),
+        *(f'<path class="border" d="M{x:.1f} {top:.1f} V{low:.1f}">{TRUNCATED}</path>' for x in picture.borders),
         *(_edge(line) for line in picture.lines),
         *dict.fromkeys(_mark(line) for line in picture.lines if line.delay),
         *(_edge_heat(line) for line in picture.lines if line.heat),
-        *(_edge_label(line) for line in picture.lines if line.label),
+        *(
+            mathematics(line.label, line.label_at[0], line.label_at[1] + 5, 14.0, "label")
+            for line in picture.lines
+            if line.label
+        ),
         *(_node(spot) for spot in picture.spots),
         *(f'<text class="slice" x="{x:g}" y="{y:g}">{escape(text)}</text>' for x, y, text in picture.headings),
     ]
+    title = escape(picture.title)
+    sheet = [f"<style>{style(theme)}</style>"] if head else []
+    paper = [
+        f'<rect class="paper" width="{w:.0f}" height="{h:.0f}"/>',
+        f'<text class="head" x="{w / 2:.0f}" y="24">{title}</text>',
+    ]  # fmt: skip
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="dbn-bptt" viewBox="0 0 {w:.0f} {h:.0f}" width="{w:.0f}" '
         f'height="{h:.0f}" role="img">',
-        f"<title>{escape(picture.title)}</title>",
+        f"<title>{title}</title>",
         f"<desc>{escape(picture.description)}</desc>",
-        *([f"<style>{style(theme)}</style>"] if head else []),
+        *sheet,
         TIPS,
-        *([f'<rect class="paper" width="{w:.0f}" height="{h:.0f}"/>'] if head else []),
-        *([f'<text class="head" x="{w / 2:.0f}" y="24">{escape(picture.title)}</text>'] if head else []),
+        *(paper if head else []),
         *inside,
         "</svg>",
     ]
@@ -96,11 +107,8 @@ TIPS = f"<defs>{''.join(_tip(kind, height) for kind, height in _KINDS.items())}<
 def style(theme: Theme) -> str:
     """The style sheet of a theme."""
     if theme == "auto":
-        return _rules(THEMES["light"]) + "@media (prefers-color-scheme: dark) {" + _rules(THEMES["dark"]) + "}\n"
-    return _rules(THEMES[theme])
-
-
-def _rules(ink: Ink) -> str:
+        return style("light") + "@media (prefers-color-scheme: dark) {" + style("dark") + "}\n"
+    ink = THEMES[theme]
     levels = "\n".join(
         f".dbn-bptt .w{k} {{ stroke: {edge_color(k / (LEVELS - 1), ink)} }} "
         f".dbn-bptt path.tip.w{k} {{ fill: {edge_color(k / (LEVELS - 1), ink)}; stroke: none }}"
@@ -142,7 +150,7 @@ def mathematics(name: Label, x: float, y: float, size: float, kind: str) -> str:
     scripts = [(text, dy) for text, dy in ((name.below, size * 0.26), (name.above, -size * 0.4)) if text]
     if not scripts:
         return _text(f"{kind}{italic}", size, x, y, name.letter)
-    edge = x - name.width_at(size) / 2 + text_width(name.letter, size)
+    edge = x - name.width(size) / 2 + text_width(name.letter, size)
     after = edge + (1.2 if italic else 0.4)
     parts = [_text(f"{kind} small start", size * SMALL / FONT, after, y + dy, text) for text, dy in scripts]
     return "".join(parts) + _text(f"{kind}{italic} end", size, edge, y, name.letter)
@@ -152,36 +160,27 @@ def _text(kind: str, size: float, x: float, y: float, text: str) -> str:
     return f'<text class="{kind}" font-size="{size:.3g}" x="{x:.1f}" y="{y:.1f}">{escape(text)}</text>'
 
 
+def _rect(kind: str, x: float, y: float, width: float, height: float, more: str) -> str:
+    return f'<rect class="{kind}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"{more}/>'
+
+
 def _frame(frame: Frame) -> str:
-    return (
-        f'<rect class="plate" x="{frame.x:.1f}" y="{frame.y:.1f}" width="{frame.width:.1f}" '
-        f'height="{frame.height:.1f}" rx="9"/>'
-        f'<text class="slice" x="{frame.x + frame.width / 2:.1f}" y="{frame.y + 17:.1f}">{escape(frame.caption)}</text>'
-    )
-
-
-def _border(x: float, picture: Scene) -> str:
-    top, low = picture.border_ends
-    title = "<title>truncated: no message crosses this border</title>"
-    return f'<path class="border" d="M{x:.1f} {top:.1f} V{low:.1f}">{title}</path>'
-
-
-def path(points: Points) -> str:
-    """Bezier curves as the data of a path."""
-    (x, y), *others = points
-    return f"M{x:.1f} {y:.1f} C" + " ".join(f"{x:.1f} {y:.1f}" for x, y in others)
+    x, y = frame.x + frame.width / 2, frame.y + 17
+    caption = f'<text class="slice" x="{x:.1f}" y="{y:.1f}">{escape(frame.caption)}</text>'
+    return _rect("plate", frame.x, frame.y, frame.width, frame.height, ' rx="9"') + caption
 
 
 def _edge(line: Line) -> str:
-    kinds = ["edge"]
-    kinds += ["dashed"] if line.dashed else []
-    weighted = [] if line.weight is None else ["weighted", f"w{level(line.weight)}"]
-    kinds += ["marked"] if line.marked else weighted
-    own = "" if line.weight is None or line.marked else f' style="stroke-width:{edge_width(line.weight):.2f}"'
-    tip = "tip-marked" if line.marked else "tip" if line.weight is None else f"tip-w{level(line.weight)}"
+    kind, tip, own = "edge dashed" if line.dashed else "edge", "tip", ""
+    if line.marked:
+        kind, tip = f"{kind} marked", "tip-marked"
+    elif line.weight is not None:
+        shade = f"w{level(line.weight)}"
+        kind, tip = f"{kind} weighted {shade}", f"tip-{shade}"
+        own = f' style="stroke-width:{edge_width(line.weight):.2f}"'
+    start, *others = (f"{x:.1f} {y:.1f}" for x, y in shortened(line.points, TIP))
     return (
-        f'<path class="{" ".join(kinds)}" data-edge="{line.id}" d="{path(shortened(line.points, TIP))}" '
-        f'marker-end="url(#{tip})"{own}>'
+        f'<path class="{kind}" data-edge="{line.id}" d="M{start} C{" ".join(others)}" marker-end="url(#{tip})"{own}>'
         f"<title>{escape(line.title)}</title></path>"
     )
 
@@ -194,26 +193,14 @@ def _mark(line: Line) -> str:
     return square + (number if line.delay != 1 else "")
 
 
-def _edge_label(line: Line) -> str:
-    assert line.label is not None
-    x, y = line.label_at
-    return mathematics(line.label, x, y + 5, 14.0, "label")
-
-
 def _node(spot: Spot) -> str:
     kind = f"node {spot.kind}" + (" marked" if spot.marked else "")
     x, y, w, h = spot.x, spot.y, spot.width, spot.height
-    if spot.shape == "box":
-        shape = (
-            f'<rect class="{kind}" x="{x - w / 2:.1f}" y="{y - h / 2:.1f}" width="{w:.1f}" height="{h:.1f}" rx="5"/>'
-        )
-    elif spot.shape == "circle":
+    if spot.shape == "circle":
         shape = f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="{w / 2:.1f}"/>'
     else:
-        shape = (
-            f'<rect class="{kind}" x="{x - w / 2:.1f}" y="{y - h / 2:.1f}" width="{w:.1f}" height="{h:.1f}" '
-            f'rx="{h / 2:.1f}"/>'
-        )
+        corner = "5" if spot.shape == "box" else f"{h / 2:.1f}"
+        shape = _rect(kind, x - w / 2, y - h / 2, w, h, f' rx="{corner}"')
     size = FONT * (SMALLER if spot.kind in PARAMETER_KINDS else 1.0)
     at = y - h / 2 + 22 if spot.heat else y + size * 0.32
     text = mathematics(spot.label, x, at, size, "name")
@@ -225,12 +212,8 @@ def _heat(heat: Heat, x: float, low: float) -> str:
     """Cells, a negative one with a dash in it; or bars."""
     parts = []
     for cell in heat.cells(x, low):
-        kind = "bar" if heat.bars else "cell"
-        fill = "" if heat.bars else f' fill="{cell.color}"'
-        parts.append(
-            f'<rect class="{kind}" x="{cell.x:.1f}" y="{cell.y:.1f}" width="{cell.width:.1f}" '
-            f'height="{cell.height:.1f}"{fill}/>'
-        )
+        kind, fill = ("bar", "") if heat.bars else ("cell", f' fill="{cell.color}"')
+        parts.append(_rect(kind, cell.x, cell.y, cell.width, cell.height, fill))
         if heat.bars:
             parts.append(
                 f'<rect class="rest" x="{cell.x:.1f}" y="{low - BARS:.1f}" width="{cell.width:.1f}" height="{BARS:g}"/>'
@@ -244,6 +227,5 @@ def _heat(heat: Heat, x: float, low: float) -> str:
 def _edge_heat(line: Line) -> str:
     assert line.heat is not None
     x, low = line.heat_at
-    w, h = line.heat.on_edge
-    back = f'<rect class="paper" x="{x - w / 2:.1f}" y="{low - h + 2:.1f}" width="{w:.1f}" height="{h:.1f}" rx="2"/>'
-    return back + _heat(line.heat, x, low)
+    w, h = line.heat.width + RIM, line.heat.height + RIM
+    return _rect("paper", x - w / 2, low - h + 2, w, h, ' rx="2"') + _heat(line.heat, x, low)

@@ -2,7 +2,7 @@
 
 from typing import Any, Unpack
 
-from dbn_bptt.render.colors import FILL_OF, LIGHT, PARAMETER_KINDS, level
+from dbn_bptt.render.colors import FILL_OF, LIGHT, PARAMETER_KINDS, level, rgb
 from dbn_bptt.render.layout import scene
 from dbn_bptt.render.placing.curves import Point
 from dbn_bptt.render.placing.labels import latex_text
@@ -10,6 +10,7 @@ from dbn_bptt.render.subjects.overlays import Heat
 from dbn_bptt.render.subjects.scene import Frame, Line, Options, Scene, Spot
 
 _UNIT = 0.75  # bp for a px
+_NAME = "dbblue, inner sep=1bp, fill=white, fill opacity=0.75, text opacity=1"  # on an edge
 _COLORS = ("shade", "tint", "loss", "blue", "orange", "green", "purple", "faint", "pale")
 _STYLES = {kind: f"fill=db{ink}" for kind, ink in FILL_OF.items()} | {"initial": "dashed", "elided": "draw=none"}
 _DRAWN = {"term": ", draw=dborange", **dict.fromkeys(PARAMETER_KINDS, ", draw=dbblue")}
@@ -53,7 +54,7 @@ def _picture(picture: Scene) -> list[str]:
         *(rf"\draw[dbpurple, dashed, line width=1bp] ({x:.1f},{top:g}) -- {_at((x, low))};" for x in picture.borders),
         *(_edge(line) for line in picture.lines),
         *dict.fromkeys(_mark(line) for line in picture.lines if line.delay),
-        *(_name(line) for line in picture.lines if line.label),
+        *(rf"\node[{_NAME}] at {_at(line.label_at)} {{${line.label.latex}$}};" for line in picture.lines if line.label),
         *(cell for line in picture.lines if line.heat for cell in _numbers(line.heat, *line.heat_at)),
         *(_node(spot) for spot in picture.spots),
         *(
@@ -95,18 +96,11 @@ def _mark(line: Line) -> str:
     return rf"\node[fill=black, inner sep=2.6bp] at {_at(line.mark)} {{}};" + (number if line.delay != 1 else "")
 
 
-def _name(line: Line) -> str:
-    assert line.label is not None
-    style = "dbblue, inner sep=1bp, fill=white, fill opacity=0.75, text opacity=1"
-    return rf"\node[{style}] at {_at(line.label_at)} {{${line.label.latex}$}};"
-
-
 def _node(spot: Spot) -> str:
     w, h = spot.width * _UNIT, spot.height * _UNIT
-    circle = spot.shape == "circle"
-    corners = "" if circle else f", rounded corners={3 if spot.shape == 'box' else h / 2:.1f}bp"
-    style = f"draw, fill=white, inner sep=0, minimum width={w:.1f}bp, minimum height={h:.1f}bp{corners}"
-    style += ", circle" if circle else ""
+    corners = f"rounded corners={3 if spot.shape == 'box' else h / 2:.1f}bp"
+    style = f"draw, fill=white, inner sep=0, minimum width={w:.1f}bp, minimum height={h:.1f}bp, "
+    style += "circle" if spot.shape == "circle" else corners
     style += f", {_STYLES[spot.kind]}{_DRAWN.get(spot.kind, '')}" if spot.kind in _STYLES else ""
     style += ", draw=dbgreen, line width=2bp" if spot.marked else ""
     if not spot.heat:
@@ -121,7 +115,7 @@ def _numbers(heat: Heat, x: float, low: float) -> list[str]:
     drawn = []
     for cell in heat.cells(x, low):
         corners = f"{_at((cell.x, cell.y))} rectangle {_at((cell.x + cell.width, cell.y + cell.height))}"
-        red, green, blue = (int(cell.color[k : k + 2], 16) for k in (1, 3, 5))
+        red, green, blue = rgb(cell.color)
         drawn.append(rf" \fill[fill={{rgb,255:red,{red};green,{green};blue,{blue}}}] {corners};")
         if cell.number < 0:
             y = cell.y + cell.height / 2

@@ -1,0 +1,51 @@
+"""Checks that the tests of pictures share."""
+
+import re
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+
+import dbn_bptt as db
+from dbn_bptt import cells
+from dbn_bptt.render.placing.curves import flattened
+
+SVG = "{http://www.w3.org/2000/svg}"
+VIEWS = ["rolled", "two-slice", "unrolled", "folded"]
+STYLES = ["labels", "copies", "shared", "plates", "none"]
+
+
+def elman_run(T=5, seed=0, hidden=4):
+    rng = np.random.default_rng(seed)
+    rnn = cells.elman(3, hidden, 2)
+    return db.bptt(rnn, rnn.initial_parameters(seed), {"x": rng.normal(size=(T, 3)), "y": rng.integers(0, 2, T)})
+
+
+def check_geometry(drawn):
+    """Straight rows, everything on the page, no node over another, no edge through a third node, names off nodes."""
+    rows = {}
+    for spot in drawn.spots:
+        assert rows.setdefault(spot.key, spot.y) == pytest.approx(spot.y)
+        assert spot.width / 2 <= spot.x <= drawn.width - spot.width / 2
+        assert spot.height / 2 <= spot.y <= drawn.height - spot.height / 2
+    boxes = np.array([(s.x, s.y, s.width, s.height) for s in drawn.spots])
+    apart = np.abs(boxes[:, None, :2] - boxes[None, :, :2]) - (boxes[:, None, 2:] + boxes[None, :, 2:]) / 2
+    np.fill_diagonal(apart[..., 0], 1e9)
+    assert apart.max(-1).min() > 4
+    for line in drawn.lines:
+        curve = flattened(line.points)
+        assert curve.min() >= 0
+        assert (curve <= (drawn.width, drawn.height)).all()
+        inside = (np.abs(curve[:, None] - boxes[None, :, :2]) < boxes[None, :, 2:] / 2 - 0.5).all(-1).any(0)
+        hit = set(np.flatnonzero(inside)) - {line.tail, line.head}
+        assert not hit, f"{line.title} runs through {drawn.spots[min(hit)].title}"
+        for end, spot in ((curve[0], drawn.spots[line.tail]), (curve[-1], drawn.spots[line.head])):
+            assert (np.abs(end - (spot.x, spot.y)) <= (spot.width / 2 + 1, spot.height / 2 + 1)).all()
+
+
+def check_svg(text):
+    picture = ET.fromstring(text)
+    assert picture.findtext(f"{SVG}title")
+    assert "nodes and" in (picture.findtext(f"{SVG}desc") or "")
+    assert not re.search(r"""(href|src)\s*=|url\(["']?(?!#)|@import""", text)
+    return picture
