@@ -106,12 +106,12 @@ outer: Operation = operation(
 )  # fmt: skip
 inverse = operation(
     "inverse", np.linalg.inv, [lambda g, y, a: -matmul(matmul(swap(y), g), swap(y))], shape=shapes.square_shape,
-    latex="{0}^{-1}", text="{0}^-1", level=RAISED, needs=(ATOM,), nest=nests.of_matrix("np.linalg.inv({0})"),
+    latex="{0}^{-1}", text="{0}^-1", level=RAISED, needs=(ATOM,), nest=nests.inverse,
 )  # fmt: skip
 logdet = operation(
     "logdet", kernels.logdet, [lambda g, y, a: reshape(g, (*shape_of(g), 1, 1)) * swap(inverse(a))],
     shape=lambda a: shapes.square_shape(a)[:-2], latex=r"\log|{0}|", text="log|{0}|", fresh=True,
-    nest=nests.of_matrix("np.linalg.slogdet({0})[1]"),
+    nest=nests.log_determinant,
 )  # fmt: skip
 
 

@@ -23,22 +23,26 @@ class Entries:
     array : its name, or a number
     lead : the indices of slice and sequence that it has, as text
     shape : its core shape
+    turned : whether `array` holds it with its last two axes exchanged
     """
 
     array: str
     lead: tuple[str, ...]
     shape: Shape
+    turned: bool = False
 
     def at(self, *indices: str) -> str:
         """One entry. Indices are those of a result to which this is broadcast."""
         own = indices[len(indices) - len(self.shape) :]
-        places = [*self.lead, *("0" if n == 1 else i for i, n in zip(own, self.shape, strict=True))]
+        core = ["0" if n == 1 else i for i, n in zip(own, self.shape, strict=True)]
+        places = [*self.lead, *core[:-2], *(core[:-3:-1] if self.turned else core[-2:])]
         return f"{self.array}[{', '.join(places)}]" if places else self.array
 
     def all(self) -> str:
         """All entries, as an array."""
         places = [*self.lead, *(":" for _ in self.shape)]
-        return f"{self.array}[{', '.join(places)}]" if places else self.array
+        whole = f"{self.array}[{', '.join(places)}]" if places else self.array
+        return f"{whole}.T" if self.turned else whole
 
 
 Nest = Callable[..., list[str]]  # nest(result, *arguments, **attributes), each of them Entries
@@ -67,27 +71,38 @@ def formula(text: str) -> Nest:
 
 
 def contraction(out: Entries, *arguments: Entries, inputs: Sequence[str], output: str) -> list[str]:
-    """Sums of products: an einsum. An axis of size 1 is broadcast."""
+    """Sums of products: an einsum. An axis of size 1 is broadcast.
+
+    The innermost loop goes along memory: over the result's last axis where that is the last of an argument too.
+    """
     sizes: dict[str, int] = {}
     for a, labels in zip(arguments, inputs, strict=True):
         for label, n in zip(labels, a.shape, strict=True):
             sizes[label] = max(n, sizes.get(label, 1))
-    inner = [label for label in sizes if label not in output]
+    summed = "".join(label for label in sizes if label not in output)
 
-    def entry(i: list[str]) -> list[str]:
-        names = dict(zip(output, i, strict=True))
+    def product(names: dict[str, str]) -> str:
+        return " * ".join(a.at(*(names[c] for c in labels)) for a, labels in zip(arguments, inputs, strict=True))
 
-        def summed(k: list[str]) -> list[str]:
-            where = names | dict(zip(inner, k, strict=True))
-            products = " * ".join(
-                a.at(*(where[c] for c in labels)) for a, labels in zip(arguments, inputs, strict=True)
-            )
-            return [f"total += {products}" if inner else f"{out.at(*i)} = {products}"]
+    def over(labels: str, body: Callable[[dict[str, str]], list[str]], name: str) -> list[str]:
+        return loops(tuple(sizes[c] for c in labels), lambda i: body(dict(zip(labels, i, strict=True))), name)
 
-        lines = loops(tuple(sizes[label] for label in inner), summed, "k")
-        return ["total = zero", *lines, f"{out.at(*i)} = total"] if inner else lines
+    if not summed:
+        return over(output, lambda i: [f"{out.at(*i.values())} = {product(i)}"], "i")
+    rows = [labels[-2 if a.turned else -1] for a, labels in zip(arguments, inputs, strict=True) if len(labels) > 1]
+    if output and output[-1] in rows:
 
-    return loops(tuple(sizes[label] for label in output), entry)
+        def added(i: dict[str, str]) -> list[str]:
+            return over(output[-1], lambda k: [f"{out.at(*((k | i)[c] for c in output))} += {product(i | k)}"], "k")
+
+        start = over(output, lambda i: [f"{out.at(*i.values())} = zero"], "i")
+        return [*start, *over(output[:-1] + summed, added, "i")]
+
+    def entry(i: dict[str, str]) -> list[str]:
+        terms = over(summed, lambda k: [f"total += {product(i | k)}"], "k")
+        return ["total = zero", *terms, f"{out.at(*i.values())} = total"]
+
+    return over(output, entry, "i")
 
 
 def product_of_matrices(out: Entries, a: Entries, b: Entries, ranks: tuple[int, int]) -> list[str]:
@@ -217,15 +232,56 @@ def joined(out: Entries, *parts: Entries, axis: int, sizes: tuple[int, ...]) -> 
     return lines
 
 
-def of_matrix(function: str) -> Nest:
-    """A function of a whole matrix, from numpy.linalg."""
+def _eliminated(a: Entries, step: Sequence[str], *singular: str) -> list[str]:
+    """Gaussian elimination with row exchanges: the lines of one step know p, its row q, the pivot, and `work`."""
+    if len(a.shape) != 2:
+        raise NotImplementedError("stacks of matrices have no nest")
+    return [
+        f"work = {a.all()}.copy()",
+        f"for p in range({a.shape[0]}):",
+        "    q = p",
+        f"    for i in range(p + 1, {a.shape[0]}):",
+        "        if abs(work[i, p]) > abs(work[q, p]):",
+        "            q = i",
+        "    pivot = work[q, p]",
+        "    if pivot == zero:",
+        *(INDENT * 2 + line for line in singular),
+        *(INDENT + line for line in step),
+    ]
 
-    def nest(out: Entries, a: Entries) -> list[str]:
-        if len(a.shape) != 2:
-            raise NotImplementedError("stacks of matrices have no nest")
-        return [f"{out.all()} = {function.format(f'np.ascontiguousarray({a.all()})')}"]
 
-    return nest
+def inverse(out: Entries, a: Entries) -> list[str]:
+    """The inverse of a matrix, by Gauss and Jordan."""
+    n, result = a.shape[-1], out.all()
+    step = [
+        f"for j in range({n}):",
+        "    work[q, j], work[p, j] = work[p, j], work[q, j] / pivot",
+        "    inverse[q, j], inverse[p, j] = inverse[p, j], inverse[q, j] / pivot",
+        f"for i in range({n}):",
+        "    factor = work[i, p]",
+        "    if i != p and factor != zero:",
+        f"        for j in range({n}):",
+        "            work[i, j] -= factor * work[p, j]",
+        "            inverse[i, j] -= factor * inverse[p, j]",
+    ]
+    start = loops(a.shape, lambda i: [f"inverse[{i[0]}, {i[1]}] = one if {i[0]} == {i[1]} else zero"])
+    lines = _eliminated(a, step, 'raise np.linalg.LinAlgError("Singular matrix")')
+    return [f"inverse = {result}", *start, *lines]
+
+
+def log_determinant(out: Entries, a: Entries) -> list[str]:
+    """log |det a|, -inf for a singular matrix."""
+    n = a.shape[-1]
+    step = [
+        "total += np.log(abs(pivot))",
+        f"for j in range(p, {n}):",
+        "    work[p, j], work[q, j] = work[q, j], work[p, j]",
+        f"for i in range(p + 1, {n}):",
+        "    factor = work[i, p] / pivot",
+        f"    for j in range(p, {n}):",
+        "        work[i, j] -= factor * work[p, j]",
+    ]
+    return ["total = zero", *_eliminated(a, step, "total = -infinite", "break"), f"{out.at()} = total"]
 
 
 def is_max(out: Entries, a: Entries, axis: tuple[int, ...]) -> list[str]:

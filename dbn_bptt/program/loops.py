@@ -6,6 +6,7 @@ runs as it stands, slowly; `native` compiles the functions.
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 from dbn_bptt.ops.nests import INDENT, Entries, formula
 from dbn_bptt.ops.shapes import Shape
@@ -100,9 +101,11 @@ class Frame:
         if place.number is not None:
             number = text(place)
             return Entries(self.numbers.setdefault(number, f"number_{len(self.numbers) + 1}"), (), ())
+        turned = place.part.endswith(".mT")
+        place = replace(place, part=place.part.removesuffix(".mT"))
         extent = self.printer.of.extents.get(place.array)
         if (place.array, place.lag) in self.over:
             outside, lead = text(self.over[place.array, place.lag]) + place.part, ("t", "b")
         else:
             outside, lead = text(place), ("b",) if extent is not None else ()
-        return Entries(self.arrays.setdefault(outside, f"a{len(self.arrays) + 1}"), lead, shape)
+        return Entries(self.arrays.setdefault(outside, f"a{len(self.arrays) + 1}"), lead, shape, turned)
