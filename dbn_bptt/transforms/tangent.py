@@ -5,8 +5,6 @@ pullback, with tangents in place of adjoints, is the equation's derivative along
 forward mode). Its chains run the way the template's do, so that running it is real-time recurrent learning (RTRL).
 """
 
-from functools import reduce
-
 from dbn_bptt import ops
 from dbn_bptt.template.builder import SliceTemplate
 from dbn_bptt.template.definitions import Piece
@@ -84,4 +82,4 @@ def _derivative(root: Expression, value: Expression, dots: dict[str, Reference])
 def _transposed(message: Expression, g: Reference, along: Expression) -> Expression:
     """The transpose of a map that is linear in g, applied to a tangent."""
     back = pullback(message, message, ops.broadcast_to(along, message.shape))
-    return reduce(ops.add, [part for _, leaf, part in back.sent if leaf is g], constant(0.0))
+    return sum((part for _, leaf, part in back.sent if leaf is g), start=constant(0.0))
