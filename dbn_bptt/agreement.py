@@ -13,7 +13,8 @@ from dbn_bptt import cells
 from dbn_bptt.errors import DbnBpttError, NotCompiledError
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.program.forward_mode import rtrl_on
-from dbn_bptt.program.run import WRT, compile
+from dbn_bptt.program.gradients import WRT
+from dbn_bptt.program.run import compile
 from dbn_bptt.reference import elman_bptt
 from dbn_bptt.sweep.bptt import swept_both_ways
 from dbn_bptt.sweep.given import Arrays, Given, admitted
@@ -107,6 +108,7 @@ def compare(
     T: int | None = None,
     seed: int = 0,
     forward_mode: bool = False,
+    native: bool = False,
     progress: bool = False,
 ) -> Report:
     """Compare the gradients by messages with those of every other engine that applies.
@@ -125,6 +127,8 @@ def compare(
         For the random directions.
     forward_mode : bool
         Compare with real-time recurrent learning as well, whose work grows with the number of parameters.
+    native : bool
+        Compare with the program whose scans are compiled loops as well; compiling takes seconds.
 
     Examples
     --------
@@ -139,7 +143,7 @@ def compare(
     result = swept_both_ways(of, given, progress=progress)
     gradients = _all_gradients(result)
     compared = {"loss": np.asarray(result.loss), **gradients}
-    engines = (*ENGINES, _forward_mode) if forward_mode else ENGINES
+    engines = (*ENGINES, *([_native] if native else []), *([_forward_mode] if forward_mode else []))
     answers = [answer for engine in engines if (answer := engine(of, result)) is not None]
     largest = max((float(np.max(np.abs(a), initial=0.0)) for a in compared.values()), default=0.0)
     tolerance = 1e-4 if given.dtype == np.float32 else 1e-10
@@ -230,11 +234,20 @@ def _adjoint_network(of: Template, result: Result) -> tuple[str, dict[str, Array
 
 def _program(of: Template, result: Result) -> tuple[str, dict[str, Array]] | None:
     """The gradients by the compiled program, where there is one."""
+    return _compiled(of, result, "program", "numpy")
+
+
+def _native(of: Template, result: Result) -> tuple[str, dict[str, Array]] | None:
+    """The same with scans as compiled loops."""
+    return _compiled(of, result, "native program", "native")
+
+
+def _compiled(of: Template, result: Result, title: str, engine: str) -> tuple[str, dict[str, Array]] | None:
     try:
-        loss, found = compile(of).on(result.values.given, WRT)
+        loss, found = compile(of, engine).on(result.values.given, WRT)
     except NotCompiledError:
         return None
-    return "program", {"loss": np.asarray(loss), **found}
+    return title, {"loss": np.asarray(loss), **found}
 
 
 def _forward_mode(of: Template, result: Result) -> tuple[str, dict[str, Array]]:

@@ -5,10 +5,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from dbn_bptt.errors import DataError
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.program.schedule import Goal, Schedule
 from dbn_bptt.sweep.given import Given
+from dbn_bptt.sweep.results import refuse_nan
 from dbn_bptt.template.template import Template
+
+WRT = ("params", "inputs", "initial")
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,15 @@ class Gradients:
     def named(self) -> dict[str, Array]:
         """All under one name each; that of the initial state of h is "initial h"."""
         return {**self.parameters, **self.inputs, **{f"initial {name}": g for name, g in self.initial.items()}}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run computed: totals, variables in all slices, and gradients."""
+
+    totals: dict[str, Array]
+    series: dict[str, Array]
+    gradients: Gradients = field(default_factory=Gradients)
 
 
 def wanted_inputs(of: Template, wrt: Sequence[str]) -> list[str]:
@@ -64,3 +77,17 @@ def read_gradients(
 def unbatched(array: Array, given: Given) -> Array:
     """A series as the caller's data are: without the axis of the batch, if they have none."""
     return array if given.batch else array[:, 0]
+
+
+def refused(loss: float, gradients: Gradients) -> tuple[float, dict[str, Array]]:
+    """Loss and gradients by name, unless one is NaN."""
+    named = gradients.named()
+    refuse_nan({"the loss": np.asarray(loss)})
+    refuse_nan(named, "the gradient of ")
+    return loss, named
+
+
+def check_wrt(wrt: Sequence[str]) -> None:
+    is_some = isinstance(wrt, list | tuple | set | frozenset) and len(wrt) and all(isinstance(w, str) for w in wrt)
+    if not is_some or not set(wrt) <= set(WRT):
+        raise DataError(f"wrt={wrt!r}; give a tuple of any of {', '.join(map(repr, WRT))}")

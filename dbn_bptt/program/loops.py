@@ -31,8 +31,10 @@ class LoopsPrinter(Printer):
         self.sequences = sequences
 
     def _loop(self, item: Loop) -> list[str]:
-        if beyond(self.schedule, item.rows[0][1].slices or (0, 0)) is None:
-            return super()._loop(item)  # a few slices at a border
+        first, last = item.rows[0][1].slices or (0, 0)
+        is_border = beyond(self.schedule, (first, last)) is None and not self.schedule.exact
+        if is_border or first == last:
+            return super()._loop(item)  # a few slices before or after all others
         reason = self._unfit(item)
         scan = None if reason else self._scan(item)
         self.reasons.append("" if scan else reason or "an operation has no loops for its shapes")
@@ -104,6 +106,7 @@ class Frame:
         turned = place.part.endswith(".mT")
         place = replace(place, part=place.part.removesuffix(".mT"))
         extent = self.printer.of.extents.get(place.array)
+        lead: tuple[str, ...]
         if (place.array, place.lag) in self.over:
             outside, lead = text(self.over[place.array, place.lag]) + place.part, ("t", "b")
         else:

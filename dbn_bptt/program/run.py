@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -10,9 +9,10 @@ import numpy as np
 
 from dbn_bptt.errors import DataError, TemplateError, positive
 from dbn_bptt.ops.kernels import Array
+from dbn_bptt.program.bound import Bound
 from dbn_bptt.program.bounded import Run
 from dbn_bptt.program.compiled import Compiled, arguments, compiled
-from dbn_bptt.program.gradients import Gradients, gradient_goals, read_gradients, unbatched
+from dbn_bptt.program.gradients import Gradients, Outcome, check_wrt, gradient_goals, read_gradients, refused, unbatched
 from dbn_bptt.program.native import checked_engine, is_installed
 from dbn_bptt.program.schedule import Goal, Schedule, shortest_general
 from dbn_bptt.sweep.given import Arrays, Given, checked
@@ -26,17 +26,7 @@ from dbn_bptt.transforms.segments import carried
 from dbn_bptt.transforms.tangent import tangent
 
 BLOCKED_FROM, BLOCK = 1 << 30, 96 << 20  # bytes: from what size on a run goes block by block, and how large these are
-WRT = ("params", "inputs", "initial")
 NATIVE_FROM = 1000  # slices from which on compiling scans pays
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a run computed: totals, variables in all slices, and gradients."""
-
-    totals: dict[str, Array]
-    series: dict[str, Array]
-    gradients: Gradients = field(default_factory=Gradients)
 
 
 class Program(Shown):
@@ -178,9 +168,9 @@ class Program(Shown):
     def on(self, given: Given, wrt: Sequence[str] = ("params",)) -> tuple[float, dict[str, Array]]:
         """`value_and_grad` on checked input, all slices at once."""
         outcome = self.run(given, wrt=wrt)
-        return _refused(sum(float(outcome.totals[name]) for name in self.template.losses), outcome.gradients)
+        return refused(sum(float(outcome.totals[name]) for name in self.template.losses), outcome.gradients)
 
-    def _whole(self, given: Given, wrt: Sequence[str]) -> tuple[float, dict[str, Array]]:
+    def whole(self, given: Given, wrt: Sequence[str]) -> tuple[float, dict[str, Array]]:
         """Loss and gradients of all slices, at once; or in blocks where their arrays would take more than a gigabyte.
 
         Each block stores its first state and is run once more on the way back.
@@ -202,7 +192,7 @@ class Program(Shown):
             run.truncated()
         else:
             run.checkpointed(stored)
-        return _refused(run.loss, run.gradients)
+        return refused(run.loss, run.gradients)
 
     def part(self, template: Template) -> "Program":
         """The program of a part of the template, kept for the next call."""
@@ -244,11 +234,11 @@ class Program(Shown):
         >>> np.allclose(gradients["W"], db.bptt(rnn, rnn.initial_parameters(seed=0), data).gradients["W"])
         True
         """
-        _check_wrt(wrt)
+        check_wrt(wrt)
         program = self.fitting(lengths)
         given = checked(program.template, parameters, data, initial, lengths, T)
         if checkpoints is None and truncate is None:
-            return program._whole(given, wrt)
+            return program.whole(given, wrt)
         sizes = {"checkpoints": checkpoints, "truncate": truncate, "segment": segment}
         for name in [name for name, size in sizes.items() if size is not None]:
             positive(sizes[name], f"{name}={sizes[name]!r}; give a positive number")
@@ -300,6 +290,33 @@ class Program(Shown):
         refuse_nan({"the loss": np.asarray(sum(float(outcome.totals[name]) for name in of.losses))})
         return outcome.series | outcome.totals
 
+    def at(
+        self, data: Arrays | None = None, *, initial: Arrays | None = None, lengths: Any = None, T: int | None = None
+    ) -> Bound:  # fmt: skip
+        """The program at given data, for many calls: all but the parameters is checked once, here.
+
+        It computes in the type of the data, float32 only if all floating data are.
+
+        Examples
+        --------
+        >>> import numpy as np, dbn_bptt as db
+        >>> rnn = db.cells.elman(n_inputs=1, n_hidden=2, n_outputs=2)
+        >>> here = db.compile(rnn).at({"x": np.ones((4, 1)), "y": np.array([0, 1, 0, 1])})
+        >>> loss, gradients = here.value_and_grad(rnn.initial_parameters(seed=0))
+        >>> sorted(gradients)
+        ['U', 'V', 'W', 'b', 'c']
+        """
+        program = self.fitting(lengths)
+        floats = [a for a in (*(data or {}).values(), *(initial or {}).values()) if np.asarray(a).dtype.kind == "f"]
+        least = np.float32 if floats else np.float64
+        own = {name: np.zeros(program.template.symbols[name].shape, least) for name in self.unset}
+        return Bound(program, checked(program.template, own, data, initial, lengths, T))
+
+    @property
+    def unset(self) -> list[str]:
+        """The parameters without a default."""
+        return [name for name in self.template.names("parameter") if name not in self.template.arrays]
+
     def flat(
         self, data: Arrays | None = None, *, initial: Arrays | None = None, lengths: Any = None, T: int | None = None,
         parameters: Arrays | None = None,
@@ -320,19 +337,9 @@ class Program(Shown):
         >>> x0.shape, gradient.shape
         ((14,), (14,))
         """
+        start = self.template.initial_parameters(0) if parameters is None else parameters
         program = self.fitting(lengths)
-        names = program.template.names("parameter")
-        if not names:
-            raise TemplateError(f"template {self.template.name!r} has no parameters to fit")
-        start = program.template.initial_parameters(0) if parameters is None else parameters
-        given = checked(program.template, start, data, initial, lengths, T)
-
-        def fun(vector: Array) -> tuple[float, Array]:
-            here = given.parameters | {n: a.astype(given.dtype, copy=False) for n, a in self.unflat(vector).items()}
-            loss, gradients = program._whole(replace(given, parameters=here), ("params",))
-            return loss, np.concatenate([np.ravel(gradients[name]) for name in names])
-
-        return fun, np.concatenate([np.ravel(given.parameters[name]) for name in names])
+        return Bound(program, checked(program.template, start, data, initial, lengths, T)).flat(start)
 
     def unflat(self, vector: Any) -> dict[str, Array]:
         """The parameters that a vector of `flat` stands for, such as the `x` of scipy's result: one after the other.
@@ -354,20 +361,6 @@ class Program(Shown):
             raise DataError(f"give a vector of {ends[-1]} finite numbers, not one of shape {numbers.shape} or with NaN")
         parts = zip(shapes.items(), np.split(numbers, ends[:-1]), strict=True)
         return {name: part.reshape(shape) for (name, shape), part in parts}
-
-
-def _refused(loss: float, gradients: Gradients) -> tuple[float, dict[str, Array]]:
-    """Loss and gradients by name, unless one is NaN."""
-    named = gradients.named()
-    refuse_nan({"the loss": np.asarray(loss)})
-    refuse_nan(named, "the gradient of ")
-    return loss, named
-
-
-def _check_wrt(wrt: Sequence[str]) -> None:
-    is_some = isinstance(wrt, list | tuple | set | frozenset) and len(wrt) and all(isinstance(w, str) for w in wrt)
-    if not is_some or not set(wrt) <= set(WRT):
-        raise DataError(f"wrt={wrt!r}; give a tuple of any of {', '.join(map(repr, WRT))}")
 
 
 def compile(template: Described, engine: str | None = None) -> Program:

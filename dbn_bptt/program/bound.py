@@ -1,0 +1,64 @@
+"""A program at given data, for many parameters: what is checked once is not checked again."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dbn_bptt.errors import DataError, TemplateError, unknown_name
+from dbn_bptt.ops.kernels import Array
+from dbn_bptt.sweep.given import Arrays, Given
+
+if TYPE_CHECKING:
+    from dbn_bptt.program.run import Program
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A program with its data, initial states and lengths; what `Program.at` returns.
+
+    Attributes
+    ----------
+    program : the program
+    given : the checked input; its parameters are replaced in each call
+    """
+
+    program: "Program"
+    given: Given = field(repr=False)
+
+    def value_and_grad(self, parameters: Arrays, wrt: Sequence[str] = ("params",)) -> tuple[float, dict[str, Array]]:
+        """Loss and gradients, as `Program.value_and_grad` gives them."""
+        return self.program.whole(self._with(parameters), wrt)
+
+    def loss(self, parameters: Arrays) -> float:
+        """The loss alone."""
+        return self.program.loss_on(self._with(parameters))
+
+    def flat(self, start: Arrays) -> tuple[Callable[[Array], tuple[float, Array]], Array]:
+        """Loss and gradient as a function of one vector, and the vector of some parameters; see `Program.flat`."""
+        names = self.program.template.names("parameter")
+        if not names:
+            raise TemplateError(f"template {self.program.template.name!r} has no parameters to fit")
+
+        def fun(vector: Array) -> tuple[float, Array]:
+            loss, gradients = self.value_and_grad(self.program.unflat(vector))
+            return loss, np.concatenate([np.ravel(gradients[name]) for name in names])
+
+        parameters = self._with(start).parameters
+        return fun, np.concatenate([np.ravel(parameters[name]) for name in names])
+
+    def _with(self, parameters: Arrays) -> Given:
+        """The input with other parameters, in the type of the data; their names and shapes are checked."""
+        own, symbols = dict(self.given.parameters), self.program.template.symbols
+        for name, value in parameters.items():
+            if name not in own:
+                raise unknown_name(name, self.program.template.names("parameter"), "parameter")
+            array = np.asarray(value, self.given.dtype)
+            if array.shape != symbols[name].shape:
+                raise DataError(f"parameter {name!r} has shape {array.shape}, not {symbols[name].shape}")
+            own[name] = array
+        for name in self.program.unset:
+            if name not in parameters:
+                raise DataError(f"parameter {name!r} is missing")
+        return replace(self.given, parameters=own)
