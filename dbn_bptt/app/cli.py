@@ -15,6 +15,7 @@ from dbn_bptt.app.tables import smoothed
 from dbn_bptt.cells import ACTIVATIONS, CELLS
 from dbn_bptt.errors import DataError, DbnBpttError
 from dbn_bptt.files import write_whole
+from dbn_bptt.program.native import ENGINES
 from dbn_bptt.render.subjects.parameters import PARAMETERS
 from dbn_bptt.render.subjects.views import VIEWS
 
@@ -74,7 +75,7 @@ def _format(out: Path) -> str:
 
 
 def _smooth(options: argparse.Namespace) -> tuple[str, int]:
-    found = smoothed(options.model, options.evidence)
+    found = smoothed(options.model, options.evidence, options.engine)
     return found.rstrip("\n"), 0
 
 
@@ -148,6 +149,7 @@ def _add_smooth(commands: Any) -> None:
         help="a column for each observed variable and a row for each slice; empty where nothing was observed. A column "
         "named 'sequence' tells several sequences apart",
     )  # fmt: skip
+    p.add_argument("--engine", choices=ENGINES, help="what runs the scans (default: the quicker one, by size)")
     p.set_defaults(command=_smooth)
 
 

@@ -17,14 +17,14 @@ from dbn_bptt.errors import DataError, unknown_name
 MISSING = ("-1", "-1.0", "nan", "na", "none", "null")  # what programs write into cells where nothing was observed
 
 
-def smoothed(model: Path, evidence: Path) -> str:
+def smoothed(model: Path, evidence: Path, engine: str | None = None) -> str:
     """The posteriors of a model in a BIF file given evidence in a CSV file, as CSV.
 
     A row for each slice, a column ``Z=state`` for each variable and state. log p(evidence) goes to standard error.
     """
     network = read(read_bif(model))
     frame, _ = evidence_table(network, evidence)
-    posterior = smooth(network, frame)
+    posterior = smooth(network, frame, engine=engine)
     print(f"log-likelihood {float(np.sum(posterior.log_likelihood)):.10g}", file=sys.stderr)
     table = posterior.to_frame()
     table.columns = [f"{name}={state}" for name, state in table.columns]

@@ -18,14 +18,14 @@ from dbn_bptt.dbn.kalman import GaussianPosterior, kalman_data, linear_gaussian
 from dbn_bptt.dbn.learn import Fit, fit
 from dbn_bptt.dbn.models import umbrella
 from dbn_bptt.dbn.posterior import Paths, Posterior
-from dbn_bptt.dbn.query import prepare
+from dbn_bptt.dbn.query import Prepared, prepare
 from dbn_bptt.dbn.stochastic_units import UnitPosterior, sigmoid_belief, unit_posterior
 from dbn_bptt.dbn.stochastic_units import as_pgmpy as sigmoid_belief_as_pgmpy
 from dbn_bptt.dbn.verbs import expected_counts, filter, log_likelihood, predict, sample, smooth, template, viterbi
 
 __all__ = [
-    "smooth", "filter", "predict", "viterbi", "sample", "log_likelihood", "expected_counts", "fit", "prepare",
-    "Posterior", "Paths", "Fit", "template", "unrolled", "from_template", "interface", "summary",
+    "smooth", "filter", "predict", "viterbi", "sample", "log_likelihood", "expected_counts", "fit",
+    "prepare", "Prepared", "Posterior", "Paths", "Fit", "template", "unrolled", "from_template", "interface", "summary",
     "sigmoid_belief", "unit_posterior", "UnitPosterior", "sigmoid_belief_as_pgmpy",
     "linear_gaussian", "GaussianPosterior", "kalman_data", "value_function", "ValueFunction",
     "read_bif", "write_bif", "umbrella",

@@ -2,16 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from dbn_bptt.errors import DataError, TemplateError, unknown_name
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.sweep.given import Arrays, Given
-
-if TYPE_CHECKING:
-    from dbn_bptt.program.run import Program
 
 
 @dataclass(frozen=True)
@@ -24,7 +21,7 @@ class Bound:
     given : the checked input; its parameters are replaced in each call
     """
 
-    program: "Program"
+    program: Any  # a Program, whose file builds on this one
     given: Given = field(repr=False)
 
     def value_and_grad(self, parameters: Arrays, wrt: Sequence[str] = ("params",)) -> tuple[float, dict[str, Array]]:

@@ -1,7 +1,7 @@
 """Scans as loops over slices, sequences and entries, for a compiler; all else stays as `numpy_source` prints it.
 
-A scan becomes a function of its own, in which each instruction is written in index notation (`ops.nests`). The text
-runs as it stands, slowly; `native` compiles the functions.
+A scan becomes a function of its own, in which each instruction is written in index notation, the nest of its row. The
+text runs as it stands, slowly; `native` compiles the functions.
 """
 
 import math

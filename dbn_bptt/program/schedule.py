@@ -92,10 +92,10 @@ def schedule(
     graph = unroll(template, slices)
     goals = [node for goal in wanted for node in _goal_nodes(graph, goal)]
     live = _live(graph, goals) if T is None else upstream(graph, goals)
-    work = graph.copy()  # a view of a set of nodes would run through them in the order of their hashes
-    work.remove_nodes_from([v for v in graph if v not in live])
-    times, spans = _times(work), {name: (min(at), max(at)) for name, at in _times(graph).items()}
-    steps = [_step(work, names, times, lags, set(goals)) for names, lags in _components(work)]
+    spans = {name: (min(at), max(at)) for name, at in _times(graph).items()}
+    graph.remove_nodes_from([v for v in graph if v not in live])
+    times = _times(graph)
+    steps = [_step(graph, names, times, lags, set(goals)) for names, lags in _components(graph)]
     hoist = Hoist(dict(template.symbols), spans)
     tasks = hoist.all_of([step for step in steps if step is not None])
     learned = frozenset(template.initial_pieces)

@@ -61,7 +61,7 @@ def _message(e: Apply, position: int, vjp: Callable[..., Any], g: Expression, y:
         mend = "it gets (g, y, *arguments) as expressions and must use the package's operations"
         raise TemplateError(f"the VJP of {e.operation.name} for argument {position}: {error}; {mend}") from None
     message = message if isinstance(message, Expression) else constant(message)
-    if e.operation.elementwise:
+    if e.operation.elementwise and (message.shape == e.shape or isinstance(message, Constant)):
         message = ops.sum_to(message, e.arguments[position])
     if message.shape != e.arguments[position].shape:
         shapes = f"{message.shape} for an argument of shape {e.arguments[position].shape}"

@@ -183,13 +183,13 @@ def test_what_is_seen_in_every_slice_needs_no_gradient_and_has_its_own_states():
     from dbn_bptt.dbn.reductions import SUM
 
     model = dbn.umbrella()
-    task = given_task(model, {"Umbrella": [[1, 0, 1], [0, 0, 1]]}, None, None, None)
+    task = given_task(model, {"Umbrella": [[1, 0, 1], [0, 0, 1]]})
     assert task.unknown == ("e_Rain",)
     assert set(swept(task, SUM, task.unknown).gradients) == {"e_Rain"}
     posterior = dbn.smooth(model, {"Umbrella": [[1, 0, 1], [0, 0, 1]]})
     assert posterior["Umbrella"].argmax(-1).tolist() == [[1, 0, 1], [0, 0, 1]]
     assert set(np.unique(posterior["Umbrella"])) == {0.0, 1.0}
-    gap = given_task(model, {"Umbrella": [1, -1, 1]}, None, None, None)
+    gap = given_task(model, {"Umbrella": [1, -1, 1]})
     assert gap.unknown == ("e_Rain", "e_Umbrella")
 
 

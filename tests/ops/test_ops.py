@@ -9,6 +9,7 @@ import pytest
 import scipy.special
 
 import dbn_bptt as db
+import dbn_bptt.dbn.reductions  # its rows are tested here too
 from dbn_bptt import ops
 from dbn_bptt.ops.rows import TABLE
 from dbn_bptt.sweep.steps import tape
@@ -283,3 +284,14 @@ def test_operations_on_arrays_return_arrays():
 
 def test_cross_entropy_of_integer_logits_is_no_integer():
     assert db.cross_entropy(np.array([0, 0, 0]), 2) == pytest.approx(np.log(3))
+
+
+@pytest.mark.parametrize("row", [row for row in TABLE.values() if row.ufunc], ids=lambda row: row.name)
+def test_a_ufunc_may_write_over_any_argument(row):
+    rng = np.random.default_rng(0)
+    arguments = [rng.uniform(0.5, 2, (4, 3)) for _ in row.vjps]
+    expected = row.forward(*arguments)
+    for k in range(len(arguments)):
+        own = [a.copy() for a in arguments]
+        assert row.ufunc(*own, out=own[k]) is own[k]
+        np.testing.assert_allclose(own[k], expected, rtol=1e-14)
