@@ -43,7 +43,7 @@ def test_model_and_evidence_are_read_once(monkeypatch):
 
     reads = []
     read = query.given_task
-    monkeypatch.setattr(query, "given_task", lambda *args: reads.append(args) or read(*args))
+    monkeypatch.setattr(query, "given_task", lambda *args, **more: reads.append(args) or read(*args, **more))
     for draw_it in (render.svg, render.html):
         reads.clear()
         draw_it(dbn.umbrella(), evidence={"Umbrella": [1, 0, 1]})

@@ -126,7 +126,7 @@ def test_adjoints_are_the_sums_of_messages(case: Case):
 
 
 def test_compare_hides_no_broken_engine(monkeypatch):
-    def broken(template):
+    def broken(template, engine):
         raise db.TemplateError("broken")
 
     monkeypatch.setattr(sys.modules["dbn_bptt.agreement"], "compile", broken)

@@ -63,7 +63,7 @@ def _escaped(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    return re.sub(r"[^\w .,=()\u2026\u2212-]", "_", text)
+    return re.sub(r"[^\w .,=()\u2026\u2212-]", "_", text.replace(";", ","))
 
 
 def _node(spot: Spot) -> str:
