@@ -10,7 +10,6 @@ import pytest
 
 import dbn_bptt as db
 from dbn_bptt import dbn
-from dbn_bptt.ops.rows import TABLE
 from dbn_bptt.program import native, run
 from dbn_bptt.program.loops import loops_printer
 from dbn_bptt.program.numpy_source import numpy_source
