@@ -92,8 +92,11 @@ class Task:
 
     def likelihood(self, name: Name) -> Array:
         """The likelihoods of a variable's states, 1 where nothing was seen."""
-        shape = (self.evidence.T, *self.evidence.batch, len(self.network.states[name]))
-        return self.evidence.likelihoods.get(name, np.broadcast_to(1.0, shape))
+        return self.evidence.likelihoods[name] if name in self.evidence.likelihoods else self.nothing(name) + 1
+
+    def nothing(self, name: Name) -> Array:
+        """The logarithms of the likelihoods of a variable of which nothing was seen."""
+        return np.broadcast_to(0.0, (self.evidence.T, *self.evidence.batch, len(self.network.states[name])))
 
     @property
     def unknown(self) -> tuple[str, ...]:
@@ -142,8 +145,8 @@ class Answer:
         task, logs = self.task, self.reduction.logs
         T, batch = task.evidence.T, task.evidence.batch
         scale = np.stack([self.series[name].reshape(T, *batch) for name in scales(task.structure)])
-        impossible = ~(scale > (IMPOSSIBLE / 2 if logs else 0)).all(0) & task.inside
-        if impossible.any():
+        least = IMPOSSIBLE / 2 if logs else 0
+        if not scale.min() > least and (impossible := ~(scale > least).all(0) & task.inside).any():
             t, *sequence = (int(k) for k in np.argwhere(impossible)[0])
             where = f"slice {t}" + (f" of sequence {sequence[0]}" if sequence else "")
             mend = "check it, or the zeros in the CPDs"
@@ -174,7 +177,7 @@ class Answer:
         for name, reached in self._reached().items():
             if name not in self.task.evidence.seen:
                 total = reached @ np.ones((reached.shape[-1], 1))  # several times faster than a sum of short rows
-                np.divide(reached, np.where(total > 0, total, 1.0), out=reached)
+                np.divide(reached, total, out=reached, where=total > 0)
             marginals[name] = np.moveaxis(reached, 0, -2)
         return marginals
 
@@ -243,7 +246,8 @@ def _run(
     data = {of.evidence(name): a for name, a in given.likelihoods.items()}
     if reduction.logs:
         tables = {name: logarithms(a) for name, a in tables.items()}
-        data = {of.evidence(name): logarithms(task.likelihood(name)) for name in task.network.names}
+        seen = {name: logarithms(a) for name, a in given.likelihoods.items()}
+        data = {of.evidence(name): seen[name] if name in seen else task.nothing(name) for name in task.network.names}
     if reduction is POSSIBLE:
         tables, data = ({name: (a > 0).astype(float) for name, a in of.items()} for of in (tables, data))
     data |= more or {}
@@ -267,7 +271,8 @@ def alone(forward: Answer) -> Answer:
 
 def logarithms(a: Array) -> Array:
     """The logarithms of probabilities."""
-    return np.where(a > 0, np.log(np.where(a > 0, a, 1.0)), IMPOSSIBLE)
+    with np.errstate(divide="ignore"):
+        return np.maximum(np.log(a), IMPOSSIBLE)
 
 
 def _is_too_small(answer: Answer) -> bool:

@@ -1,5 +1,6 @@
 """A program at given data, for many parameters: what is checked once is not checked again."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 from dbn_bptt.errors import DataError, TemplateError, unknown_name
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.sweep.given import Arrays, Given
+from dbn_bptt.template.template import Template
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Bound:
             raise TemplateError(f"template {self.program.template.name!r} has no parameters to fit")
 
         def fun(vector: Array) -> tuple[float, Array]:
-            loss, gradients = self.value_and_grad(self.program.unflat(vector))
+            loss, gradients = self.value_and_grad(unflat(self.program.template, vector))
             return loss, np.concatenate([np.ravel(gradients[name]) for name in names])
 
         parameters = self._with(start).parameters
@@ -59,3 +61,17 @@ class Bound:
             if name not in parameters:
                 raise DataError(f"parameter {name!r} is missing")
         return replace(self.given, parameters=own)
+
+
+def unflat(template: Template, vector: Any) -> dict[str, Array]:
+    """The parameters in a vector; see `Program.unflat`."""
+    shapes = {name: template.symbols[name].shape for name in template.names("parameter")}
+    ends = np.cumsum([math.prod(shape) for shape in shapes.values()])
+    try:
+        numbers = np.asarray(vector, float)
+    except (TypeError, ValueError):
+        raise DataError(f"give a vector of {ends[-1]} numbers, not {type(vector).__name__}") from None
+    if numbers.shape != (ends[-1],) or not np.isfinite(numbers).all():
+        raise DataError(f"give a vector of {ends[-1]} finite numbers, not one of shape {numbers.shape} or with NaN")
+    parts = zip(shapes.items(), np.split(numbers, ends[:-1]), strict=True)
+    return {name: part.reshape(shape) for (name, shape), part in parts}

@@ -29,7 +29,7 @@ class Compiled:
     source: str
     run: Callable[..., dict[str, Array]] = field(repr=False)
     numbers: int
-    reasons: tuple[str, ...]
+    reasons: dict[str, str]
 
     def __call__(self, *arguments: Any) -> dict[str, Array]:
         """The results of a run; what overflows becomes infinite without a warning, as in `bptt`."""

@@ -18,6 +18,11 @@ ENTRIES, COSTLY_ENTRIES = 1 << 16, 1 << 12  # up to so many in a slice loops bea
 _COPY = formula("{0}")
 
 
+def rounded(sequences: int) -> int:
+    """The next power of 2, so that programs for many batches are few."""
+    return 1 << (sequences - 1).bit_length()
+
+
 def loops_printer(sequences: int) -> Callable[[Listing, Plan, set[str]], "LoopsPrinter"]:
     """The printer for runs of so many sequences."""
     return lambda of, plan, results: LoopsPrinter(of, plan, results, sequences)
@@ -37,7 +42,9 @@ class LoopsPrinter(Printer):
             return super()._loop(item)  # a few slices before or after all others
         reason = self._unfit(item)
         scan = None if reason else self._scan(item)
-        self.reasons.append("" if scan else reason or "an operation has no loops for its shapes")
+        symbols = self.schedule.symbols
+        names = ", ".join(dict.fromkeys(i.target.array for i in item.body if i.target.array in symbols))
+        self.reasons[names] = "" if scan else reason or "an operation has no loops for its shapes"
         return [f"    {scan}"] if scan else super()._loop(item)
 
     def _unfit(self, item: Loop) -> str:

@@ -65,14 +65,14 @@ class Emitted:
     functions : the forward functions of operations that a user added, which the source calls but cannot show
     numbers : how many numbers it keeps for each slice of a sequence
     scans : its functions of scans written as loops, by name; none as NumPy runs it
-    reasons : for each scan over the sequence, in order, why it is left to NumPy; "" where it is written as loops
+    reasons : for each scan over the sequence, by its variables, why it is left to NumPy; "" where it is loops
     """
 
     source: str
     functions: dict[str, Callable[..., Any]]
     numbers: int
     scans: dict[str, str]
-    reasons: tuple[str, ...]
+    reasons: dict[str, str]
 
 
 def numpy_source(
@@ -95,7 +95,7 @@ def numpy_source(
     run = "\n".join([*parts, f"    return {{{to.returned(results)}}}"])
     scans = "".join(f"\n\n{text}" for text in [IN_PARTS, *to.scans.values()]) if to.scans else ""
     source = f"import numpy as np\n{HELPERS}{shown}{scans}\n\n{run}\n"
-    return Emitted(source, functions, plan.numbers, to.scans, tuple(to.reasons))
+    return Emitted(source, functions, plan.numbers, to.scans, to.reasons)
 
 
 def writes_in_place(item: Instruction, in_scan: bool = False) -> bool:
@@ -127,7 +127,7 @@ class Printer:
         self.kernels: dict[str, Callable[..., Any]] = {}
         self.overflows = False
         self.scans: dict[str, str] = {}
-        self.reasons: list[str] = []
+        self.reasons: dict[str, str] = {}
 
     # -------------------------------------------------------------------------------------------------------- items
     def lines(self, item: Item, in_scan: bool = False) -> list[str]:

@@ -9,10 +9,11 @@ import numpy as np
 
 from dbn_bptt.errors import DataError, TemplateError, positive
 from dbn_bptt.ops.kernels import Array
-from dbn_bptt.program.bound import Bound
+from dbn_bptt.program.bound import Bound, unflat
 from dbn_bptt.program.bounded import Run
 from dbn_bptt.program.compiled import Compiled, arguments, compiled
 from dbn_bptt.program.gradients import Gradients, Outcome, check_wrt, gradient_goals, read_gradients, refused, unbatched
+from dbn_bptt.program.loops import rounded
 from dbn_bptt.program.native import checked_engine, is_installed
 from dbn_bptt.program.schedule import Goal, Schedule, shortest_general
 from dbn_bptt.sweep.given import Arrays, Given, checked
@@ -79,6 +80,20 @@ class Program(Shown):
         """What `value_and_grad` runs for one long sequence."""
         return self._made_for((), ("params",), None, frozenset(), 1 if self.engine == "native" else None)
 
+    def engines(self, sequences: int = 1) -> dict[str, str]:
+        """What would run each scan of `value_and_grad` over some long sequences as native loops, by its variables.
+
+        Examples
+        --------
+        >>> import dbn_bptt as db
+        >>> db.compile(db.cells.elman(n_inputs=3, n_hidden=4, n_outputs=2)).engines()
+        {'h': 'native', 'a_bar': 'native'}
+        >>> db.compile(db.cells.elman(n_inputs=3, n_hidden=4, n_outputs=2)).engines(sequences=1000)["h"]
+        'numpy: 16 entries in each of 1024 sequences are more than 4096'
+        """
+        made = self._made_for((), ("params",), None, frozenset(), rounded(sequences))
+        return {names: f"numpy: {reason}" if reason else "native" for names, reason in made.reasons.items()}
+
     @property
     def schedule(self) -> Schedule:
         """The steps of `value_and_grad`, for long sequences."""
@@ -120,11 +135,10 @@ class Program(Shown):
         return Outcome(
             {name: np.asarray(out[name]) for name in totals},
             {name: unbatched(out[name][-spans[name][0] :][: given.T], given) for name in series},
-            self._gradients(out, made, given, wrt) if wrt else Gradients(),
+            read_gradients(out, made.schedule, self.template, self.backward.partners, given, wrt)
+            if wrt
+            else Gradients(),
         )
-
-    def _gradients(self, out: Mapping[str, Array], made: Compiled, given: Given, wrt: Sequence[str]) -> Gradients:
-        return read_gradients(out, made.schedule, self.template, self.backward.partners, given, wrt)
 
     def _exact(self, T: int) -> int | None:
         """T where a sequence is so short that it needs a program of its own; None for the general one."""
@@ -133,7 +147,7 @@ class Program(Shown):
     def _sequences(self, given: Given) -> int | None:
         """For how many sequences, up to the next power of 2, scans are compiled; None for NumPy."""
         native = self.engine == "native" or (self.engine is None and given.T >= NATIVE_FROM and is_installed())
-        return 1 << (math.prod(given.batch) - 1).bit_length() if native else None
+        return rounded(math.prod(given.batch)) if native else None
 
     def _compiled(self, goals: tuple[Goal, ...], wrt: tuple[str, ...], given: Given) -> Compiled:
         return self._made_for(goals, wrt, self._exact(given.T), given.absent, self._sequences(given))
@@ -351,16 +365,7 @@ class Program(Shown):
         >>> {name: array.shape for name, array in db.compile(rnn).unflat(np.zeros(14)).items()}
         {'W': (2, 2), 'U': (2, 1), 'b': (2,), 'V': (2, 2), 'c': (2,)}
         """
-        shapes = {name: self.template.symbols[name].shape for name in self.template.names("parameter")}
-        ends = np.cumsum([math.prod(shape) for shape in shapes.values()])
-        try:
-            numbers = np.asarray(vector, float)
-        except (TypeError, ValueError):
-            raise DataError(f"give a vector of {ends[-1]} numbers, not {type(vector).__name__}") from None
-        if numbers.shape != (ends[-1],) or not np.isfinite(numbers).all():
-            raise DataError(f"give a vector of {ends[-1]} finite numbers, not one of shape {numbers.shape} or with NaN")
-        parts = zip(shapes.items(), np.split(numbers, ends[:-1]), strict=True)
-        return {name: part.reshape(shape) for (name, shape), part in parts}
+        return unflat(self.template, vector)
 
 
 def compile(template: Described, engine: str | None = None) -> Program:

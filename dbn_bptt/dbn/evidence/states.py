@@ -92,6 +92,8 @@ def _number(state: Hashable) -> float | None:
 
 
 def _numbers(name: Name, array: Array, K: int) -> Array:
+    if array.dtype.kind != "f" and array.size and array.min() >= MISSING and array.max() < K:
+        return array.astype(int)
     missing = np.isnan(array) if array.dtype.kind == "f" else np.zeros(array.shape, bool)
     whole = np.where(missing, MISSING, array)
     wrong = (whole < MISSING) | (whole >= K) | (whole != np.floor(whole))
