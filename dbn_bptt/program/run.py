@@ -12,7 +12,7 @@ from dbn_bptt.ops.kernels import Array
 from dbn_bptt.program.bound import Bound, unflat
 from dbn_bptt.program.bounded import Run
 from dbn_bptt.program.compiled import Compiled, arguments, compiled
-from dbn_bptt.program.gradients import Gradients, Outcome, check_wrt, gradient_goals, read_gradients, refused, unbatched
+from dbn_bptt.program.gradients import Outcome, check_wrt, gradient_goals, read_gradients, refused, unbatched
 from dbn_bptt.program.loops import rounded
 from dbn_bptt.program.native import checked_engine, is_installed
 from dbn_bptt.program.schedule import Goal, Schedule, shortest_general
@@ -132,17 +132,12 @@ class Program(Shown):
         totals = (*totals, *(self.template.losses if wrt else ()))
         made = self._compiled((*totals, *((name, "slices") for name in series)), tuple(wrt), given)
         out, spans = made(*arguments(self.template, given)), made.schedule.spans
+        partners = self.backward.partners if wrt else {}
         return Outcome(
             {name: np.asarray(out[name]) for name in totals},
             {name: unbatched(out[name][-spans[name][0] :][: given.T], given) for name in series},
-            read_gradients(out, made.schedule, self.template, self.backward.partners, given, wrt)
-            if wrt
-            else Gradients(),
+            read_gradients(out, made.schedule, self.template, partners, given, wrt),
         )
-
-    def _exact(self, T: int) -> int | None:
-        """T where a sequence is so short that it needs a program of its own; None for the general one."""
-        return T if self.least > T else None
 
     def _sequences(self, given: Given) -> int | None:
         """For how many sequences, up to the next power of 2, scans are compiled; None for NumPy."""
@@ -150,7 +145,9 @@ class Program(Shown):
         return rounded(math.prod(given.batch)) if native else None
 
     def _compiled(self, goals: tuple[Goal, ...], wrt: tuple[str, ...], given: Given) -> Compiled:
-        return self._made_for(goals, wrt, self._exact(given.T), given.absent, self._sequences(given))
+        return self._made_for(
+            goals, wrt, given.T if self.least > given.T else None, given.absent, self._sequences(given)
+        )
 
     def _made_for(
         self,
