@@ -66,7 +66,7 @@ def prepare(model: Any, engine: str | None = None) -> Prepared:
     >>> from dbn_bptt import dbn
     >>> model = dbn.prepare(dbn.umbrella())
     >>> [round(dbn.log_likelihood(model, {"Umbrella": seen}), 3) for seen in ([1, 1], [1, 0])]
-    [-1.046, -1.741]
+    [-1.046, -1.617]
     """
     if isinstance(model, Prepared) and engine in (None, model.engine):
         return model
