@@ -48,9 +48,12 @@ def compiled(
 
     With `sequences` its scans are compiled loops, made for runs of so many sequences.
     """
-    plan = schedule(template, goals, T, absent)
-    results = dict.fromkeys(goal if isinstance(goal, str) else goal[0] for goal in goals)
-    made = numpy_source(plan, list(results), None if sequences is None else loops_printer(sequences))
+    results = list(dict.fromkeys(goal if isinstance(goal, str) else goal[0] for goal in goals))
+    plan = schedule(template, goals, T, absent, maps_only=sequences is not None)
+    made = numpy_source(plan, results, None if sequences is None else loops_printer(sequences))
+    if any(made.reasons.values()):  # NumPy runs some scan, which should do as little as can be
+        plan = schedule(template, goals, T, absent)
+        made = numpy_source(plan, results, loops_printer(sequences or 1))
     namespace: dict[str, Any] = dict(made.functions)
     exec(made.source, namespace)
     if made.scans:

@@ -5,6 +5,7 @@ compute over the same slices is computed once, under a name.
 """
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 
 from dbn_bptt.ops.rows import Move
 from dbn_bptt.program.lower import is_linear_map, is_static, joined, outside, split
@@ -18,9 +19,10 @@ Place = tuple[Expression, int, int]  # an expression, and the first and the last
 class Hoist:
     """Collects what is computed for all slices before the scans that use it."""
 
-    def __init__(self, symbols: dict[str, Symbol], spans: dict[str, tuple[int, int]]):
+    def __init__(self, symbols: dict[str, Symbol], spans: dict[str, tuple[int, int]], maps_only: bool = False):
         self.symbols = symbols
         self.spans = spans
+        self.maps_only = maps_only
         self.ahead: dict[Expression, tuple[Symbol, int, int]] = {}
         self.settled: dict[Expression, tuple[Expression, int]] = {}
 
@@ -35,7 +37,7 @@ class Hoist:
             inside = set(step.names)
             rules = joined(zone.rules, inside)
             ahead = self._ahead(rules, inside, zone)
-            parts = {name: split(rule, inside, ahead.__getitem__) for name, rule in rules.items()}
+            parts = {name: split(rule, inside, partial(_instead, ahead)) for name, rule in rules.items()}
             zones.append(Zone(zone.first, zone.last, parts))
         return Step(step.kind, step.names, tuple(zones), step.direction, step.local)
 
@@ -44,6 +46,8 @@ class Hoist:
         users: dict[Expression, list[str]] = {}
         for name, rule in rules.items():
             for e in outside(rule, inside):
+                if self.maps_only and not _maps([e]):
+                    continue
                 users.setdefault(e, []).append(name)
         for e, names in users.items():
             symbol, first, last = self.ahead.get(e) or (
@@ -151,6 +155,11 @@ class Hoist:
             lag = next(lags, 0)
             self.settled[e] = delayed(e, -lag), lag
         return self.settled[e]
+
+
+def _instead(ahead: Mapping[Expression, Expression], e: Expression) -> Expression:
+    """What stands for an expression that is computed before a scan, or itself."""
+    return ahead.get(e, e)
 
 
 def _maps(roots: Iterable[Expression]) -> list[Apply]:

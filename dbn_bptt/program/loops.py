@@ -10,9 +10,9 @@ from dataclasses import replace
 
 from dbn_bptt.ops.nests import INDENT, Entries, formula
 from dbn_bptt.ops.shapes import Shape
-from dbn_bptt.program.instructions import Instruction, Listing, Loop, Place
+from dbn_bptt.program.instructions import Instruction, Item, Listing, Loop, Place
 from dbn_bptt.program.memory import Plan, beyond
-from dbn_bptt.program.numpy_source import Printer
+from dbn_bptt.program.numpy_source import Printer, empty
 
 ENTRIES, COSTLY_ENTRIES = 1 << 16, 1 << 12  # up to so many in a slice loops beat BLAS, and NumPy's exponentials
 _COPY = formula("{0}")
@@ -34,6 +34,42 @@ class LoopsPrinter(Printer):
     def __init__(self, of: Listing, plan: Plan, results: set[str], sequences: int):
         super().__init__(of, plan, results)
         self.sequences = sequences
+
+    def lines(self, item: Item, in_scan: bool = False) -> list[str]:
+        """The lines of one item; what NumPy has no fast function for is a loop of its own over all slices."""
+        loop = self._as_loop(item) if isinstance(item, Instruction) and not in_scan else None
+        scan = self._scan(loop) if loop and not self._unfit(loop) else None
+        if scan is None or not isinstance(item, Instruction):
+            return super().lines(item, in_scan)
+        extent = self.of.extents[item.target.array]
+        made = empty(self._count(extent.slices or (0, 0)), extent.shape)
+        return [*([f"    {self.text(item.target)} = {made}"] if item.how == "new" else []), f"    {scan}"]
+
+    def _as_loop(self, item: Instruction) -> Loop | None:
+        """A loop over all slices that does what an instruction does; None where NumPy's functions serve."""
+        e = item.applies
+        if e is None or e.operation.ufunc or e.operation.infix or e.operation.role or not self._slices(item.target):
+            return None
+        first, last = self._slices(item.target) or (0, 0)
+        if beyond(self.schedule, (first, last)) is None:
+            return None
+        rows: dict[Place, Place] = {}
+
+        def row(place: Place) -> Place:
+            slices = self._slices(place)
+            if slices is None:
+                return place
+            own = Place(place.array, lag=first - slices[0])
+            rows[own] = replace(place, part="")
+            return replace(own, part=place.part)
+
+        body = replace(item, target=row(item.target), operands=tuple(map(row, item.operands)))
+        return Loop(1, tuple(rows.items()), (body,))
+
+    def _slices(self, place: Place) -> tuple[int, int] | None:
+        """The slices of a place; None for what is the same in all of them."""
+        extent = self.of.extents.get(place.array)
+        return place.slices or (extent.slices if extent else self.schedule.spans.get(place.array))
 
     def _loop(self, item: Loop) -> list[str]:
         first, last = item.rows[0][1].slices or (0, 0)
@@ -68,14 +104,14 @@ class LoopsPrinter(Printer):
         except NotImplementedError:
             return None
         name = self.names.unused(f"scan_{len(self.scans) + 1}")
-        slices = "range(n)" if item.direction > 0 else "range(n - 1, -1, -1)"
+        over = "range(slices)" if item.direction > 0 else "range(slices - 1, -1, -1)"
         first = next(iter(frame.arrays.values()))
         head = [
-            f"def {name}({', '.join(['first', 'last', 'n', *frame.arrays.values()])}):",
+            f"def {name}({', '.join(['first', 'last', 'slices', *frame.arrays.values()])}):",
             f"{INDENT}zero, one, infinite = {first}.dtype.type(0), {first}.dtype.type(1), {first}.dtype.type(np.inf)",
             *(f"{INDENT}{own} = {first}.dtype.type({number})" for number, own in frame.numbers.items()),
             f"{INDENT}for b in range(first, last):",
-            f"{INDENT * 2}for t in {slices}:",
+            f"{INDENT * 2}for t in {over}:",
         ]
         self.scans[name] = "\n".join([*head, *(INDENT * 3 + line for line in body)]) + "\n"
         rows = self.text(item.rows[0][1])

@@ -164,15 +164,15 @@ class Printer:
         if extent.slices is None or (more := beyond(self.schedule, extent.slices)) is None:
             return ""
         if target.array not in self.plan.slots:
-            return _empty(_slices(more), extent.shape)
+            return empty(_slices(more), extent.shape)
         rows = "" if more == self.plan.extra[extent.shape] else f", :{_slices(more)}"
         return f"{self._memory_name(extent.shape)}[{self.plan.slots[target.array]}{rows}]"
 
     def _allocated(self, item: Allocate) -> list[str]:
         extent, label = self.of.extents[item.target.array], self.text(item.target)
         if extent.slices is None:
-            return [f"    {label} = {_empty('', extent.shape)}"]
-        made = self._new(item.target) or _empty(self._count(extent.slices), extent.shape)
+            return [f"    {label} = {empty('', extent.shape)}"]
+        made = self._new(item.target) or empty(self._count(extent.slices), extent.shape)
         lines = [f"    {label} = {made}"]
         if item.before:
             lines.append(f"    {label}[:{item.before}] = initial[{item.state!r}][:{item.before}]")
@@ -343,7 +343,8 @@ class Printer:
         return ", ".join(f"{name!r}: {own(name)}" for name in results)
 
 
-def _empty(slices: str, shape: Shape) -> str:
+def empty(slices: str, shape: Shape) -> str:
+    """An array without numbers yet, as text."""
     sizes = ", ".join([*([slices] if slices else []), "B", *map(str, shape)])
     return f"np.empty(({sizes}{'' if slices or shape else ','}), dtype)"
 

@@ -74,8 +74,9 @@ def shortest_general(template: Template) -> int:
 
 
 def schedule(
-    template: Template, wanted: Iterable[Goal], T: int | None = None, absent: frozenset[str] = frozenset()
-) -> Schedule:
+    template: Template, wanted: Iterable[Goal], T: int | None = None, absent: frozenset[str] = frozenset(),
+    maps_only: bool = False,
+) -> Schedule:  # fmt: skip
     """Order the work for some totals and variables.
 
     Parameters
@@ -86,6 +87,9 @@ def schedule(
         The number of slices; without it the schedule serves all from `shortest_general` on.
     absent : set of str
         Inputs that are their defaults in every slice.
+    maps_only : bool
+        Whether only products with matrices are computed before scans: in compiled loops the rest is cheaper where it is
+        used, and takes no memory.
     """
     template = _without(template, absent)
     slices = T or 2 * shortest_general(template)
@@ -96,7 +100,7 @@ def schedule(
     graph.remove_nodes_from([v for v in graph if v not in live])
     times = _times(graph)
     steps = [_step(graph, names, times, lags, set(goals)) for names, lags in _components(graph)]
-    hoist = Hoist(dict(template.symbols), spans)
+    hoist = Hoist(dict(template.symbols), spans, maps_only)
     tasks = hoist.all_of([step for step in steps if step is not None])
     learned = frozenset(template.initial_pieces)
     return Schedule(
