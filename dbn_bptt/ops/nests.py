@@ -1,7 +1,8 @@
 """Operations in index notation: loops over the entries of one slice of one sequence, for engines that compile loops.
 
 A *nest* takes the entries of the result and of each argument and returns lines of Python that numba compiles, and that
-run without it too. Within a line ``math`` and ``np`` are at hand.
+run without it too. In them ``np``, ``zero``, ``one`` and ``infinite`` (of the type of the data) are at hand; names of
+their own must not be `t`, `b`, `first`, `last` or `slices`.
 """
 
 import math

@@ -11,10 +11,13 @@ from dataclasses import replace
 from dbn_bptt.ops.nests import INDENT, Entries, formula
 from dbn_bptt.ops.shapes import Shape
 from dbn_bptt.program.instructions import Instruction, Item, Listing, Loop, Place
+from dbn_bptt.program.lower import is_linear_map
 from dbn_bptt.program.memory import Plan, beyond
 from dbn_bptt.program.numpy_source import Printer, empty
 
-ENTRIES, COSTLY_ENTRIES = 1 << 16, 1 << 12  # up to so many in a slice loops beat BLAS, and NumPy's exponentials
+ENTRIES = 1 << 16  # up to so many in a slice of all sequences loops are quicker than NumPy,
+MAPPED_ENTRIES = 1 << 13  # than BLAS where it multiplies several sequences at once,
+COSTLY_ENTRIES = 1 << 12  # and than NumPy's exponentials
 _COPY = formula("{0}")
 
 
@@ -90,8 +93,9 @@ class LoopsPrinter(Printer):
             if e.operation.nest is None:
                 return f"operation {e.operation.name!r} has no nest"
         costly = any(e.operation.ufunc and not e.operation.infix for e in applied)
+        mapped = self.sequences > 1 and any(map(is_linear_map, applied))
         largest = max((math.prod(a.shape) for e in applied for a in (e, *e.arguments)), default=1)
-        most = COSTLY_ENTRIES if costly else ENTRIES
+        most = COSTLY_ENTRIES if costly else MAPPED_ENTRIES if mapped else ENTRIES
         if largest * self.sequences > most:
             return f"{largest} entries in each of {self.sequences} sequences are more than {most}"
         return ""
