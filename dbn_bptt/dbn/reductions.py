@@ -78,14 +78,14 @@ def _spread(g: Any, a: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
     return ops.broadcast_to(g if keepdims else ops.reshape(g, kept), a.shape)
 
 
-AT_PLACE = "{1} = one if n == place else zero"
+AT_PLACE = "{1} = 1.0 if n == place else 0.0"
 
 
 def _nest_of_first_largest(out: Entries, a: Entries, axis: tuple[int, ...]) -> list[str]:
     return nests.reduced(
         out, a, axis,
         lambda _, over: [
-            "top, place, n = -infinite, 0, 0",
+            "top, place, n = -np.inf, 0, 0",
             *over("if {0} > top:", "    top, place = {0}, n", "n += 1"),
             "n = 0", *over(AT_PLACE, "n += 1"),
         ],
@@ -96,8 +96,8 @@ def _nest_of_drawn(out: Entries, a: Entries, u: Entries, axis: tuple[int, ...], 
     return nests.reduced(
         out, a, axis,
         lambda _, over: [
-            "top, total = -infinite, zero", *over("top = max(top, {0})"), *over("total += np.exp({0} - top)"),
-            f"mark, end, place, n = total * {u.at()}, zero, -1, 0",
+            "top, total = -np.inf, 0.0", *over("top = max(top, {0})"), *over("total += np.exp({0} - top)"),
+            f"mark, end, place, n = total * {u.at()}, 0.0, -1, 0",
             *over("end += np.exp({0} - top)", "if place < 0 and end > mark:", "    place = n", "n += 1"),
             "place, n = max(place, 0), 0", *over(AT_PLACE, "n += 1"),
         ],

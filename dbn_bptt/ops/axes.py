@@ -168,7 +168,7 @@ _sum = operation(
     "sum",
     kernels.sum_,
     [lambda g, y, a, **over: spread(g, a, **over)],
-    **reduction(r"\sum", nests.folded("zero", "total + {0}"), np.add),
+    **reduction(r"\sum", nests.folded("0.0", "total + {0}"), np.add),
 )
 
 # ------------------------------------------------------------------------------------------------------------ batch

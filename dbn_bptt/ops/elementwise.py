@@ -60,19 +60,19 @@ sqrt = operation("sqrt", np.sqrt, [lambda g, y, a: 0.5 * g / y], latex=r"\sqrt{{
 tanh = operation("tanh", np.tanh, [lambda g, y, a: g * (1 - square(y))], latex=r"\tanh({0})", activation=True)
 sigmoid = operation(
     "sigmoid", kernels.sigmoid, [lambda g, y, a: g * (y * (1 - y))], latex=r"\sigma({0})", activation=True,
-    ufunc=kernels.logistic, nest=formula("one / (one + np.exp(-{0}))"),
+    ufunc=kernels.logistic, nest=formula("1.0 / (1.0 + np.exp(-{0}))"),
 )  # fmt: skip
 step = operation(
     "step", kernels.step, [None], latex=r"[{0} > 0]", text="[{0} > 0]", kinked=True, fresh=True,
-    nest=formula("one if {0} > 0 else zero"),
+    nest=formula("1.0 if {0} > 0 else 0.0"),
 )  # fmt: skip
 relu = operation(
     "relu", kernels.relu, [lambda g, y, a: g * step(a)], latex=r"\mathrm{relu}({0})", activation=True, kinked=True,
-    fresh=True, nest=formula("max({0}, zero)"),
+    fresh=True, nest=formula("max({0}, 0.0)"),
 )  # fmt: skip
 softplus = operation(
     "softplus", kernels.softplus, [lambda g, y, a: g * sigmoid(a)], activation=True, fresh=True,
-    nest=formula("max({0}, zero) + np.log1p(np.exp(-abs({0})))"),
+    nest=formula("max({0}, 0.0) + np.log1p(np.exp(-abs({0})))"),
 )  # fmt: skip
 select: Operation = operation(
     "select", kernels.select,

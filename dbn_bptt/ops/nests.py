@@ -1,8 +1,9 @@
 """Operations in index notation: loops over the entries of one slice of one sequence, for engines that compile loops.
 
-A *nest* takes the entries of the result and of each argument and returns lines of Python that numba compiles, and that
-run without it too. In them ``np``, ``zero``, ``one`` and ``infinite`` (of the type of the data) are at hand; names of
-their own must not be `t`, `b`, `first`, `last` or `slices`.
+A *nest* takes the entries of the result and of each argument and returns lines of a small part of Python, which run as
+they stand and which `program.machine` compiles: loops over ``range``, ``if``, assignments to entries and numbers, small
+arrays by ``np.empty``, arithmetic, comparisons, `abs`, `max`, `min` and functions of ``np``. Names of their own must not
+be `t` or `b`.
 """
 
 import math
@@ -17,33 +18,34 @@ INDENT = "    "
 
 @dataclass(frozen=True)
 class Entries:
-    """The entries of an array in one slice of one sequence.
+    """The entries of an array in one slice of one sequence, or a number.
 
     Attributes
     ----------
-    array : its name, or a number
+    array : its name, or the number
     lead : the indices of slice and sequence that it has, as text
     shape : its core shape
-    turned : whether `array` holds it with its last two axes exchanged
+    moves : where an entry is in the array: functions of indices, the first to be asked first
+    turned : whether the array holds it with its last two axes exchanged
+    is_number : whether it is a number
     """
 
     array: str
     lead: tuple[str, ...]
     shape: Shape
+    moves: tuple[Callable[[list[str]], list[str]], ...] = ()
     turned: bool = False
+    is_number: bool = False
 
     def at(self, *indices: str) -> str:
         """One entry. Indices are those of a result to which this is broadcast."""
+        if self.is_number:
+            return self.array
         own = indices[len(indices) - len(self.shape) :]
         core = ["0" if n == 1 else i for i, n in zip(own, self.shape, strict=True)]
-        places = [*self.lead, *core[:-2], *(core[:-3:-1] if self.turned else core[-2:])]
-        return f"{self.array}[{', '.join(places)}]" if places else self.array
-
-    def all(self) -> str:
-        """All entries, as an array."""
-        places = [*self.lead, *(":" for _ in self.shape)]
-        whole = f"{self.array}[{', '.join(places)}]" if places else self.array
-        return f"{whole}.T" if self.turned else whole
+        for move in self.moves:
+            core = move(core)
+        return f"{self.array}[{', '.join([*self.lead, *core]) or '()'}]"
 
 
 Nest = Callable[..., list[str]]  # nest(result, *arguments, **attributes), each of them Entries
@@ -96,12 +98,12 @@ def contraction(out: Entries, *arguments: Entries, inputs: Sequence[str], output
         def added(i: dict[str, str]) -> list[str]:
             return over(output[-1], lambda k: [f"{out.at(*((k | i)[c] for c in output))} += {product(i | k)}"], "k")
 
-        start = over(output, lambda i: [f"{out.at(*i.values())} = zero"], "i")
+        start = over(output, lambda i: [f"{out.at(*i.values())} = 0.0"], "i")
         return [*start, *over(output[:-1] + summed, added, "i")]
 
     def entry(i: dict[str, str]) -> list[str]:
         terms = over(summed, lambda k: [f"total += {product(i | k)}"], "k")
-        return ["total = zero", *terms, f"{out.at(*i.values())} = total"]
+        return ["total = 0.0", *terms, f"{out.at(*i.values())} = total"]
 
     return over(output, entry, "i")
 
@@ -162,8 +164,8 @@ def log_sum_exp(out: Entries, a: Entries, axis: tuple[int, ...], **_: Any) -> li
     return reduced(
         out, a, axis,
         lambda entry, over: [
-            "top = -infinite", *over("top = max(top, {0})"), "top = top if -np.inf < top < np.inf else zero",
-            "total = zero", *over("total += np.exp({0} - top)"), f"{entry} = np.log(total) + top",
+            "top = -np.inf", *over("top = max(top, {0})"), "top = top if -np.inf < top < np.inf else 0.0",
+            "total = 0.0", *over("total += np.exp({0} - top)"), f"{entry} = np.log(total) + top",
         ],
     )  # fmt: skip
 
@@ -173,27 +175,34 @@ def peak(out: Entries, a: Entries, axis: tuple[int, ...]) -> list[str]:
     return reduced(
         out, a, axis,
         lambda entry, over: [
-            "top = -infinite", *over("top = max(top, {0})"), f"{entry} = top if top > -np.inf else zero"
+            "top = -np.inf", *over("top = max(top, {0})"), f"{entry} = top if top > -np.inf else 0.0"
         ],
     )  # fmt: skip
 
 
-def moved(index: Callable[..., list[str]]) -> Nest:
+@dataclass(frozen=True)
+class Moved:
     """Entries moved: `index` tells from those of the result and the attributes where an entry comes from."""
 
-    def nest(out: Entries, a: Entries, **attributes: Any) -> list[str]:
-        return loops(out.shape, lambda i: [f"{out.at(*i)} = {a.at(*index(i, **attributes))}"])
+    index: Callable[..., list[str]]
 
-    return nest
+    def __call__(self, out: Entries, a: Entries, **attributes: Any) -> list[str]:
+        """The nest."""
+        return loops(out.shape, lambda i: [f"{out.at(*i)} = {a.at(*self.index(i, **attributes))}"])
 
 
 def _picked(i: list[str], key: tuple[Any, ...], **_: Any) -> list[str]:
     left = iter(i)
-    return [f"{k[1]} + {next(left)} * {k[3]}" if spans(k) else str(k) for k in key]
+    return [_spaced(next(left), k[1], k[3]) if spans(k) else str(k) for k in key]
 
 
-picked = moved(_picked)
-transposed = moved(lambda i, axes: [i[axes.index(k)] for k in range(len(axes))])
+def _spaced(index: str, start: int, step: int) -> str:
+    scaled = index if step == 1 else f"{index} * {step}"
+    return f"{start} + {scaled}" if start else scaled
+
+
+picked = Moved(_picked)
+transposed = Moved(lambda i, axes: [i[axes.index(k)] for k in range(len(axes))])
 
 
 def reshaped(out: Entries, a: Entries, **_: Any) -> list[str]:
@@ -212,7 +221,7 @@ def reshaped(out: Entries, a: Entries, **_: Any) -> list[str]:
 
 def scattered(out: Entries, a: Entries, key: tuple[Any, ...], **_: Any) -> list[str]:
     """Zeros, with entries at an index."""
-    empty = loops(out.shape, lambda i: [f"{out.at(*i)} = zero"])
+    empty = loops(out.shape, lambda i: [f"{out.at(*i)} = 0.0"])
     return [*empty, *loops(a.shape, lambda i: [f"{out.at(*_picked(i, key))} = {a.at(*i)}"])]
 
 
@@ -237,15 +246,17 @@ def _eliminated(a: Entries, step: Sequence[str], *singular: str) -> list[str]:
     """Gaussian elimination with row exchanges: the lines of one step know p, its row q, the pivot, and `work`."""
     if len(a.shape) != 2:
         raise NotImplementedError("stacks of matrices have no nest")
+    n = a.shape[0]
     return [
-        f"work = {a.all()}.copy()",
-        f"for p in range({a.shape[0]}):",
+        f"work = np.empty(({n}, {n}), dtype)",
+        *loops(a.shape, lambda i: [f"work[{i[0]}, {i[1]}] = {a.at(*i)}"]),
+        f"for p in range({n}):",
         "    q = p",
-        f"    for i in range(p + 1, {a.shape[0]}):",
+        f"    for i in range(p + 1, {n}):",
         "        if abs(work[i, p]) > abs(work[q, p]):",
         "            q = i",
         "    pivot = work[q, p]",
-        "    if pivot == zero:",
+        "    if pivot == 0:",
         *(INDENT * 2 + line for line in singular),
         *(INDENT + line for line in step),
     ]
@@ -253,21 +264,21 @@ def _eliminated(a: Entries, step: Sequence[str], *singular: str) -> list[str]:
 
 def inverse(out: Entries, a: Entries) -> list[str]:
     """The inverse of a matrix, by Gauss and Jordan."""
-    n, result = a.shape[-1], out.all()
+    n, at = a.shape[-1], out.at
     step = [
         f"for j in range({n}):",
         "    work[q, j], work[p, j] = work[p, j], work[q, j] / pivot",
-        "    inverse[q, j], inverse[p, j] = inverse[p, j], inverse[q, j] / pivot",
+        f"    {at('q', 'j')}, {at('p', 'j')} = {at('p', 'j')}, {at('q', 'j')} / pivot",
         f"for i in range({n}):",
         "    factor = work[i, p]",
-        "    if i != p and factor != zero:",
+        "    if i != p and factor != 0:",
         f"        for j in range({n}):",
         "            work[i, j] -= factor * work[p, j]",
-        "            inverse[i, j] -= factor * inverse[p, j]",
+        f"            {at('i', 'j')} -= factor * {at('p', 'j')}",
     ]
-    start = loops(a.shape, lambda i: [f"inverse[{i[0]}, {i[1]}] = one if {i[0]} == {i[1]} else zero"])
+    start = loops(a.shape, lambda i: [f"{at(*i)} = 1.0 if {i[0]} == {i[1]} else 0.0"])
     lines = _eliminated(a, step, 'raise np.linalg.LinAlgError("Singular matrix")')
-    return [f"inverse = {result}", *start, *lines]
+    return [*start, *lines]
 
 
 def log_determinant(out: Entries, a: Entries) -> list[str]:
@@ -282,7 +293,7 @@ def log_determinant(out: Entries, a: Entries) -> list[str]:
         f"    for j in range(p, {n}):",
         "        work[i, j] -= factor * work[p, j]",
     ]
-    return ["total = zero", *_eliminated(a, step, "total = -infinite", "break"), f"{out.at()} = total"]
+    return ["total = 0.0", *_eliminated(a, step, "total = -np.inf", "break"), f"{out.at()} = total"]
 
 
 def is_max(out: Entries, a: Entries, axis: tuple[int, ...]) -> list[str]:
@@ -290,15 +301,15 @@ def is_max(out: Entries, a: Entries, axis: tuple[int, ...]) -> list[str]:
     return reduced(
         out, a, axis,
         lambda _, over: [
-            "top, total = -infinite, zero", *over("top = max(top, {0})"),
-            *over("total += one if {0} == top else zero"), *over("{1} = one / total if {0} == top else zero"),
+            "top, total = -np.inf, 0.0", *over("top = max(top, {0})"),
+            *over("total += 1.0 if {0} == top else 0.0"), *over("{1} = 1.0 / total if {0} == top else 0.0"),
         ],
     )  # fmt: skip
 
 
 def half_square(out: Entries, a: Entries, **_: Any) -> list[str]:
     """Half the sum of squares."""
-    return ["total = zero", *loops(a.shape, lambda i: [f"total += {a.at(*i)} ** 2"]), f"{out.at()} = total / 2"]
+    return ["total = 0.0", *loops(a.shape, lambda i: [f"total += {a.at(*i)} ** 2"]), f"{out.at()} = total / 2"]
 
 
 def expectation(out: Entries, p: Entries, a: Entries) -> list[str]:
@@ -307,8 +318,8 @@ def expectation(out: Entries, p: Entries, a: Entries) -> list[str]:
     def entry(i: list[str]) -> list[str]:
         lines = loops(
             a.shape[-1:],
-            lambda k: [f"total += {p.at(*i, *k)} * {a.at(*i, *k)} if {p.at(*i, *k)} != 0 else zero"], "k",
+            lambda k: [f"total += {p.at(*i, *k)} * {a.at(*i, *k)} if {p.at(*i, *k)} != 0 else 0.0"], "k",
         )  # fmt: skip
-        return ["total = zero", *lines, f"{out.at(*i)} = total"]
+        return ["total = 0.0", *lines, f"{out.at(*i)} = total"]
 
     return loops(out.shape, entry)

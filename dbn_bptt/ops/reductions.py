@@ -72,7 +72,7 @@ def _lowered_log_softmax(a: Any, axis: tuple[int, ...]) -> Any:
     return shifted - log(total)
 
 
-LARGEST = nests.folded("-infinite", "max(total, {0})")
+LARGEST = nests.folded("-np.inf", "max(total, {0})")
 
 _max = operation(
     "max", kernels.max_, [lambda g, y, a, axis, keepdims: spread(g, a, axis, keepdims) * _is_max(a, axis=axis)],
