@@ -71,7 +71,7 @@ class Builder:
             view = _view(e)
             if view and isinstance(e, Apply):
                 whole = self.fixed(e.arguments[0])
-                self.static[e] = replace(whole, part=whole.part + view)
+                self.static[e] = replace(whole, part=whole.part + view, moves=(*whole.moves, e))
                 return self.static[e]
             place = self.static[e] = Place(f"fixed {len(self.static) + 1}")
             operands = tuple(self.fixed(a) for a in e.arguments) if isinstance(e, Apply) else ()
@@ -171,7 +171,7 @@ class Context(ABC):
 
     def view(self, e: Apply, whole: Place, view: str) -> Place:
         """A view of what has a place."""
-        return replace(whole, part=whole.part + view)
+        return replace(whole, part=whole.part + view, moves=(*whole.moves, e))
 
     def simple(self, e: Expression) -> Place | None:
         """The place of an expression that needs no work here, or None."""
@@ -297,7 +297,7 @@ class SliceBySlice(Context):
         """A view; of a temporary array it is made before the loop, once."""
         if e.arguments[0] not in self.written:
             return super().view(e, whole, view)
-        shown = replace(whole, part=whole.part + view)
+        shown = super().view(e, whole, view)
         made = [item for item in self.before if isinstance(item, Instruction) and item.operands == (shown,)]
         if not made:
             place = self.builder.part(Extent(None, e.shape))

@@ -9,7 +9,7 @@ import numpy as np
 from dbn_bptt.errors import DataError
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.program.loops import loops_printer
-from dbn_bptt.program.native import compiled_scans, in_parts
+from dbn_bptt.program.native import compiled_loops, in_parts
 from dbn_bptt.program.numpy_source import numpy_source
 from dbn_bptt.program.schedule import Goal, Schedule, schedule
 from dbn_bptt.program.spare import lent
@@ -56,8 +56,8 @@ def compiled(
         made = numpy_source(plan, results, loops_printer(sequences or 1))
     namespace: dict[str, Any] = dict(made.functions)
     exec(made.source, namespace)
-    if made.scans:
-        namespace |= compiled_scans(made.scans) | {"in_parts": in_parts}
+    if made.loops:
+        namespace |= compiled_loops(made.loops) | {"in_parts": in_parts}
     return Compiled(plan, made.source, namespace["run"], made.numbers, made.reasons)
 
 

@@ -25,6 +25,7 @@ class Place:
     lag : in a loop, its row so many slices before the present one
     part : what is written behind it to pick or turn it
     number : a number, instead of an array
+    moves : the operations that `part` stands for, the first one first
     """
 
     array: str = ""
@@ -32,6 +33,7 @@ class Place:
     lag: int | None = None
     part: str = ""
     number: float | None = None
+    moves: tuple[Apply, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,60 @@ class Note:
     text: str
 
 
-Item = Instruction | Fixed | Allocate | Total | Loop | Note
+@dataclass(frozen=True)
+class Member:
+    """What is done in some slices, slice by slice; all its places are rows.
+
+    Attributes
+    ----------
+    slices : the first and the last one
+    direction : 1 or -1 where it has to go forwards or backwards, 0 where it does not matter
+    """
+
+    slices: tuple[int, int]
+    direction: int
+    body: "tuple[Instruction | Total, ...]"
+    notes: tuple[str, ...] = ()
+
+    @property
+    def reads(self) -> list[Place]:
+        """What it reads."""
+        return [place for item in self.body for place in item.operands]
+
+    @property
+    def writes(self) -> set[str]:
+        """The arrays that it writes."""
+        return {item.target.array for item in self.body}
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Members that go over the slices together."""
+
+    slices: tuple[int, int]
+    direction: int
+    members: tuple[Member, ...]
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Sweeps one after the other, as one function of loops.
+
+    Attributes
+    ----------
+    own : the arrays that it makes for itself, of one slice of one sequence
+    """
+
+    sweeps: tuple[Sweep, ...]
+    own: frozenset[str]
+
+    @property
+    def items(self) -> "list[Instruction | Total]":
+        """Everything that is done."""
+        return [item for sweep in self.sweeps for member in sweep.members for item in member.body]
+
+
+Item = Instruction | Fixed | Allocate | Total | Loop | Note | Segment
 
 
 @dataclass(frozen=True)
@@ -148,6 +203,8 @@ def arrays_in(items: Iterable[Item]) -> Iterator[tuple[str, bool]]:
         if isinstance(item, Loop):
             yield from ((over.array, False) for _, over in item.rows)
             yield from arrays_in(item.body)
+        elif isinstance(item, Segment):
+            yield from ((name, writes) for name, writes in arrays_in(item.items) if name not in item.own)
         elif not isinstance(item, Note):
             if isinstance(item, Instruction | Total):
                 yield from ((p.array, False) for p in item.operands)

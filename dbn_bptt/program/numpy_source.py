@@ -30,7 +30,7 @@ from dbn_bptt.program.instructions import (
     arrays_in,
 )
 from dbn_bptt.program.lower import is_linear_map
-from dbn_bptt.program.memory import Plan, beyond, planned
+from dbn_bptt.program.memory import beyond, planned
 from dbn_bptt.program.names import Names
 from dbn_bptt.program.schedule import Schedule
 from dbn_bptt.template.expressions import Apply
@@ -48,11 +48,19 @@ def flat(a):
     """The vectors (T, B, n) of all slices and sequences as the rows of one matrix."""
     return a.reshape(-1, a.shape[-1])
 '''
-IN_PARTS = '''def in_parts(scan, B, n, *arrays):
-    """A scan of n slices over B sequences."""
-    scan(0, B, n, *arrays)
+IN_PARTS = '''def in_parts(sweeps, T, B, dtype, *arrays):
+    """Loops over T slices of B sequences."""
+    sweeps(0, B, T, B, dtype, *arrays)
 '''
 HEAD = "def run(parameters, data, initial, T, B, dtype, empty=np.empty):"
+
+
+@dataclass(frozen=True)
+class Loops:
+    """A function of loops: its text, and of its arrays by name how many axes of slice and sequence, and the shape."""
+
+    text: str
+    arrays: dict[str, tuple[int, Shape]]
 
 
 @dataclass(frozen=True)
@@ -64,28 +72,27 @@ class Emitted:
     source : the whole of it, which runs as it stands
     functions : the forward functions of operations that a user added, which the source calls but cannot show
     numbers : how many numbers it keeps for each slice of a sequence
-    scans : its functions of scans written as loops, by name; none as NumPy runs it
+    loops : its functions of loops, by name; none as NumPy runs it
     reasons : for each scan over the sequence, by its variables, why it is left to NumPy; "" where it is loops
     """
 
     source: str
     functions: dict[str, Callable[..., Any]]
     numbers: int
-    scans: dict[str, str]
+    loops: dict[str, Loops]
     reasons: dict[str, str]
 
 
 def numpy_source(
-    schedule: Schedule, results: Sequence[str], printer: "Callable[[Listing, Plan, set[str]], Printer] | None" = None
+    schedule: Schedule, results: Sequence[str], printer: "Callable[[Listing, set[str]], Printer] | None" = None
 ) -> Emitted:
     """The source of a function run(parameters, data, initial, T, B, dtype, empty) that returns some series and totals.
 
     `empty` makes the arrays that it needs for itself, like `numpy.empty`. Its data have the axes (T, B, ...), slices
     that the equations reach back to in front, and its initial states (slices, B, ...).
     """
-    of = listing(schedule)
-    plan = planned(of, results, writes_in_place)
-    to = (printer or Printer)(of, plan, set(results))
+    to = (printer or Printer)(listing(schedule), set(results))
+    of, plan = to.of, to.plan
     for item in of.setup:
         to.prelude += to.lines(item)
     body = [line for k, item in enumerate(of.items) for line in (*to.lines(item), *to.dropped(k))]
@@ -93,9 +100,9 @@ def numpy_source(
     guard = ['@np.errstate(over="ignore")'] if to.overflows else []
     parts = [*guard, HEAD, *to.unpacked(results), *to.prelude, *to.memory(), *body]
     run = "\n".join([*parts, f"    return {{{to.returned(results)}}}"])
-    scans = "".join(f"\n\n{text}" for text in [IN_PARTS, *to.scans.values()]) if to.scans else ""
-    source = f"import numpy as np\n{HELPERS}{shown}{scans}\n\n{run}\n"
-    return Emitted(source, functions, plan.numbers, to.scans, to.reasons)
+    loops = "".join(f"\n\n{text}" for text in [IN_PARTS, *(of.text for of in to.loops.values())]) if to.loops else ""
+    source = f"import numpy as np\n{HELPERS}{shown}{loops}\n\n{run}\n"
+    return Emitted(source, functions, plan.numbers, to.loops, to.reasons)
 
 
 def writes_in_place(item: Instruction, in_scan: bool = False) -> bool:
@@ -117,16 +124,16 @@ class Printer:
     prelude : lines in front of all others: what depends on parameters alone, copies of matrices, columns of ones
     kernels : the functions that the text calls, by name
     overflows : whether the exponential of a logistic function may overflow, as it should
-    scans, reasons : those of `Emitted`
+    loops, reasons : those of `Emitted`
     """
 
-    def __init__(self, of: Listing, plan: Plan, results: set[str]):
-        self.of, self.plan, self.results = of, plan, results
+    def __init__(self, of: Listing, results: set[str]):
+        self.of, self.plan, self.results = of, planned(of, results, writes_in_place), results
         self.schedule, self.names = of.schedule, Names(of.schedule.symbols)
         self.prelude: list[str] = []
         self.kernels: dict[str, Callable[..., Any]] = {}
         self.overflows = False
-        self.scans: dict[str, str] = {}
+        self.loops: dict[str, Loops] = {}
         self.reasons: dict[str, str] = {}
 
     # -------------------------------------------------------------------------------------------------------- items
