@@ -1,23 +1,30 @@
-"""Scans as loops over slices, sequences and entries, for a compiler; all else stays as `numpy_source` prints it.
+"""Segments as functions of loops over sequences, slices and entries; all else stays as `numpy_source` prints it.
 
-A scan becomes a function of its own, in which each instruction is written in index notation, the nest of its row. The
-text runs as it stands, slowly; `native` compiles the functions.
+Each instruction is written in index notation, the nest of its row. The text runs as it stands, slowly; `machine`
+compiles it.
 """
 
-import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 
-from dbn_bptt.ops.nests import INDENT, Entries, formula
+from dbn_bptt.ops.nests import INDENT, Entries, Moved, contraction, formula, loops
 from dbn_bptt.ops.shapes import Shape
-from dbn_bptt.program.instructions import Instruction, Item, Listing, Loop, Place
-from dbn_bptt.program.lower import is_linear_map
-from dbn_bptt.program.memory import Plan, beyond
-from dbn_bptt.program.numpy_source import Printer, empty
+from dbn_bptt.program.instructions import (
+    Fixed,
+    Instruction,
+    Item,
+    Listing,
+    Member,
+    Place,
+    Segment,
+    Sweep,
+    Total,
+)
+from dbn_bptt.program.numpy_source import Loops, Printer, _written
+from dbn_bptt.program.segments import Segments
+from dbn_bptt.template.expressions import Apply
 
-ENTRIES = 1 << 16  # up to so many in a slice of all sequences loops are quicker than NumPy,
-MAPPED_ENTRIES = 1 << 13  # than BLAS where it multiplies several sequences at once,
-COSTLY_ENTRIES = 1 << 12  # and than NumPy's exponentials
 _COPY = formula("{0}")
 
 
@@ -26,136 +33,178 @@ def rounded(sequences: int) -> int:
     return 1 << (sequences - 1).bit_length()
 
 
-def loops_printer(sequences: int) -> Callable[[Listing, Plan, set[str]], "LoopsPrinter"]:
+def loops_printer(sequences: int) -> Callable[[Listing, set[str]], "LoopsPrinter"]:
     """The printer for runs of so many sequences."""
-    return lambda of, plan, results: LoopsPrinter(of, plan, results, sequences)
+    return lambda of, results: LoopsPrinter(of, results, sequences)
 
 
 class LoopsPrinter(Printer):
-    """The text of instructions, the scans as functions."""
+    """The text of instructions, segments as functions of loops."""
 
-    def __init__(self, of: Listing, plan: Plan, results: set[str], sequences: int):
-        super().__init__(of, plan, results)
-        self.sequences = sequences
+    def __init__(self, of: Listing, results: set[str], sequences: int):
+        segments = Segments(of, results, sequences)
+        super().__init__(segments.listing(), results)
+        self.reasons, self.sequences = segments.reasons, sequences
 
     def lines(self, item: Item, in_scan: bool = False) -> list[str]:
-        """The lines of one item; what NumPy has no fast function for is a loop of its own over all slices."""
-        loop = self._as_loop(item) if isinstance(item, Instruction) and not in_scan else None
-        scan = self._scan(loop) if loop and not self._unfit(loop) else None
-        if scan is None or not isinstance(item, Instruction):
-            return super().lines(item, in_scan)
-        extent = self.of.extents[item.target.array]
-        made = empty(self._count(extent.slices or (0, 0)), extent.shape)
-        return [*([f"    {self.text(item.target)} = {made}"] if item.how == "new" else []), f"    {scan}"]
+        """The lines of one item."""
+        return self._segment(item) if isinstance(item, Segment) else super().lines(item, in_scan)
 
-    def _as_loop(self, item: Instruction) -> Loop | None:
-        """A loop over all slices that does what an instruction does; None where NumPy's functions serve."""
-        e = item.applies
-        if e is None or e.operation.ufunc or e.operation.infix or e.operation.role or not self._slices(item.target):
-            return None
-        first, last = self._slices(item.target) or (0, 0)
-        if beyond(self.schedule, (first, last)) is None:
-            return None
-        rows: dict[Place, Place] = {}
-
-        def row(place: Place) -> Place:
-            slices = self._slices(place)
-            if slices is None:
-                return place
-            own = Place(place.array, lag=first - slices[0])
-            rows[own] = replace(place, part="")
-            return replace(own, part=place.part)
-
-        body = replace(item, target=row(item.target), operands=tuple(map(row, item.operands)))
-        return Loop(1, tuple(rows.items()), (body,))
-
-    def _slices(self, place: Place) -> tuple[int, int] | None:
-        """The slices of a place; None for what is the same in all of them."""
-        extent = self.of.extents.get(place.array)
-        return place.slices or (extent.slices if extent else self.schedule.spans.get(place.array))
-
-    def _loop(self, item: Loop) -> list[str]:
-        first, last = item.rows[0][1].slices or (0, 0)
-        is_border = beyond(self.schedule, (first, last)) is None and not self.schedule.exact
-        if is_border or first == last:
-            return super()._loop(item)  # a few slices before or after all others
-        reason = self._unfit(item)
-        scan = None if reason else self._scan(item)
-        symbols = self.schedule.symbols
-        names = ", ".join(dict.fromkeys(i.target.array for i in item.body if i.target.array in symbols))
-        self.reasons[names] = "" if scan else reason or "an operation has no loops for its shapes"
-        return [f"    {scan}"] if scan else super()._loop(item)
-
-    def _unfit(self, item: Loop) -> str:
-        """Why a scan is better left to NumPy, or has to be; "" for one that is not."""
-        applied = [i.applies for i in item.body if i.applies is not None]
-        for e in applied:
-            if e.operation.nest is None:
-                return f"operation {e.operation.name!r} has no nest"
-        costly = any(e.operation.ufunc and not e.operation.infix for e in applied)
-        mapped = self.sequences > 1 and any(map(is_linear_map, applied))
-        largest = max((math.prod(a.shape) for e in applied for a in (e, *e.arguments)), default=1)
-        most = COSTLY_ENTRIES if costly else MAPPED_ENTRIES if mapped else ENTRIES
-        if largest * self.sequences > most:
-            return f"{largest} entries in each of {self.sequences} sequences are more than {most}"
-        return ""
-
-    def _scan(self, item: Loop) -> str | None:
-        """The call of a scan's function, which is written; None where an operation has no loops for its shapes."""
+    def _segment(self, item: Segment) -> list[str]:
+        """The call of a segment's function, which is written; sums are taken of each sequence, then of these."""
         frame = Frame(self, item)
-        try:
-            body = [line for inside in item.body for line in frame.lines(inside)]
-        except NotImplementedError:
-            return None
-        name = self.names.unused(f"scan_{len(self.scans) + 1}")
-        over = "range(slices)" if item.direction > 0 else "range(slices - 1, -1, -1)"
-        first = next(iter(frame.arrays.values()))
-        head = [
-            f"def {name}({', '.join(['first', 'last', 'slices', *frame.arrays.values()])}):",
-            f"{INDENT}zero, one, infinite = {first}.dtype.type(0), {first}.dtype.type(1), {first}.dtype.type(np.inf)",
-            *(f"{INDENT}{own} = {first}.dtype.type({number})" for number, own in frame.numbers.items()),
-            f"{INDENT}for b in range(first, last):",
-            f"{INDENT * 2}for t in {over}:",
-        ]
-        self.scans[name] = "\n".join([*head, *(INDENT * 3 + line for line in body)]) + "\n"
-        rows = self.text(item.rows[0][1])
-        return f"in_parts({name}, B, len({rows}), {', '.join(frame.arrays)})"
+        body = [line for sweep in item.sweeps for line in frame.sweep(sweep)]
+        name = self.names.unused(f"sweeps_{len(self.loops) + 1}")
+        names = ", ".join(["first", "last", "T", "B", "dtype", *frame.names.values()])
+        head = [f"def {name}({names}):"]
+        own = [f"{INDENT}{array} = np.empty({_tuple(shape)}, dtype)" for array, shape in sorted(frame.own.items())]
+        text = "\n".join([*head, *own, f"{INDENT}for b in range(first, last):", *(INDENT * 2 + x for x in body)])
+        self.loops[name] = Loops(text + "\n", {frame.names[outside]: found for outside, found in frame.arrays.items()})
+        sums = {i.target: i for i in reversed(item.items) if isinstance(i, Total)}
+        before = [f"    {self._sums(p)} = np.zeros({_tuple(('B', *i.applies.shape))}, dtype)" for p, i in sums.items()]
+        whole = "[0]" if self.sequences == 1 else ".sum(0)"
+        after = [f"    {self.text(p)} {'+=' if i.adds else '='} {self._sums(p)}{whole}" for p, i in sums.items()]
+        return [*before, f"    in_parts({', '.join([name, 'T', 'B', 'dtype', *frame.names])})", *after]
+
+    def _sums(self, place: Place) -> str:
+        return self.names.unused(f"{place.array}_of_each")
 
 
+def _tuple(parts: tuple[object, ...]) -> str:
+    return f"({', '.join(map(str, parts))}{',' if len(parts) == 1 else ''})"
+
+
+@dataclass
 class Frame:
-    """What the function of a scan is given: by their text outside the names of arrays and numbers inside."""
+    """What a function of loops is given and makes, by the names outside of it."""
 
-    def __init__(self, printer: LoopsPrinter, loop: Loop):
-        self.printer, self.loop = printer, loop
-        self.over = {(row.array, row.lag): over for row, over in loop.rows}
-        self.arrays: dict[str, str] = {}
-        self.numbers: dict[str, str] = {}
+    printer: LoopsPrinter
+    segment: Segment
+    names: dict[str, str] = field(default_factory=dict)  # the names inside
+    arrays: dict[str, tuple[int, Shape]] = field(default_factory=dict)  # how many axes in front, and the shape
+    own: dict[str, Shape] = field(default_factory=dict)
 
-    def lines(self, item: Instruction) -> list[str]:
-        """An instruction as loops."""
+    # ---------------------------------------------------------------------------------------------------- sentences
+    def sweep(self, sweep: Sweep) -> list[str]:
+        """One loop over slices."""
+        first, last = self.time(sweep.slices[0]), self.time(sweep.slices[1], 1)
+        over = f"range({first}, {last})"
+        if sweep.direction < 0:
+            over = f"range({self.time(sweep.slices[1])}, {self.time(sweep.slices[0], -1)}, -1)"
+        lines: list[str] = []
+        guard = ""
+        for m in sweep.members:
+            here = self._guard(m, sweep)
+            body = [*(f"# {note}" for note in m.notes), *(line for i in m.body for line in self._lines(i))]
+            if here and here != guard:
+                lines.append(here)
+            guard = here
+            lines += [INDENT + line for line in body] if here else body
+        return [f"for t in {over}:", *(INDENT + line for line in lines)]
+
+    def _guard(self, m: Member, sweep: Sweep) -> str:
+        """The condition under which a member is done."""
+        (first, last), (low, high) = m.slices, sweep.slices
+        if first == last and (low, high) != (first, last):
+            return f"if t == {self.time(first)}:"
+        tests = [f"t >= {self.time(first)}"] if first > low else []
+        tests += [f"t <= {self.time(last)}"] if last < high else []
+        return f"if {' and '.join(tests)}:" if tests else ""
+
+    def time(self, slice_: int, more: int = 0) -> str:
+        """A slice as a number, or as one that depends on T."""
+        schedule = self.printer.schedule
+        if schedule.exact or slice_ < schedule.slices // 2:
+            return str(slice_ + more)
+        beyond = slice_ - schedule.slices + more
+        return f"T {'-' if beyond < 0 else '+'} {abs(beyond)}" if beyond else "T"
+
+    def _lines(self, item: Instruction | Total) -> list[str]:
+        if isinstance(item, Total):
+            return self._total(item)
         if item.applies is None:
-            shape = self._shape(item.target)
+            shape = self._shape(item.target.array)
             return _COPY(self.entries(item.target, shape), self.entries(item.operands[0], shape))
         e = item.applies
         operands = [self.entries(p, a.shape) for p, a in zip(item.operands, e.arguments, strict=True)]
         assert e.operation.nest is not None, "asked before"
         return e.operation.nest(self.entries(item.target, e.shape), *operands, **dict(e.attributes))
 
-    def _shape(self, place: Place) -> Shape:
-        return self.printer.of.extents[place.array].shape
+    def _total(self, item: Total) -> list[str]:
+        """A term added to the sum of its sequence."""
+        shape = item.applies.shape
+        outside = self.printer._sums(item.target)
+        total = Entries(self._named(outside, 1, shape), ("b",), shape)
+        sign = "-" if item.sign < 0 else "+"
+
+        def added(term: Entries) -> list[str]:
+            return loops(shape, lambda i: [f"{total.at(*i)} {sign}= {term.at(*i)}"])
+
+        if item.kind == "plain":
+            return added(self.entries(item.operands[0], shape))
+        term = Entries(f"term_{len(self.own)}_", (), shape)
+        self.own[term.array] = shape
+        if item.kind == "products":
+            labels = "ijklmnop"[: len(self._core(item.operands[0]))]
+            operands = [self.entries(p, self._core(p)) for p in item.operands]
+            return [*contraction(term, *operands, inputs=(labels, labels), output=""), *added(term)]
+        e = item.applies
+        assert isinstance(e, Apply), "what is fused is an operation"
+        assert e.operation.nest is not None, "asked before"
+        operands = [self.entries(p, a.shape) for p, a in zip(item.operands, e.arguments, strict=True)]
+        return [*e.operation.nest(term, *operands, **dict(e.attributes)), *added(term)]
+
+    # ------------------------------------------------------------------------------------------------------- arrays
+    def _shape(self, array: str) -> Shape:
+        """The core shape of an array."""
+        of = self.printer.of
+        if array in of.extents:
+            return of.extents[array].shape
+        if array in self.printer.schedule.symbols:
+            return self.printer.schedule.symbols[array].shape
+        (made,) = [i for i in of.setup if isinstance(i, Instruction | Fixed) and i.target.array == array]
+        return made.array.shape if isinstance(made, Fixed) else made.applies.shape if made.applies else ()
+
+    def _core(self, place: Place) -> Shape:
+        """The core shape of a place."""
+        return place.moves[-1].shape if place.moves else self._shape(place.array)
 
     def entries(self, place: Place, shape: Shape) -> Entries:
         """The entries of a place in one slice of one sequence."""
-        text = self.printer.text
         if place.number is not None:
-            number = text(place)
-            return Entries(self.numbers.setdefault(number, f"number_{len(self.numbers) + 1}"), (), ())
-        turned = place.part.endswith(".mT")
-        place = replace(place, part=place.part.removesuffix(".mT"))
+            return Entries(_written(place.number), (), (), is_number=True)
+        base = self._shape(place.array)
+        moves = tuple(
+            partial(_index, e) for e in reversed(place.moves)
+        )
+        turned = sum(e.operation.name == "transpose" for e in place.moves) % 2 == 1
+        if place.array in self.segment.own:
+            name = self.printer.names.unused(place.array.replace(" ", "_")) + "_"
+            self.own[name] = base
+            return Entries(name, (), shape, moves, turned)
+        outside = self.printer.text(replace(place, part="", lag=None, slices=None))
         extent = self.printer.of.extents.get(place.array)
-        lead: tuple[str, ...]
-        if (place.array, place.lag) in self.over:
-            outside, lead = text(self.over[place.array, place.lag]) + place.part, ("t", "b")
-        else:
-            outside, lead = text(place), ("b",) if extent is not None else ()
-        return Entries(self.arrays.setdefault(outside, f"a{len(self.arrays) + 1}"), lead, shape, turned)
+        low = extent.slices if extent else self.printer.schedule.spans.get(place.array)
+        if low is not None and place.lag is not None:
+            return Entries(self._named(outside, 2, base), (self._row(place.lag, low[0]), "b"), shape, moves, turned)
+        lead = ("b",) if extent is not None else ()
+        return Entries(self._named(outside, len(lead), base), lead, shape, moves, turned)
+
+    def _row(self, lag: int, low: int) -> str:
+        """The row of slice t - lag in an array from slice `low` on."""
+        schedule = self.printer.schedule
+        is_late = not schedule.exact and low >= schedule.slices // 2
+        ahead = -lag - (low - schedule.slices if is_late else low)
+        start = "t - T" if is_late else "t"
+        return f"{start} {'+' if ahead > 0 else '-'} {abs(ahead)}" if ahead else start
+
+    def _named(self, outside: str, lead: int, shape: Shape) -> str:
+        self.names.setdefault(outside, f"{outside}_")
+        self.arrays[outside] = lead, shape
+        return self.names[outside]
+
+
+def _index(e: Apply, i: list[str]) -> list[str]:
+    """Where an entry of what is moved comes from."""
+    assert isinstance(e.operation.nest, Moved), "only what is moved is shown"
+    return e.operation.nest.index(i, **dict(e.attributes))

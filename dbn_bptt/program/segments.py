@@ -6,12 +6,12 @@ sweep uses is never stored.
 """
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 
+from dbn_bptt.ops.nests import Entries
 from dbn_bptt.program.instructions import (
     Allocate,
-    Extent,
     Instruction,
     Item,
     Listing,
@@ -37,8 +37,16 @@ OWN_ENTRIES = 1 << 12  # up to so many numbers a function keeps for itself
 
 
 @dataclass
+class Run:
+    """Items that follow each other and are loops, as members of a segment; and what is made before them, without work."""
+
+    members: list[Member] = field(default_factory=list)
+    items: list[Item] = field(default_factory=list)
+
+
+@dataclass
 class Segments:
-    """A listing with segments."""
+    """A listing with segments; `reasons` tells for each scan why it has to stay with NumPy, "" where it need not."""
 
     of: Listing
     results: Collection[str]
@@ -47,30 +55,23 @@ class Segments:
 
     def listing(self) -> Listing:
         """The listing, in which loops are segments."""
-        runs: list[tuple[list[Member], list[Item]]] = []  # members of a segment, or none, and other items
-        notes: list[str] = []
+        found: list[Run | Item] = []
+        run, notes = Run(), list[Note]()
         for item in self.of.items:
             if isinstance(item, Note):
-                notes.append(item.text)
-                continue
-            member = None if isinstance(item, Allocate) else self._member(item)
-            is_quiet = isinstance(item, Allocate) or _is_prepared_view(item)
-            if member is not None or (is_quiet and runs and runs[-1][0]):
-                if not runs or not (runs[-1][0] or all(isinstance(i, Allocate) or _is_prepared_view(i) for i in runs[-1][1])):
-                    runs.append(([], []))
-                if member is not None:
-                    runs[-1][0].append(replace(member, notes=tuple(notes)))
-                    notes = []
-                else:
-                    runs[-1][1].append(item)
-                continue
-            if not runs or runs[-1][0]:
-                runs.append(([], []))
-            runs[-1][1].extend([*map(Note, notes), item])
-            notes = []
+                notes.append(item)
+            elif _is_without_work(item):
+                run.items.append(item)
+            elif member := self._member(item):
+                run.members.append(replace(member, notes=tuple(note.text for note in notes)))
+                run.items.append(item)
+                notes = []
+            else:
+                found += [run, *notes, item]
+                run, notes = Run(), []
         items: list[Item] = []
-        for members, others in runs:
-            items += self._segment(members, others) if members else others
+        for part in [*found, run, *notes]:
+            items += self._segment(part) if isinstance(part, Run) else [part]
         return replace(self.of, items=tuple(items))
 
     # --------------------------------------------------------------------------------------------------- what fits
@@ -136,41 +137,55 @@ class Segments:
         return ""
 
     # --------------------------------------------------------------------------------------------------- a segment
-    def _segment(self, members: list[Member], others: list[Item]) -> list[Item]:
+    def _segment(self, run: Run) -> list[Item]:
         """What has to be there before, and the segment."""
-        inside = {id(item) for item in others}
-        mine = {id(i) for m in members for i in m.body}
-        elsewhere = self._used_elsewhere(members, inside | mine)
-        views, members = self._without_views(members, others, elsewhere)
-        sweeps = _swept(members)
-        made = {name: None for m in members for name in sorted(m.writes)}
+        if not run.members:
+            return run.items
+        inside = {id(item) for item in run.items}
+        others = [i for i in self.of.items if id(i) not in inside and not isinstance(i, Allocate)]
+        elsewhere = {*self.results, *(name for name, _ in arrays_in(others))}
+        sweeps = swept(self._without_views(run, elsewhere))
+        made = dict.fromkeys(name for s in sweeps for m in s.members for name in m.writes)
         own = {name for name in made if name not in elsewhere and self._is_own(name, sweeps)}
-        own |= set(views)
-        allocated = {i.target.array: i for i in others if isinstance(i, Allocate)}
-        items: list[Item] = [i for name, i in allocated.items() if name not in own]
-        fresh = {i.target.array for m in members for i in m.body if isinstance(i, Instruction) and i.how != "into"}
-        items += [Allocate(Place(name)) for name in made if name in fresh and name not in own and name not in allocated]
-        return [*items, Segment(sweeps, frozenset(own))]
+        allocated = {i.target.array: i for i in run.items if isinstance(i, Allocate)}
+        fresh = {
+            i.target.array for s in sweeps for m in s.members for i in m.body
+            if isinstance(i, Instruction) and i.how != "into"
+        }  # fmt: skip
+        return [
+            *(item for name, item in allocated.items() if name in elsewhere or (name in made and name not in own)),
+            *(Allocate(Place(name)) for name in made if name in fresh - own - allocated.keys()),
+            Segment(sweeps, frozenset(own)),
+        ]
 
-    def _used_elsewhere(self, members: list[Member], _: set[int]) -> set[str]:
-        """The arrays that items outside of a segment use, and results."""
-        targets = {i.target for m in members for i in m.body}
-        used = set(self.results)
-        counts: dict[str, int] = {}
-        for item in self.of.items:
-            for name, _ in [] if isinstance(item, Allocate) else arrays_in([item]):
-                counts[name] = counts.get(name, 0) + 1
-        own: dict[str, int] = {}
-        for item in self._originals(members):
-            for name, _ in arrays_in([item]):
-                own[name] = own.get(name, 0) + 1
-        del targets
-        return used | {name for name, n in counts.items() if n != own.get(name, 0)}
+    def _without_views(self, run: Run, elsewhere: Collection[str]) -> list[Member]:
+        """The members, in which what is shown stands in place of its views."""
+        shown: dict[str, Place] = {}
 
-    def _originals(self, members: list[Member]) -> list[Item]:
-        return [self.origin[id(m.body)] for m in members]
+        def found(place: Place) -> Place:
+            base = shown.get(place.array)
+            if base is None:
+                return place
+            lag = None if base.lag is None else base.lag + (place.lag or 0)
+            return replace(base, lag=lag, part=base.part + place.part, moves=base.moves + place.moves)
 
-    def _is_own(self, name: str, sweeps: tuple[Sweep, ...]) -> bool:
+        for item in run.items:
+            if isinstance(item, Instruction) and _is_without_work(item):
+                shown[item.target.array] = found(item.operands[0])
+        members = []
+        for m in run.members:
+            body = []
+            for i in m.body:
+                resolved = replace(i, operands=tuple(map(found, i.operands)))
+                if isinstance(i, Instruction) and i.how == "view" and i.target.array not in elsewhere and not i.target.part:
+                    shown[i.target.array] = resolved.operands[0]
+                else:
+                    body.append(resolved)
+            if body:
+                members.append(replace(m, body=tuple(body)))
+        return members
+
+    def _is_own(self, name: str, sweeps: Iterable[Sweep]) -> bool:
         """Whether an array is used by one slice of one sweep alone."""
         extent = self.of.extents.get(name)
         if extent is None or math.prod(extent.shape) > OWN_ENTRIES:
@@ -179,5 +194,51 @@ class Segments:
             return True
         users = [s for s in sweeps if any(name in m.writes or name in {p.array for p in m.reads} for m in s.members)]
         lags = {p.lag for s in users for m in s.members for p in m.reads if p.array == name}
-        reaches = self.of.schedule.reaches.get(name, (0, 0))
-        return len(users) == 1 and lags <= {0} and not any(reaches)
+        is_given = any(self.of.schedule.reaches.get(name, (0, 0)))
+        return len(users) == 1 and lags <= {0} and not is_given
+
+
+def swept(members: Iterable[Member]) -> tuple[Sweep, ...]:
+    """Members put together in sweeps, each into the first one in which it finds what it reads."""
+    sweeps: list[Sweep] = []
+    for m in members:
+        reads = {p.array for p in m.reads} | m.writes
+        needed = [k for k, s in enumerate(sweeps) for other in s.members if other.writes & reads]
+        start = max(needed, default=0)
+        for k in range(start, len(sweeps)):
+            direction = _together(sweeps[k], m)
+            if direction is not None:
+                (a, b), (c, d) = sweeps[k].slices, m.slices
+                sweeps[k] = Sweep((min(a, c), max(b, d)), direction, (*sweeps[k].members, m))
+                break
+        else:
+            sweeps.append(Sweep(m.slices, m.direction, (m,)))
+    return tuple(sweeps)
+
+
+def _together(sweep: Sweep, m: Member) -> int | None:
+    """The direction in which a member can go along with a sweep, 0 for either; None for none."""
+    written = {name for other in sweep.members for name in other.writes}
+    lags = {p.lag for p in m.reads if p.array in written and p.lag is not None}
+    wanted = {sign for sign in (sweep.direction, m.direction, *((lag > 0) - (lag < 0) for lag in lags)) if sign}
+    return None if len(wanted) > 1 else (*wanted, 0)[0]
+
+
+def _is_without_work(item: Item) -> bool:
+    """Whether an item only makes room, or shows an array of one slice in another way."""
+    if isinstance(item, Instruction):
+        return item.how == "view" and item.applies is None and item.operands[0].slices is None and not item.target.slices
+    return isinstance(item, Allocate)
+
+
+def _without_loops(e: Apply) -> str:
+    """Why an operation cannot be written as loops that can be compiled; "" if it can."""
+    if e.operation.nest is None:
+        return f"operation {e.operation.name!r} has no nest"
+    of = [Entries(name, (), shape) for name, shape in (("out", e.shape), *((f"a{k}", a.shape) for k, a in enumerate(e.arguments)))]
+    try:
+        lines = e.operation.nest(*of, **dict(e.attributes))
+    except NotImplementedError:
+        return f"operation {e.operation.name!r} has no loops for its shapes"
+    what = unknown(lines)
+    return f"the nest of {e.operation.name!r} uses {what}, which is not compiled" if what else ""
