@@ -9,7 +9,7 @@ import numpy as np
 from dbn_bptt.errors import DataError
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.program.loops import loops_printer
-from dbn_bptt.program.native import compiled_loops, in_parts
+from dbn_bptt.program.native import compiled_loops
 from dbn_bptt.program.numpy_source import numpy_source
 from dbn_bptt.program.schedule import Goal, Schedule, schedule
 from dbn_bptt.program.spare import lent
@@ -57,7 +57,7 @@ def compiled(
     namespace: dict[str, Any] = dict(made.functions)
     exec(made.source, namespace)
     if made.loops:
-        namespace |= compiled_loops(made.loops) | {"in_parts": in_parts}
+        namespace |= compiled_loops(made.loops)
     return Compiled(plan, made.source, namespace["run"], made.numbers, made.reasons)
 
 

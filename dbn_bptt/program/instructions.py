@@ -4,7 +4,7 @@ A printer turns instructions into the text of some language; the plan of the mem
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from dbn_bptt.ops.kernels import Array
@@ -33,7 +33,7 @@ class Place:
     lag: int | None = None
     part: str = ""
     number: float | None = None
-    moves: tuple[Apply, ...] = ()
+    moves: tuple[Apply, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)

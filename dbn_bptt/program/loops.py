@@ -163,7 +163,7 @@ class Frame:
         if array in self.printer.schedule.symbols:
             return self.printer.schedule.symbols[array].shape
         (made,) = [i for i in of.setup if isinstance(i, Instruction | Fixed) and i.target.array == array]
-        return made.array.shape if isinstance(made, Fixed) else made.applies.shape if made.applies else ()
+        return made.array.shape if isinstance(made, Fixed) else made.applies.shape if made.applies is not None else ()
 
     def _core(self, place: Place) -> Shape:
         """The core shape of a place."""

@@ -52,9 +52,9 @@ class Library:
 
 
 def compiled_loops(loops: Mapping[str, Loops]) -> dict[str, Any]:
-    """The functions of some texts, as `in_parts` takes them."""
+    """What stands in a program for some functions of loops: these compiled, and what shares their work among threads."""
     library = Library(loops)
-    return {name: (library, name) for name in loops}
+    return {**{name: (library, name) for name in loops}, "in_parts": in_parts}
 
 
 @lru_cache(maxsize=1)

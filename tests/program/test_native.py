@@ -10,7 +10,7 @@ import pytest
 
 import dbn_bptt as db
 from dbn_bptt import dbn
-from dbn_bptt.program import native, run
+from dbn_bptt.program import compiled, native, run
 from dbn_bptt.program.loops import loops_printer
 from dbn_bptt.program.numpy_source import numpy_source
 from dbn_bptt.program.schedule import schedule
@@ -19,15 +19,15 @@ from tests.dbn_models import build, draw_evidence, random_structure
 from tests.helpers import assert_close
 from tests.random_templates import RandomTemplate
 
-needs_numba = pytest.mark.skipif(not native.is_installed(), reason="numba is not installed")
+needs_llvm = pytest.mark.skipif(not native.is_installed(), reason="llvmlite is not installed")
 SLICES = 40  # enough for the program of long sequences
 WRT = ("params", "inputs", "initial")
 
 
 @pytest.fixture
 def by_hand(monkeypatch):
-    """Scans run as Python runs their text, which is slow and needs no numba."""
-    monkeypatch.setattr(native, "_jitted", lambda function, cache: function)
+    """Loops run as Python runs their text, which is slow and needs no llvmlite."""
+    monkeypatch.setattr(compiled, "compiled_loops", lambda loops: {})
     monkeypatch.setattr(native, "is_installed", lambda: True)
 
 
@@ -65,7 +65,7 @@ def test_the_text_of_loops_gives_what_numpy_gives(case, by_hand):
     _agree(drawn.template, drawn.arguments())
 
 
-@needs_numba
+@needs_llvm
 @pytest.mark.parametrize("case", [c for c in LONG if c.B is not None][:6], ids=repr)
 def test_compiled_loops_give_what_numpy_gives(case):
     drawn = draw(case)
@@ -110,7 +110,7 @@ def test_an_operation_without_a_nest_stays_with_numpy_and_says_so():
     t.loss("L", db.sum(h * h))
     emitted = numpy_source(schedule(t.frozen, ["L"]), ["L"], loops_printer(1))
     assert emitted.reasons == {"h": "operation 'bent_of_native' has no nest"}
-    assert not emitted.scans
+    assert not emitted.loops
 
 
 def test_large_scans_stay_with_numpy():
@@ -135,48 +135,9 @@ def test_without_numba_native_is_refused_by_name_and_none_means_numpy(monkeypatc
 
 
 HMM = {"Umbrella": [1, 0, 1, 1] * 20}
-SCRIPT = """
-import sys, numpy as np
-from dbn_bptt import dbn
-print(repr(dbn.smooth(dbn.umbrella(), {"Umbrella": [1, 0, 1, 1] * 20}, engine="native")["Rain"][:, 0].tolist()))
-"""
 
 
-def _smoothed_elsewhere(folder):
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
-        env={**os.environ, "DBN_BPTT_CACHE": str(folder)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    return eval(done.stdout)
-
-
-@needs_numba
-def test_a_kept_scan_that_is_damaged_or_cannot_be_kept_is_compiled_again(tmp_path):
-    expected = dbn.smooth(dbn.umbrella(), HMM, engine="numpy")["Rain"][:, 0]
-    folder = tmp_path / "kept"
-    assert_close(_smoothed_elsewhere(folder), expected)
-    kept = [path for path in folder.rglob("*") if path.is_file()]
-    assert {path.suffix for path in kept} >= {".py", ".nbi", ".nbc"}
-    for path in kept:
-        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    assert_close(_smoothed_elsewhere(folder), expected)
-    no_folder = tmp_path / "a file"
-    no_folder.write_text("")
-    assert_close(_smoothed_elsewhere(no_folder / "below"), expected)
-
-
-@needs_numba
-def test_two_processes_that_compile_the_same_at_once(tmp_path):
-    expected = dbn.smooth(dbn.umbrella(), HMM, engine="numpy")["Rain"][:, 0]
-    with ThreadPoolExecutor(2) as pool:
-        for found in pool.map(_smoothed_elsewhere, [tmp_path / "kept"] * 2):
-            assert_close(found, expected)
-
-
-@needs_numba
+@needs_llvm
 @pytest.mark.parametrize("cores", [1, 2, 3])
 def test_any_number_of_threads_gives_the_same_numbers(cores, monkeypatch):
     states = np.random.default_rng(0).integers(0, 2, (7, 80))
@@ -186,7 +147,7 @@ def test_any_number_of_threads_gives_the_same_numbers(cores, monkeypatch):
     np.testing.assert_array_equal(dbn.smooth(dbn.umbrella(), {"Umbrella": states}, engine="native")["Rain"], expected)
 
 
-@needs_numba
+@needs_llvm
 def test_a_kalman_smoother():
     rng = np.random.default_rng(0)
     A, C = 0.9 * np.linalg.qr(rng.normal(size=(3, 3)))[0], rng.normal(size=(2, 3))
@@ -198,7 +159,7 @@ def test_a_kalman_smoother():
     assert_close(found.log_likelihood, expected.log_likelihood)
 
 
-@needs_numba
+@needs_llvm
 def test_compare_lists_the_native_program():
     drawn = draw(Case("elman", lambda: db.cells.elman(2, 3, 2), T=12, B=2))
     report = db.compare(drawn.template, drawn.parameters, drawn.data, native=True)
