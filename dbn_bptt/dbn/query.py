@@ -132,18 +132,22 @@ class Answer:
     ----------
     gradients : of -log p(evidence), by name of an indicator or a table
     series : scales and messages
+    loss : -log p(evidence), of all sequences together; NaN where it was not asked for
     """
 
     task: Task
     reduction: Reduction
     gradients: Mapping[str, Array]
     series: Mapping[str, Array]
+    loss: float = math.nan
 
     @cached_property
     def log_likelihood(self) -> Any:
         """log p(evidence) of each sequence, the sum of the logarithms of the scales; one that is 0 is refused."""
         task, logs = self.task, self.reduction.logs
         T, batch = task.evidence.T, task.evidence.batch
+        if not batch and abs(self.loss) < -IMPOSSIBLE / 2:
+            return -self.loss + float(task.evidence.offset)
         scale = np.stack([self.series[name].reshape(T, *batch) for name in scales(task.structure)])
         least = IMPOSSIBLE / 2 if logs else 0
         if not scale.min() > least and (impossible := ~(scale > least).all(0) & task.inside).any():
@@ -178,7 +182,7 @@ class Answer:
             if name not in self.task.evidence.seen:
                 total = reached @ np.ones((reached.shape[-1], 1))  # several times faster than a sum of short rows
                 np.divide(reached, total, out=reached, where=total > 0)
-            marginals[name] = np.moveaxis(reached, 0, -2)
+            marginals[name] = np.moveaxis(reached, 0, -2) if self.task.evidence.batch else reached
         return marginals
 
     def paths(self) -> dict[Name, Array]:
@@ -256,7 +260,8 @@ def _run(
         data |= masks(given.lengths, given.T)
     names = () if alone else (*scales(of), *messages(of))
     outcome = runs.run(trusted(runs.template, tables, data, given.T, given.batch), series=names, wrt=wrt)
-    return Answer(task, reduction, outcome.gradients.named(), outcome.series)  # NaN after an impossible slice
+    loss = sum(map(float, outcome.totals.values())) if outcome.totals else math.nan
+    return Answer(task, reduction, outcome.gradients.named(), outcome.series, loss)  # NaN after an impossible slice
 
 
 def alone(forward: Answer) -> Answer:

@@ -144,8 +144,15 @@ class Writer:
         self.statements(node.body)
         self.lines.append("  ret i32 0")
         pointers = "".join(f", ptr noalias nocapture %{title}" for title in titles[5:])
-        head = f"define i32 @{name}(i64 %first, i64 %last, i64 %T, i64 %B{pointers}) nounwind {{"
-        return "\n".join([*sorted(self.declared), head, "entry:", *self.top, *self.lines, "}"])
+        counts = "i64 %first, i64 %last, i64 %T, i64 %B"
+        head = f"define internal i32 @{name}_inside({counts}{pointers}) noinline nounwind {{"
+        inside = [*sorted(self.declared), head, "entry:", *self.top, *self.lines, "}"]
+        places = "".join(f", ptr %{title}" for title in titles[5:])
+        loads = [f"  %{title}.data = load ptr, ptr %{title}" for title in titles[5:]]
+        data = "".join(f", ptr %{title}.data" for title in titles[5:])
+        call = f"  %status = call i32 @{name}_inside({counts}{data})"
+        outside = [f"define i32 @{name}({counts}{places}) nounwind {{", *loads, call, "  ret i32 %status", "}"]
+        return "\n".join([*inside, *outside])
 
     def _kept(self, kind: str, start: str = "") -> str:
         place = self.new("%at")
@@ -372,7 +379,7 @@ _ENGINES: list[Any] = []  # code is good as long as these are
 
 
 def made(code: dict[str, str], arrays: dict[str, int]) -> dict[str, Callable[..., int]]:
-    """Functions of some LLVM code, by name, with so many arrays each."""
+    """Functions of some LLVM code, by name, with so many arrays each, as the addresses where their pointers are."""
     import llvmlite.binding as llvm
 
     lines = dict.fromkeys(line for text in code.values() for line in text.splitlines() if line.startswith("declare "))

@@ -16,6 +16,7 @@ from dbn_bptt.program.machine import made, written
 from dbn_bptt.program.numpy_source import Loops
 
 ENGINES = ("numpy", "native")
+POINTER = object.__basicsize__  # bytes into an array of NumPy's, where C's layout of it has the pointer to its numbers
 SHARED_FROM = 1 << 14  # rows of sequences in a run from which on threads pay
 
 
@@ -68,8 +69,8 @@ def in_parts(sweeps: tuple[Library, str], T: int, B: int, dtype: Any, *arrays: A
     A sequence is computed by one thread, so that the numbers are the same for any number of them.
     """
     function = sweeps[0].function(sweeps[1], dtype)
-    held = [a if a.flags.c_contiguous and a.dtype == dtype else np.ascontiguousarray(a, dtype) for a in arrays]
-    places = [a.__array_interface__["data"][0] for a in held]
+    held = [a if a.flags.c_contiguous else np.ascontiguousarray(a) for a in arrays]
+    places = [id(a) + POINTER for a in held]
     if B < 2 or B * T < SHARED_FROM:
         failed = function(0, B, T, B, *places)
     else:

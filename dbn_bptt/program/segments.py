@@ -146,6 +146,7 @@ class Segments:
         elsewhere = {*self.results, *(name for name, _ in arrays_in(others))}
         sweeps = swept(self._without_views(run, elsewhere))
         made = dict.fromkeys(name for s in sweeps for m in s.members for name in m.writes)
+        used = {place.array for s in sweeps for m in s.members for place in m.reads} | made.keys()
         own = {name for name in made if name not in elsewhere and self._is_own(name, sweeps)}
         allocated = {i.target.array: i for i in run.items if isinstance(i, Allocate)}
         fresh = {
@@ -153,7 +154,7 @@ class Segments:
             if isinstance(i, Instruction) and i.how != "into"
         }  # fmt: skip
         return [
-            *(item for name, item in allocated.items() if name in elsewhere or (name in made and name not in own)),
+            *(item for name, item in allocated.items() if name in elsewhere or name in used - own),
             *(Allocate(Place(name)) for name in made if name in fresh - own - allocated.keys()),
             Segment(sweeps, frozenset(own)),
         ]

@@ -6,6 +6,7 @@ first: (T, K) or (T, B, K), one number a state, 1 where a state is possible and 
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -88,7 +89,7 @@ def evidence(
     whole: dict[Name, Array] = {}
     for name in network.names:
         if name in arrays:
-            whole[name] = _indicators(np.moveaxis(arrays[name], -1, 0), len(network.states[name]))
+            whole[name] = _indicators(arrays[name].T, len(network.states[name]))
         if name in likely:
             whole[name] = whole.get(name, 1.0) * np.moveaxis(likely[name], -2, 0)
     ends = _lengths(forms.lengths if lengths is None else lengths, slices, batch)
@@ -167,8 +168,15 @@ def _extent(
 
 def _indicators(states: Array, K: int) -> Array:
     """1 for the state that was seen, for all states where none was."""
+    return np.take(_rows(K), states, 0)
+
+
+@lru_cache
+def _rows(K: int) -> Array:
+    """The likelihoods of one state after the other, and of none."""
     rows = np.concatenate([np.eye(K), np.ones((1, K))])
-    return np.take(rows, states, 0)
+    rows.flags.writeable = False
+    return rows
 
 
 def _lengths(lengths: Any, T: int, batch: Shape) -> Array | None:
