@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dbn_bptt.ops.shapes import Shape
+from dbn_bptt.program import elementary
 
 INTRINSICS = {"exp": "exp", "log": "log", "sqrt": "sqrt", "tanh": "tanh", "sin": "sin", "cos": "cos", "abs": "fabs",
               "absolute": "fabs", "fabs": "fabs", "floor": "floor", "ceil": "ceil"}  # fmt: skip
@@ -26,6 +27,10 @@ SIMPLE = {"square": "{0} * {0}", "negative": "-{0}", "reciprocal": "1.0 / {0}"}
 FUNCTIONS = {"max", "min", "abs", "range", "np.empty", "np.linalg.LinAlgError"} | {
     f"np.{name}" for name in [*INTRINSICS, *OF_C, *SIMPLE]
 }
+PLAIN = """!0 = distinct !{!0, !1, !2}
+!1 = !{!"llvm.loop.unroll.disable"}
+!2 = !{!"llvm.loop.vectorize.enable", i1 false}
+"""  # of loops that run once: not worth the time to make them fast
 # sums may be taken in another order, and products be added in one step; infinities and NaN stay what they are
 FAST = "reassoc contract"
 REAL = {ast.Add: "fadd", ast.Sub: "fsub", ast.Mult: "fmul", ast.Div: "fdiv"}
@@ -86,6 +91,7 @@ class Writer:
     ends: list[str] = field(default_factory=list)  # where the loops around end
     declared: set[str] = field(default_factory=set)
     count: int = 0
+    rare: int = 0  # how many conditions around hold in one slice only
 
     # ------------------------------------------------------------------------------------------------------- pieces
     def new(self, sign: str = "%v") -> str:
@@ -193,14 +199,17 @@ class Writer:
         at = self.emit("i64", f"load i64, ptr {place}")
         following = self.emit("i64", f"add nsw i64 {at.text}, {step}")
         self.lines.append(f"  store i64 {following.text}, ptr {place}")
-        self.jump(test)
+        self.lines.append(f"  br label %{test}{', !llvm.loop !0' if self.rare else ''}")
         self.block(end)
 
     def _if(self, node: ast.If) -> None:
         yes, no, end = self.new("yes"), self.new("no"), self.new("end")
         self.branch(self.value(node.test), yes, no if node.orelse else end)
         self.block(yes)
+        is_rare = ast.unparse(node.test).startswith("t == ")
+        self.rare += is_rare
         self.statements(node.body)
+        self.rare -= is_rare
         self.jump(end)
         if node.orelse:
             self.block(no)
@@ -347,6 +356,9 @@ class Writer:
             return self._selected(test, b, a)
         if name in SIMPLE:
             return self.value(ast.parse(SIMPLE[name].format(f"({ast.unparse(node.args[0])})"), mode="eval").body)
+        if name in elementary.OWN:
+            real, a = self.real, self.as_real(values[0])
+            return self.emit(real, f"call {real} @own.{name}.{self._suffix}({real} {a.text})")
         if name in INTRINSICS:
             return self._call_of(f"llvm.{INTRINSICS[name]}.{self._suffix}", self.as_real(values[0]))
         own = name.replace("arc", "a") + ("f" if self.real == "float" else "")
@@ -382,9 +394,10 @@ def made(code: dict[str, str], arrays: dict[str, int]) -> dict[str, Callable[...
     """Functions of some LLVM code, by name, with so many arrays each, as the addresses where their pointers are."""
     import llvmlite.binding as llvm
 
-    lines = dict.fromkeys(line for text in code.values() for line in text.splitlines() if line.startswith("declare "))
+    found = (line for text in code.values() for line in text.splitlines() if line.startswith("declare "))
+    lines = dict.fromkeys([*elementary.DECLARED, *found])
     bodies = ["\n".join(x for x in text.splitlines() if not x.startswith("declare ")) for text in code.values()]
-    module = llvm.parse_assembly("\n".join([*lines, *bodies]))
+    module = llvm.parse_assembly("\n".join([*lines, elementary.TEXT, *bodies, PLAIN]))
     machine = _machine()
     tuning = llvm.create_pipeline_tuning_options(speed_level=3)
     tuning.loop_vectorization = tuning.slp_vectorization = True

@@ -31,7 +31,7 @@ from dbn_bptt.template.expressions import Apply
 
 ENTRIES = 1 << 16  # up to so many in a slice of all sequences loops are quicker than NumPy,
 MAPPED_ENTRIES = 1 << 13  # than BLAS where it multiplies several sequences at once,
-MAP_ENTRIES = 1 << 6  # or all slices,
+MAP_ENTRIES = 1 << 8  # or all slices,
 COSTLY_ENTRIES = 1 << 12  # and than NumPy's exponentials
 OWN_ENTRIES = 1 << 12  # up to so many numbers a function keeps for itself
 
