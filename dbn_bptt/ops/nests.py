@@ -1,9 +1,9 @@
 """Operations in index notation: loops over the entries of one slice of one sequence, for engines that compile loops.
 
 A *nest* takes the entries of the result and of each argument and returns lines of a small part of Python, which run as
-they stand and which `program.machine` compiles: loops over ``range``, ``if``, assignments to entries and numbers, small
-arrays by ``np.empty``, arithmetic, comparisons, `abs`, `max`, `min` and functions of ``np``. Names of their own must not
-be `t` or `b`.
+they stand and which `program.llvm_source` reads: loops over ``range``, ``if``, assignments to entries and numbers,
+small arrays by ``np.empty``, arithmetic, comparisons, `abs`, `max`, `min` and functions of ``np``. Names of their own
+must not be `t` or `b`, nor end with an underscore.
 """
 
 import math

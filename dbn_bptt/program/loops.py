@@ -21,7 +21,7 @@ from dbn_bptt.program.instructions import (
     Sweep,
     Total,
 )
-from dbn_bptt.program.numpy_source import Loops, Printer, _written
+from dbn_bptt.program.numpy_source import Loops, Printer, written
 from dbn_bptt.program.segments import Segments
 from dbn_bptt.template.expressions import Apply
 
@@ -61,12 +61,13 @@ class LoopsPrinter(Printer):
         text = "\n".join([*head, *own, f"{INDENT}for b in range(first, last):", *(INDENT * 2 + x for x in body)])
         self.loops[name] = Loops(text + "\n", {frame.names[outside]: found for outside, found in frame.arrays.items()})
         sums = {i.target: i for i in reversed(item.items) if isinstance(i, Total)}
-        before = [f"    {self._sums(p)} = np.zeros({_tuple(('B', *i.applies.shape))}, dtype)" for p, i in sums.items()]
+        before = [f"    {self.sums(p)} = np.zeros({_tuple(('B', *i.applies.shape))}, dtype)" for p, i in sums.items()]
         whole = "[0]" if self.sequences == 1 else ".sum(0)"
-        after = [f"    {self.text(p)} {'+=' if i.adds else '='} {self._sums(p)}{whole}" for p, i in sums.items()]
+        after = [f"    {self.text(p)} {'+=' if i.adds else '='} {self.sums(p)}{whole}" for p, i in sums.items()]
         return [*before, f"    in_parts({', '.join([name, 'T', 'B', 'dtype', *frame.names])})", *after]
 
-    def _sums(self, place: Place) -> str:
+    def sums(self, place: Place) -> str:
+        """The name of a total of each sequence."""
         return self.names.unused(f"{place.array}_of_each")
 
 
@@ -133,7 +134,7 @@ class Frame:
     def _total(self, item: Total) -> list[str]:
         """A term added to the sum of its sequence."""
         shape = item.applies.shape
-        outside = self.printer._sums(item.target)
+        outside = self.printer.sums(item.target)
         total = Entries(self._named(outside, 1, shape), ("b",), shape)
         sign = "-" if item.sign < 0 else "+"
 
@@ -172,11 +173,9 @@ class Frame:
     def entries(self, place: Place, shape: Shape) -> Entries:
         """The entries of a place in one slice of one sequence."""
         if place.number is not None:
-            return Entries(_written(place.number), (), (), is_number=True)
+            return Entries(written(place.number), (), (), is_number=True)
         base = self._shape(place.array)
-        moves = tuple(
-            partial(_index, e) for e in reversed(place.moves)
-        )
+        moves = tuple(partial(_index, e) for e in reversed(place.moves))
         turned = sum(e.operation.name == "transpose" for e in place.moves) % 2 == 1
         if place.array in self.segment.own:
             name = self.printer.names.unused(place.array.replace(" ", "_")) + "_"

@@ -12,7 +12,8 @@ import numpy as np
 
 from dbn_bptt.errors import DataError
 from dbn_bptt.ops.kernels import Array
-from dbn_bptt.program.machine import made, written
+from dbn_bptt.program.llvm_source import written
+from dbn_bptt.program.machine import made
 from dbn_bptt.program.numpy_source import Loops
 
 ENGINES = ("numpy", "native")
@@ -53,7 +54,7 @@ class Library:
 
 
 def compiled_loops(loops: Mapping[str, Loops]) -> dict[str, Any]:
-    """What stands in a program for some functions of loops: these compiled, and what shares their work among threads."""
+    """What stands in a program for its functions of loops: these compiled, and what shares work among threads."""
     library = Library(loops)
     return {**{name: (library, name) for name in loops}, "in_parts": in_parts}
 
@@ -77,6 +78,6 @@ def in_parts(sweeps: tuple[Library, str], T: int, B: int, dtype: Any, *arrays: A
         parts = min(B, os.cpu_count() or 1)
         bounds = [B * k // parts for k in range(parts + 1)]
         runs = [_threads().submit(function, a, b, T, B, *places) for a, b in pairwise(bounds)]
-        failed = any([run.result() for run in runs])
+        failed = sum(run.result() for run in runs)  # of all, which use the arrays until they are done
     if failed:
         raise np.linalg.LinAlgError("Singular matrix")

@@ -150,7 +150,9 @@ class Printer:
                 return self._loop(item)
             case Total():
                 return [self._total(item)]
-        return [("        " if in_scan else "    ") + self._instruction(item, in_scan)]
+            case Instruction():
+                return [("        " if in_scan else "    ") + self._instruction(item, in_scan)]
+        raise TypeError(f"{type(item).__name__} is no item of NumPy's")
 
     def _instruction(self, item: Instruction, in_scan: bool) -> str:
         target = self.text(item.target)
@@ -219,7 +221,7 @@ class Printer:
     def text(self, place: Place) -> str:
         """A place as text."""
         if place.number is not None:
-            return _written(place.number)
+            return written(place.number)
         if place.lag is not None:
             return self._row_name(place) + place.part
         is_symbol = place.array in self.schedule.symbols
@@ -258,7 +260,7 @@ class Printer:
         operation, attributes = e.operation, dict(e.attributes)
         into = f", out={out}" if out else ""
         if operation.infix and not out:
-            return f" {operation.infix} ".join([*operands, *map(_written, attributes.values())])
+            return f" {operation.infix} ".join([*operands, *map(written, attributes.values())])
         if operation.ufunc:
             return f"{self._kernel(operation.ufunc, operation.name)}({', '.join(operands)}{into})"
         if is_linear_map(e):
@@ -270,7 +272,7 @@ class Printer:
         return self._called(self._kernel(operation.forward, operation.name), operands, attributes)
 
     def _called(self, title: str, operands: list[str], attributes: dict[str, Any], *more: str) -> str:
-        named = (f"{key}={_written(value)}" for key, value in attributes.items())
+        named = (f"{key}={written(value)}" for key, value in attributes.items())
         return f"{title}({', '.join([*operands, *named, *more])})"
 
     def _kernel(self, kernel: Callable[..., Any], name: str) -> str:
@@ -363,11 +365,11 @@ def _slices(more: int) -> str:
 def _written_array(array: Any) -> str:
     values = np.unique(array)
     if len(values) == 1:
-        return f"np.full({array.shape}, {_written(float(values[0]))}, dtype)"
-    return f"np.array({_written(array.tolist())}, dtype)"
+        return f"np.full({array.shape}, {written(float(values[0]))}, dtype)"
+    return f"np.array({written(array.tolist())}, dtype)"
 
 
-def _written(value: object) -> str:
+def written(value: object) -> str:
     """A number, or whatever an attribute is, as Python writes it."""
     return re.sub(r"\binf\b", "np.inf", repr(value)) if isinstance(value, float | list) else repr(value)
 

@@ -24,8 +24,8 @@ from dbn_bptt.program.instructions import (
     Total,
     arrays_in,
 )
+from dbn_bptt.program.llvm_source import unknown
 from dbn_bptt.program.lower import is_linear_map
-from dbn_bptt.program.machine import unknown
 from dbn_bptt.program.memory import beyond
 from dbn_bptt.template.expressions import Apply
 
@@ -38,7 +38,7 @@ OWN_ENTRIES = 1 << 12  # up to so many numbers a function keeps for itself
 
 @dataclass
 class Run:
-    """Items that follow each other and are loops, as members of a segment; and what is made before them, without work."""
+    """Items that follow each other and are loops, as members of a segment; and what needs no work."""
 
     members: list[Member] = field(default_factory=list)
     items: list[Item] = field(default_factory=list)
@@ -60,7 +60,7 @@ class Segments:
         for item in self.of.items:
             if isinstance(item, Note):
                 notes.append(item)
-            elif _is_without_work(item):
+            elif self._is_without_work(item):
                 run.items.append(item)
             elif member := self._member(item):
                 run.members.append(replace(member, notes=tuple(note.text for note in notes)))
@@ -79,6 +79,12 @@ class Segments:
         """The slices of a place; None for what is the same in all of them."""
         extent = self.of.extents.get(place.array)
         return place.slices or (extent.slices if extent else self.of.schedule.spans.get(place.array))
+
+    def _is_without_work(self, item: Item) -> bool:
+        """Whether an item only makes room, or shows an array of one slice in another way."""
+        if isinstance(item, Instruction) and item.how == "view":
+            return self.of.extents[item.target.array].slices is None
+        return isinstance(item, Allocate)
 
     def _member(self, item: Item) -> Member | None:
         """An item as a member of a segment; None where it is better left to NumPy, or has to be."""
@@ -171,14 +177,14 @@ class Segments:
             return replace(base, lag=lag, part=base.part + place.part, moves=base.moves + place.moves)
 
         for item in run.items:
-            if isinstance(item, Instruction) and _is_without_work(item):
+            if isinstance(item, Instruction) and self._is_without_work(item):
                 shown[item.target.array] = found(item.operands[0])
         members = []
         for m in run.members:
             body = []
             for i in m.body:
                 resolved = replace(i, operands=tuple(map(found, i.operands)))
-                if isinstance(i, Instruction) and i.how == "view" and i.target.array not in elsewhere and not i.target.part:
+                if isinstance(i, Instruction) and i.how == "view" and i.target.array not in elsewhere:
                     shown[i.target.array] = resolved.operands[0]
                 else:
                     body.append(resolved)
@@ -225,20 +231,13 @@ def _together(sweep: Sweep, m: Member) -> int | None:
     return None if len(wanted) > 1 else (*wanted, 0)[0]
 
 
-def _is_without_work(item: Item) -> bool:
-    """Whether an item only makes room, or shows an array of one slice in another way."""
-    if isinstance(item, Instruction):
-        return item.how == "view" and item.applies is None and item.operands[0].slices is None and not item.target.slices
-    return isinstance(item, Allocate)
-
-
 def _without_loops(e: Apply) -> str:
     """Why an operation cannot be written as loops that can be compiled; "" if it can."""
     if e.operation.nest is None:
         return f"operation {e.operation.name!r} has no nest"
-    of = [Entries(name, (), shape) for name, shape in (("out", e.shape), *((f"a{k}", a.shape) for k, a in enumerate(e.arguments)))]
+    entries = [Entries("a", (), of.shape) for of in (e, *e.arguments)]
     try:
-        lines = e.operation.nest(*of, **dict(e.attributes))
+        lines = e.operation.nest(*entries, **dict(e.attributes))
     except NotImplementedError:
         return f"operation {e.operation.name!r} has no loops for its shapes"
     what = unknown(lines)
