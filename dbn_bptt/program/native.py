@@ -64,13 +64,18 @@ def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="dbn_bptt")
 
 
+def _is_plain(a: Any, dtype: Any) -> bool:
+    """Whether something, a number of NumPy's perhaps, is an array as machine code reads it."""
+    return type(a) is np.ndarray and a.flags.c_contiguous and a.dtype == dtype
+
+
 def in_parts(sweeps: tuple[Library, str], T: int, B: int, dtype: Any, *arrays: Array) -> None:
     """Loops over all sequences; a large batch is shared out among threads.
 
     A sequence is computed by one thread, so that the numbers are the same for any number of them.
     """
     function = sweeps[0].function(sweeps[1], dtype)
-    held = [a if a.flags.c_contiguous else np.ascontiguousarray(a) for a in arrays]
+    held = [a if _is_plain(a, dtype) else np.ascontiguousarray(a, dtype) for a in arrays]
     places = [id(a) + POINTER for a in held]
     if B < 2 or B * T < SHARED_FROM:
         failed = function(0, B, T, B, *places)
