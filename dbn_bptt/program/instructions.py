@@ -167,6 +167,14 @@ Item = Instruction | Fixed | Allocate | Total | Loop | Note | Segment
 
 
 @dataclass(frozen=True)
+class Loops:
+    """A function of loops: its text, and of its arrays by name how many axes of slice and sequence, and the shape."""
+
+    text: str
+    arrays: dict[str, tuple[int, Shape]]
+
+
+@dataclass(frozen=True)
 class Extent:
     """The slices that an array holds, None for an array of a single slice, and the shape of one."""
 

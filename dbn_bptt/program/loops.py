@@ -15,13 +15,14 @@ from dbn_bptt.program.instructions import (
     Instruction,
     Item,
     Listing,
+    Loops,
     Member,
     Place,
     Segment,
     Sweep,
     Total,
 )
-from dbn_bptt.program.numpy_source import Loops, Printer, written
+from dbn_bptt.program.numpy_source import Printer, written
 from dbn_bptt.program.segments import Segments
 from dbn_bptt.template.expressions import Apply
 

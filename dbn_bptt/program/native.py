@@ -12,9 +12,9 @@ import numpy as np
 
 from dbn_bptt.errors import DataError
 from dbn_bptt.ops.kernels import Array
+from dbn_bptt.program.instructions import Loops
 from dbn_bptt.program.llvm_source import written
 from dbn_bptt.program.machine import made
-from dbn_bptt.program.numpy_source import Loops
 
 ENGINES = ("numpy", "native")
 POINTER = object.__basicsize__  # bytes into an array of NumPy's, where C's layout of it has the pointer to its numbers

@@ -24,6 +24,7 @@ from dbn_bptt.program.instructions import (
     Item,
     Listing,
     Loop,
+    Loops,
     Note,
     Place,
     Total,
@@ -53,14 +54,6 @@ IN_PARTS = '''def in_parts(sweeps, T, B, dtype, *arrays):
     sweeps(0, B, T, B, dtype, *arrays)
 '''
 HEAD = "def run(parameters, data, initial, T, B, dtype, empty=np.empty):"
-
-
-@dataclass(frozen=True)
-class Loops:
-    """A function of loops: its text, and of its arrays by name how many axes of slice and sequence, and the shape."""
-
-    text: str
-    arrays: dict[str, tuple[int, Shape]]
 
 
 @dataclass(frozen=True)

@@ -38,8 +38,8 @@ class Program(Shown):
     Attributes
     ----------
     template : the template
-    engine : "numpy"; "native", where scans are loops compiled by numba; or None for the choice by size: native from
-        `NATIVE_FROM` slices on, where numba is installed
+    engine : "numpy"; "native", loops compiled by LLVM where they are quicker; or None for the choice by size: native
+        from `NATIVE_FROM` slices on, where llvmlite is installed
     """
 
     def __init__(self, template: Template, engine: str | None = None):
@@ -371,8 +371,8 @@ def compile(template: Described, engine: str | None = None) -> Program:
     Parameters
     ----------
     engine : "numpy", "native" or None
-        What runs the scans: NumPy, slice by slice; loops compiled by numba (``pip install 'dbn_bptt[native]'``); or
-        either by size: native for long sequences where numba is installed. Results agree to rounding.
+        What it runs on: NumPy; loops compiled by LLVM (``pip install 'dbn_bptt[native]'``) where they are quicker; or
+        either by size: native for long sequences where llvmlite is installed. Results agree to rounding.
 
     Examples
     --------

@@ -28,7 +28,7 @@ programs compiled before. Medians of runs in turn in one process; `{command}` ma
 | work | native | to NumPy | to the peer |
 |---|---|---|---|
 """
-pytest.importorskip("numba", reason="compiled loops need numba")
+pytest.importorskip("llvmlite", reason="compiled loops need llvmlite")
 
 
 def _row(page: list[str], what: str, found: dict[str, float]) -> None:

@@ -1,4 +1,4 @@
-"""Scans as compiled loops give what NumPy gives; without numba, or a folder to keep them in, everything works too."""
+"""Compiled loops, as text and as machine code, give what NumPy gives; without llvmlite everything works too."""
 
 import os
 import subprocess
@@ -120,7 +120,7 @@ def test_an_unknown_engine_is_refused(engine):
         db.compile(db.cells.elman(1, 1, 2), engine)
 
 
-def test_without_numba_native_is_refused_by_name_and_none_means_numpy(monkeypatch):
+def test_without_llvmlite_native_is_refused_by_name_and_none_means_numpy(monkeypatch):
     for module in (native, run):
         monkeypatch.setattr(module, "is_installed", lambda: False)
     with pytest.raises(db.DataError, match="pip install"):
