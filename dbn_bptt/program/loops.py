@@ -177,7 +177,7 @@ class Frame:
             return Entries(written(place.number), (), (), is_number=True)
         base = self._shape(place.array)
         moves = tuple(partial(_index, e) for e in reversed(place.moves))
-        turned = sum(e.operation.name == "transpose" for e in place.moves) % 2 == 1
+        turned = place.part.count(".mT") % 2 == 1
         if place.array in self.segment.own:
             name = self.printer.names.unused(place.array.replace(" ", "_")) + "_"
             self.own[name] = base

@@ -67,6 +67,23 @@ def test_loops_give_what_numpy_gives(case, both_ways):
     _agree(drawn.template, drawn.arguments())
 
 
+def test_numbers_of_32_bits(both_ways):
+    rnn, rng = db.cells.lstm(2, 3, 2), np.random.default_rng(0)
+    theta = {name: a.astype(np.float32) for name, a in rnn.initial_parameters(0).items()}
+    data = {"x": rng.normal(size=(SLICES, 2)).astype(np.float32), "y": rng.integers(0, 2, SLICES)}
+    runs = [db.compile(rnn, engine).value_and_grad(theta, data) for engine in ("numpy", "native")]
+    assert_close(runs[1][0], runs[0][0], 1e-5)
+    for name, gradient in runs[0][1].items():
+        assert runs[1][1][name].dtype == gradient.dtype == np.float32
+        assert_close(runs[1][1][name], gradient, 1e-4, name)
+
+
+def test_a_whole_network_is_one_loop_forwards_and_one_backwards():
+    source = db.compile(db.cells.elman(3, 4, 2), "native").source
+    loops = [line.strip() for line in source.splitlines() if line.strip().startswith("for t in")]
+    assert loops == ["for t in range(0, T):", "for t in range(T - 1, -1, -1):"]
+
+
 @pytest.mark.parametrize("seed", range(60))
 def test_random_templates(seed, both_ways):
     drawn = draw(Case("random", RandomTemplate(seed).make, SLICES, [None, 2][seed % 2]), seed)
