@@ -35,7 +35,7 @@ NAMED = {
     "agreement.py": {"tanh", "sigmoid"},  # the cells that the reference in NumPy serves, by their options
     "template/expressions.py": {"divide", "matmul"},  # NumPy's functions, taken for rows of their name
     # NumPy's functions in the text of loops, as LLVM knows them
-    "program/llvm_source.py": {"exp", "log", "sqrt", "tanh", "square", "negative"},
+    "program/llvm_source.py": {"exp", "log", "sqrt", "tanh", "square", "negative", "max"},
     "program/elementary.py": {"exp", "tanh", "power"},
 }
 
