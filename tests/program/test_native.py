@@ -78,6 +78,7 @@ def test_numbers_of_32_bits(both_ways):
         assert_close(runs[1][1][name], gradient, 1e-4, name)
 
 
+@needs_llvm
 def test_a_whole_network_is_one_loop_forwards_and_one_backwards():
     source = db.compile(db.cells.elman(3, 4, 2), "native").source
     loops = [line.strip() for line in source.splitlines() if line.strip().startswith("for t in")]
