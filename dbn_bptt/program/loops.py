@@ -182,8 +182,9 @@ class Frame:
             name = self.printer.names.unused(place.array.replace(" ", "_")) + "_"
             self.own[name] = base
             return Entries(name, (), shape, moves, turned)
-        outside = self.printer.text(replace(place, part="", lag=None, slices=None))
         extent = self.printer.of.extents.get(place.array)
+        lag = 0 if extent and extent.slices is None and place.lag is not None else None  # one slice at a time, or all
+        outside = self.printer.text(replace(place, part="", lag=lag, slices=None))
         low = extent.slices if extent else self.printer.schedule.spans.get(place.array)
         if low is not None and place.lag is not None:
             return Entries(self._named(outside, 2, base), (self._row(place.lag, low[0]), "b"), shape, moves, turned)

@@ -67,6 +67,13 @@ def test_loops_give_what_numpy_gives(case, both_ways):
     _agree(drawn.template, drawn.arguments())
 
 
+def test_a_batch_of_which_numpy_runs_the_scan_and_loops_the_borders(both_ways):
+    model = build({"Z": 16, "Y": 3}, [("Z", "Y", 0), ("Z", "Z", 1)])
+    evidence = {"Y": np.random.default_rng(0).integers(0, 3, (64, 12))}
+    expected, found = (dbn.smooth(model, evidence, engine=engine)["Z"] for engine in ("numpy", "native"))
+    assert_close(found, expected)
+
+
 def test_numbers_of_32_bits(both_ways):
     rnn, rng = db.cells.lstm(2, 3, 2), np.random.default_rng(0)
     theta = {name: a.astype(np.float32) for name, a in rnn.initial_parameters(0).items()}
