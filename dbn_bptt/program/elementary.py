@@ -99,7 +99,6 @@ TANH = [
     "  %ratio = fsub double %first, %back",
     "  %result = call double @llvm.copysign.f64(double %ratio, double %given)",
 ]
-DECLARED = ["declare double @llvm.fabs.f64(double)", "declare double @llvm.copysign.f64(double, double)"]
 
 
 def _function(name: str, body: list[str]) -> list[str]:
@@ -114,4 +113,5 @@ def _function(name: str, body: list[str]) -> list[str]:
 
 
 OWN = {"exp", "tanh"}
-TEXT = "\n".join([*_function("exp", EXP), *_function("tanh", TANH)])
+COPYSIGN = "declare double @llvm.copysign.f64(double, double)"
+TEXT = "\n".join([COPYSIGN, *_function("exp", EXP), *_function("tanh", TANH)])

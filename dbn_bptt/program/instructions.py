@@ -146,7 +146,7 @@ class Sweep:
 
 
 @dataclass(frozen=True)
-class Segment:
+class Fused:
     """Sweeps one after the other, as one function of loops.
 
     Attributes
@@ -163,15 +163,23 @@ class Segment:
         return [item for sweep in self.sweeps for member in sweep.members for item in member.body]
 
 
-Item = Instruction | Fixed | Allocate | Total | Loop | Note | Segment
+Item = Instruction | Fixed | Allocate | Total | Loop | Note | Fused
 
 
 @dataclass(frozen=True)
 class Loops:
-    """A function of loops: its text, and of its arrays by name how many axes of slice and sequence, and the shape."""
+    """A function of loops.
+
+    Attributes
+    ----------
+    text : its text
+    arrays : by name, how many of the axes of slice and sequence an array has, and its core shape
+    results : the arrays that it writes
+    """
 
     text: str
     arrays: dict[str, tuple[int, Shape]]
+    results: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -211,7 +219,7 @@ def arrays_in(items: Iterable[Item]) -> Iterator[tuple[str, bool]]:
         if isinstance(item, Loop):
             yield from ((over.array, False) for _, over in item.rows)
             yield from arrays_in(item.body)
-        elif isinstance(item, Segment):
+        elif isinstance(item, Fused):
             yield from ((name, writes) for name, writes in arrays_in(item.items) if name not in item.own)
         elif not isinstance(item, Note):
             if isinstance(item, Instruction | Total):

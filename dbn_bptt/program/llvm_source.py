@@ -7,24 +7,22 @@ the function makes for itself. What the text may hold is what the methods of `Wr
 
 import ast
 import math
-import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from dbn_bptt.ops.shapes import Shape
 from dbn_bptt.program import elementary
 
-INTRINSICS = {"exp": "exp", "log": "log", "sqrt": "sqrt", "tanh": "tanh", "sin": "sin", "cos": "cos", "abs": "fabs",
-              "absolute": "fabs", "fabs": "fabs", "floor": "floor", "ceil": "ceil"}  # fmt: skip
-OF_C = {"log1p", "expm1", "sinh", "cosh", "tan", "cbrt", "arctan", "arcsin", "arccos"}
-SIMPLE = {"square": "{0} * {0}", "negative": "-{0}", "reciprocal": "1.0 / {0}"}
-FUNCTIONS = {"max", "min", "abs", "range", "np.empty", "np.linalg.LinAlgError"} | {
-    f"np.{name}" for name in [*INTRINSICS, *OF_C, *SIMPLE]
-}
+INTRINSICS = {"np.log": "log", "np.sqrt": "sqrt", "np.sin": "sin", "np.cos": "cos", "abs": "fabs", "np.abs": "fabs",
+              "np.absolute": "fabs", "np.fabs": "fabs", "np.floor": "floor", "np.ceil": "ceil"}  # fmt: skip
+OF_C = {f"np.{name}": name.replace("arc", "a") for name in
+        ("log1p", "expm1", "sinh", "cosh", "tan", "cbrt", "arctan", "arcsin", "arccos")}  # fmt: skip
+SIMPLE = {"np.square": "{0} * {0}", "np.negative": "-{0}", "np.reciprocal": "1.0 / {0}"}
+NUMBERS = {"np.inf": math.inf, "np.nan": math.nan, "np.pi": math.pi}
 # sums may be taken in another order, and products be added in one step; infinities and NaN stay what they are
 FAST = "reassoc contract"
 REAL = {ast.Add: "fadd", ast.Sub: "fsub", ast.Mult: "fmul", ast.Div: "fdiv"}
@@ -48,16 +46,12 @@ class Held:
     strides: tuple[str, ...]
 
 
-def unknown(lines: Sequence[str]) -> str:
-    """What some lines hold that cannot be compiled; "" if nothing."""
-    try:
-        tree = ast.parse("\n".join(lines))
-    except SyntaxError:
-        return "its text"
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) not in FUNCTIONS:
-            return f"{ast.unparse(node.func)}()"
-    return ""
+def tried(lines: Sequence[str], arrays: dict[str, Shape]) -> None:
+    """Write some lines, and raise NotImplementedError where that cannot be."""
+    head = f"def trial(first, last, T, B, dtype, {', '.join(arrays)}):"
+    written(
+        "\n".join([head, *(f"    {line}" for line in lines)]), "trial", {n: (0, s) for n, s in arrays.items()}, "double"
+    )
 
 
 def written(text: str, name: str, arrays: dict[str, tuple[int, Shape]], real: str) -> str:
@@ -83,7 +77,6 @@ class Writer:
     numbers: dict[str, tuple[str, str]] = field(default_factory=dict)  # by name their kind and place
     arrays: dict[str, Held] = field(default_factory=dict)
     ends: list[str] = field(default_factory=list)  # where the loops around end
-    declared: set[str] = field(default_factory=set)
     count: int = 0
     rare: int = 0  # how many conditions around hold in one slice only
 
@@ -121,8 +114,7 @@ class Writer:
 
     def constant(self, number: float) -> Value:
         """A number of the function's type, bit by bit."""
-        exact = float(np.float32(number)) if self.real == "float" else number
-        return Value(self.real, f"0x{struct.unpack('<Q', struct.pack('<d', exact))[0]:016X}")
+        return Value(self.real, elementary.real(float(np.float32(number)) if self.real == "float" else number))
 
     def alike(self, a: Value, b: Value) -> tuple[Value, Value]:
         """Two values of one kind."""
@@ -146,7 +138,7 @@ class Writer:
         pointers = "".join(f", ptr noalias nocapture %{title}" for title in titles[5:])
         counts = "i64 %first, i64 %last, i64 %T, i64 %B"
         head = f"define internal i32 @{name}_inside({counts}{pointers}) noinline nounwind {{"
-        inside = [*sorted(self.declared), head, "entry:", *self.top, *self.lines, "}"]
+        inside = [head, "entry:", *self.top, *self.lines, "}"]
         places = "".join(f", ptr %{title}" for title in titles[5:])
         loads = [f"  %{title}.data = load ptr, ptr %{title}" for title in titles[5:]]
         data = "".join(f", ptr %{title}.data" for title in titles[5:])
@@ -165,14 +157,21 @@ class Writer:
     def statements(self, body: Sequence[ast.stmt]) -> None:
         """One after the other."""
         for node in body:
-            getattr(self, f"_{type(node).__name__.lower()}")(node)
+            self._written(node)
+
+    def _written(self, node: ast.stmt | ast.expr) -> Any:
+        """A statement or an expression by the method of its kind."""
+        method = getattr(self, f"_{type(node).__name__.lower()}", None)
+        if method is None:
+            raise _not_compiled(node)
+        return method(node)
 
     def _expr(self, node: ast.Expr) -> None:
         """A text that explains: nothing."""
 
     def _for(self, node: ast.For) -> None:
-        assert isinstance(node.iter, ast.Call)
-        assert isinstance(node.target, ast.Name)
+        if not isinstance(node.iter, ast.Call) or not isinstance(node.target, ast.Name):
+            raise _not_compiled(node)
         bounds = [self.value(a) for a in node.iter.args]
         start, stop = (Value("i64", "0"), bounds[0]) if len(bounds) == 1 else bounds[:2]
         step = int(ast.literal_eval(node.iter.args[2])) if len(bounds) == 3 else 1
@@ -225,15 +224,15 @@ class Writer:
             assert isinstance(target, ast.Name)
             self._set_aside(target.id, ast.literal_eval(node.value.args[0]))
         elif isinstance(target, ast.Tuple):
-            assert isinstance(node.value, ast.Tuple)
+            if not isinstance(node.value, ast.Tuple):
+                raise _not_compiled(node)
             for place, value in zip(target.elts, [self.value(e) for e in node.value.elts], strict=True):
                 self.store(place, value)
         else:
             self.store(target, self.value(node.value))
 
     def _augassign(self, node: ast.AugAssign) -> None:
-        target = ast.parse(ast.unparse(node.target), mode="eval").body
-        self.store(node.target, self._binop(ast.BinOp(target, node.op, node.value)))
+        self.store(node.target, self._binop(ast.BinOp(node.target, node.op, node.value)))
 
     def _set_aside(self, name: str, shape: Shape) -> None:
         """A small array of the function's own."""
@@ -245,11 +244,15 @@ class Writer:
     def store(self, target: ast.expr, value: Value) -> None:
         """A value put where a name or an entry is."""
         if isinstance(target, ast.Name):
-            known = self.numbers.get(target.id)
-            value = self.as_real(value) if known and known[0] == self.real else value
-            self.lines.append(f"  store {value.kind} {value.text}, ptr {self._number(target.id, value.kind)}")
+            place = self._number(target.id, value.kind)
+            kind = self.numbers[target.id][0]
+            value = self.as_real(value) if kind == self.real else value
+            if value.kind != kind:
+                raise NotImplementedError(f"{target.id} is a whole number first, and none later; start it as 0.0")
+            self.lines.append(f"  store {kind} {value.text}, ptr {place}")
         else:
-            assert isinstance(target, ast.Subscript)
+            if not isinstance(target, ast.Subscript):
+                raise _not_compiled(target)
             self.lines.append(f"  store {self.real} {self.as_real(value).text}, ptr {self._entry(target)}")
 
     def _number(self, name: str, kind: str) -> str:
@@ -258,9 +261,10 @@ class Writer:
         return self.numbers[name][1]
 
     def _entry(self, node: ast.Subscript) -> str:
-        assert isinstance(node.value, ast.Name)
-        held = self.arrays[node.value.id]
+        held = self.arrays.get(node.value.id) if isinstance(node.value, ast.Name) else None
         indices = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        if held is None or len(indices) != len(held.strides):
+            raise _not_compiled(node)
         place = Value("i64", "0")
         for index, stride in zip(indices, held.strides, strict=True):
             at = self.value(index)
@@ -273,18 +277,19 @@ class Writer:
     # -------------------------------------------------------------------------------------------------- expressions
     def value(self, node: ast.expr) -> Value:
         """The value of an expression."""
-        return getattr(self, f"_{type(node).__name__.lower()}")(node)
+        return self._written(node)
 
     def _constant(self, node: ast.Constant) -> Value:
-        assert isinstance(node.value, int | float)
+        if not isinstance(node.value, int | float):
+            raise _not_compiled(node)
         return Value("i64", str(node.value)) if isinstance(node.value, int) else self.constant(node.value)
 
     def _name(self, node: ast.Name) -> Value:
-        kind, place = self.numbers[node.id]
+        kind, place = _known(self.numbers, node.id, node)
         return self.emit(kind, f"load {kind}, ptr {place}")
 
     def _attribute(self, node: ast.Attribute) -> Value:
-        return self.constant({"np.inf": math.inf, "np.nan": math.nan, "np.pi": math.pi}[ast.unparse(node)])
+        return self.constant(_known(NUMBERS, ast.unparse(node), node))
 
     def _subscript(self, node: ast.Subscript) -> Value:
         return self.emit(self.real, f"load {self.real}, ptr {self._entry(node)}")
@@ -304,7 +309,8 @@ class Writer:
         if a.kind == b.kind == "i64" and type(node.op) in WHOLE:
             return self.emit("i64", f"{WHOLE[type(node.op)]} i64 {a.text}, {b.text}")
         a, b = self.as_real(a), self.as_real(b)
-        return self.emit(self.real, f"{REAL[type(node.op)]} {FAST} {self.real} {a.text}, {b.text}")
+        how = _known(REAL, type(node.op), node)
+        return self.emit(self.real, f"{how} {FAST} {self.real} {a.text}, {b.text}")
 
     def _power(self, a: Value, b: Value, exponent: ast.expr) -> Value:
         if isinstance(exponent, ast.Constant) and exponent.value == 2:
@@ -316,7 +322,8 @@ class Writer:
         tests = []
         for op, (left, right) in zip(node.ops, pairwise(values), strict=True):
             a, b = self.alike(left, right)
-            how = f"icmp {COMPARED[type(op)][1]}" if a.kind == "i64" else f"fcmp {COMPARED[type(op)][0]}"
+            real, whole = _known(COMPARED, type(op), node)
+            how = f"icmp {whole}" if a.kind == "i64" else f"fcmp {real}"
             tests.append(self.emit("i1", f"{how} {a.kind} {a.text}, {b.text}"))
         return self._joined(tests, "and")
 
@@ -337,28 +344,49 @@ class Writer:
         return self.emit(a.kind, f"select i1 {test.text}, {a.kind} {a.text}, {b.kind} {b.text}")
 
     def _call(self, node: ast.Call) -> Value:
-        name = ast.unparse(node.func).removeprefix("np.")
-        values = [self.value(a) for a in node.args]
-        if name in ("max", "min"):
-            a, b = self.alike(*values)
-            how = ("sgt" if a.kind == "i64" else "ogt") if name == "max" else ("slt" if a.kind == "i64" else "olt")
-            test = self.emit("i1", f"{'icmp' if a.kind == 'i64' else 'fcmp'} {how} {a.kind} {b.text}, {a.text}")
-            return self._selected(test, b, a)
+        name = ast.unparse(node.func)
         if name in SIMPLE:
             return self.value(ast.parse(SIMPLE[name].format(f"({ast.unparse(node.args[0])})"), mode="eval").body)
-        if name in elementary.OWN:
-            real, a = self.real, self.as_real(values[0])
-            return self.emit(real, f"call {real} @own.{name}.{self._suffix}({real} {a.text})")
+        values = [self.value(a) for a in node.args]
+        if name in ("max", "min") and len(values) == 2:
+            return self._greater(*self.alike(*values), ast.Gt if name == "max" else ast.Lt)
+        value = self.as_real(values[0])
+        if name.removeprefix("np.") in elementary.OWN:
+            return self._call_of(f"own.{name.removeprefix('np.')}.{self._suffix}", value)
         if name in INTRINSICS:
-            return self._call_of(f"llvm.{INTRINSICS[name]}.{self._suffix}", self.as_real(values[0]))
-        own = name.replace("arc", "a") + ("f" if self.real == "float" else "")
-        return self._call_of(own, self.as_real(values[0]))
+            return self._call_of(f"llvm.{INTRINSICS[name]}.{self._suffix}", value)
+        return self._call_of(_known(OF_C, name, node) + ("f" if self.real == "float" else ""), value)
+
+    def _greater(self, a: Value, b: Value, than: type[ast.cmpop]) -> Value:
+        """The second value if it is greater, or less, than the first, which stays where they do not compare."""
+        real, whole = COMPARED[than]
+        how = f"icmp {whole}" if a.kind == "i64" else f"fcmp {real}"
+        return self._selected(self.emit("i1", f"{how} {a.kind} {b.text}, {a.text}"), b, a)
 
     @property
     def _suffix(self) -> str:
         return "f64" if self.real == "double" else "f32"
 
     def _call_of(self, name: str, *values: Value) -> Value:
-        kinds = ", ".join([self.real] * len(values))
-        self.declared.add(f"declare {self.real} @{name}({kinds})")
         return self.emit(self.real, f"call {self.real} @{name}({', '.join(f'{self.real} {v.text}' for v in values)})")
+
+
+def _not_compiled(node: ast.AST) -> NotImplementedError:
+    return NotImplementedError(f"{ast.unparse(node).splitlines()[0]} is not compiled")
+
+
+def _known(table: Mapping[Any, Any], key: Any, node: ast.AST) -> Any:
+    if key not in table:
+        raise _not_compiled(node)
+    return table[key]
+
+
+def _declared() -> list[str]:
+    names = [f"llvm.{name}.{suffix}" for name in dict.fromkeys(INTRINSICS.values()) for suffix in ("f64", "f32")]
+    names += [name + more for name in OF_C.values() for more in ("", "f")]
+    kinds = {name: "float" if name.endswith(("f32", "f")) else "double" for name in names}
+    powers = ["declare double @llvm.pow.f64(double, double)", "declare float @llvm.pow.f32(float, float)"]
+    return [*(f"declare {kind} @{name}({kind})" for name, kind in kinds.items()), *powers, elementary.TEXT]
+
+
+BESIDE = "\n".join(_declared())  # what the functions call

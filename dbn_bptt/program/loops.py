@@ -1,7 +1,7 @@
-"""Segments as functions of loops over sequences, slices and entries; all else stays as `numpy_source` prints it.
+"""Fused instructions as functions of loops over sequences, slices and entries.
 
-Each instruction is written in index notation, the nest of its row. The text runs as it stands, slowly; `machine`
-compiles it.
+All else stays as `numpy_source` prints it. Each instruction is written in index notation, the nest of its row. The text
+runs as it stands, slowly; `machine` compiles it.
 """
 
 from collections.abc import Callable
@@ -10,20 +10,20 @@ from functools import partial
 
 from dbn_bptt.ops.nests import INDENT, Entries, Moved, contraction, formula, loops
 from dbn_bptt.ops.shapes import Shape
+from dbn_bptt.program.fusion import Fusion
 from dbn_bptt.program.instructions import (
     Fixed,
+    Fused,
     Instruction,
     Item,
     Listing,
     Loops,
     Member,
     Place,
-    Segment,
     Sweep,
     Total,
 )
 from dbn_bptt.program.numpy_source import Printer, written
-from dbn_bptt.program.segments import Segments
 from dbn_bptt.template.expressions import Apply
 
 _COPY = formula("{0}")
@@ -40,19 +40,19 @@ def loops_printer(sequences: int) -> Callable[[Listing, set[str]], "LoopsPrinter
 
 
 class LoopsPrinter(Printer):
-    """The text of instructions, segments as functions of loops."""
+    """The text of instructions, fused ones as functions of loops."""
 
     def __init__(self, of: Listing, results: set[str], sequences: int):
-        segments = Segments(of, results, sequences)
-        super().__init__(segments.listing(), results)
-        self.reasons, self.sequences = segments.reasons, sequences
+        fusion = Fusion(of, results, sequences)
+        super().__init__(fusion.listing(), results)
+        self.reasons, self.sequences = fusion.reasons, sequences
 
     def lines(self, item: Item, in_scan: bool = False) -> list[str]:
         """The lines of one item."""
-        return self._segment(item) if isinstance(item, Segment) else super().lines(item, in_scan)
+        return self._fused(item) if isinstance(item, Fused) else super().lines(item, in_scan)
 
-    def _segment(self, item: Segment) -> list[str]:
-        """The call of a segment's function, which is written; sums are taken of each sequence, then of these."""
+    def _fused(self, item: Fused) -> list[str]:
+        """The call of a function, which is written; sums are taken of each sequence, then of these."""
         frame = Frame(self, item)
         body = [line for sweep in item.sweeps for line in frame.sweep(sweep)]
         name = self.names.unused(f"sweeps_{len(self.loops) + 1}")
@@ -60,7 +60,9 @@ class LoopsPrinter(Printer):
         head = [f"def {name}({names}):"]
         own = [f"{INDENT}{array} = np.empty({_tuple(shape)}, dtype)" for array, shape in sorted(frame.own.items())]
         text = "\n".join([*head, *own, f"{INDENT}for b in range(first, last):", *(INDENT * 2 + x for x in body)])
-        self.loops[name] = Loops(text + "\n", {frame.names[outside]: found for outside, found in frame.arrays.items()})
+        arrays = {frame.names[outside]: found for outside, found in frame.arrays.items()}
+        results = {frame.names[outside] for outside in frame.arrays if outside in frame.results}
+        self.loops[name] = Loops(text + "\n", arrays, frozenset(results))
         sums = {i.target: i for i in reversed(item.items) if isinstance(i, Total)}
         before = [f"    {self.sums(p)} = np.zeros({_tuple(('B', *i.applies.shape))}, dtype)" for p, i in sums.items()]
         whole = "[0]" if self.sequences == 1 else ".sum(0)"
@@ -81,12 +83,13 @@ class Frame:
     """What a function of loops is given and makes, by the names outside of it."""
 
     printer: LoopsPrinter
-    segment: Segment
+    fused: Fused
     names: dict[str, str] = field(default_factory=dict)  # the names inside
     arrays: dict[str, tuple[int, Shape]] = field(default_factory=dict)  # how many axes in front, and the shape
     own: dict[str, Shape] = field(default_factory=dict)
+    results: set[str] = field(default_factory=set)  # the names outside of what it writes
 
-    # ---------------------------------------------------------------------------------------------------- sentences
+    # ------------------------------------------------------------------------------------------------------- sweeps
     def sweep(self, sweep: Sweep) -> list[str]:
         """One loop over slices."""
         first, last = self.time(sweep.slices[0]), self.time(sweep.slices[1], 1)
@@ -115,28 +118,32 @@ class Frame:
 
     def time(self, slice_: int, more: int = 0) -> str:
         """A slice as a number, or as one that depends on T."""
-        schedule = self.printer.schedule
-        if schedule.exact or slice_ < schedule.slices // 2:
-            return str(slice_ + more)
-        beyond = slice_ - schedule.slices + more
-        return f"T {'-' if beyond < 0 else '+'} {abs(beyond)}" if beyond else "T"
+        late = self.printer.schedule.after_end(slice_)
+        return str(slice_ + more) if late is None else _moved("T", late + more)
 
     def _lines(self, item: Instruction | Total) -> list[str]:
         if isinstance(item, Total):
             return self._total(item)
         if item.applies is None:
             shape = self._shape(item.target.array)
-            return _COPY(self.entries(item.target, shape), self.entries(item.operands[0], shape))
+            return _COPY(self._target(item, shape), self.entries(item.operands[0], shape))
         e = item.applies
         operands = [self.entries(p, a.shape) for p, a in zip(item.operands, e.arguments, strict=True)]
         assert e.operation.nest is not None, "asked before"
-        return e.operation.nest(self.entries(item.target, e.shape), *operands, **dict(e.attributes))
+        return e.operation.nest(self._target(item, e.shape), *operands, **dict(e.attributes))
+
+    def _target(self, item: Instruction, shape: Shape) -> Entries:
+        """The entries that an instruction writes."""
+        if item.target.array not in self.fused.own:
+            self.results.add(self._outside(item.target))
+        return self.entries(item.target, shape)
 
     def _total(self, item: Total) -> list[str]:
         """A term added to the sum of its sequence."""
         shape = item.applies.shape
         outside = self.printer.sums(item.target)
         total = Entries(self._named(outside, 1, shape), ("b",), shape)
+        self.results.add(outside)
         sign = "-" if item.sign < 0 else "+"
 
         def added(term: Entries) -> list[str]:
@@ -178,31 +185,38 @@ class Frame:
         base = self._shape(place.array)
         moves = tuple(partial(_index, e) for e in reversed(place.moves))
         turned = place.part.count(".mT") % 2 == 1
-        if place.array in self.segment.own:
+        if place.array in self.fused.own:
             name = self.printer.names.unused(place.array.replace(" ", "_")) + "_"
             self.own[name] = base
             return Entries(name, (), shape, moves, turned)
         extent = self.printer.of.extents.get(place.array)
-        lag = 0 if extent and extent.slices is None and place.lag is not None else None  # one slice at a time, or all
-        outside = self.printer.text(replace(place, part="", lag=lag, slices=None))
+        outside = self._outside(place)
         low = extent.slices if extent else self.printer.schedule.spans.get(place.array)
         if low is not None and place.lag is not None:
             return Entries(self._named(outside, 2, base), (self._row(place.lag, low[0]), "b"), shape, moves, turned)
         lead = ("b",) if extent is not None else ()
         return Entries(self._named(outside, len(lead), base), lead, shape, moves, turned)
 
+    def _outside(self, place: Place) -> str:
+        """The name outside of a whole array: of all slices, or of one at a time."""
+        extent = self.printer.of.extents.get(place.array)
+        lag = 0 if extent and extent.slices is None and place.lag is not None else None
+        return self.printer.text(replace(place, part="", lag=lag, slices=None))
+
     def _row(self, lag: int, low: int) -> str:
         """The row of slice t - lag in an array from slice `low` on."""
-        schedule = self.printer.schedule
-        is_late = not schedule.exact and low >= schedule.slices // 2
-        ahead = -lag - (low - schedule.slices if is_late else low)
-        start = "t - T" if is_late else "t"
-        return f"{start} {'+' if ahead > 0 else '-'} {abs(ahead)}" if ahead else start
+        late = self.printer.schedule.after_end(low)
+        return _moved("t", -lag - low) if late is None else _moved("t - T", -lag - late)
 
     def _named(self, outside: str, lead: int, shape: Shape) -> str:
         self.names.setdefault(outside, f"{outside}_")
         self.arrays[outside] = lead, shape
         return self.names[outside]
+
+
+def _moved(start: str, by: int) -> str:
+    """A place in time and a number of slices after it, as text."""
+    return f"{start} {'-' if by < 0 else '+'} {abs(by)}" if by else start
 
 
 def _index(e: Apply, i: list[str]) -> list[str]:

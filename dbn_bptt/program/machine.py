@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from dbn_bptt.program import elementary, kept
+from dbn_bptt.program import kept
+from dbn_bptt.program.llvm_source import BESIDE
 
 PLAIN = """!0 = distinct !{!0, !1, !2}
 !1 = !{!"llvm.loop.unroll.disable"}
@@ -32,10 +33,7 @@ def made(code: Mapping[str, str], arrays: Mapping[str, int]) -> dict[str, Callab
     """Functions of some LLVM code, by name, with so many arrays each, as the addresses where their pointers are."""
     import llvmlite.binding as llvm
 
-    found = (line for text in code.values() for line in text.splitlines() if line.startswith("declare "))
-    lines = dict.fromkeys([*elementary.DECLARED, *found])
-    bodies = ["\n".join(x for x in text.splitlines() if not x.startswith("declare ")) for text in code.values()]
-    text = "\n".join([*lines, elementary.TEXT, *bodies, PLAIN])
+    text = "\n".join([BESIDE, *code.values(), PLAIN])
     module, machine = llvm.parse_assembly(text), _machine()
     made_from = "\n".join([llvm.get_host_cpu_name(), str(llvm.llvm_version_info), machine.triple, text])
     known = kept.taken(made_from)

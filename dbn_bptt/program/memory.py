@@ -39,8 +39,8 @@ class Plan:
 def beyond(schedule: Schedule, slices: tuple[int, int]) -> int | None:
     """How many slices more than T there are from the first to the last; None where their number is fixed."""
     first, last = slices
-    late = [t >= schedule.slices // 2 for t in (first, last + 1)]
-    return None if schedule.exact or late[0] == late[1] else last + 1 - first - schedule.slices
+    late = [schedule.after_end(t) is not None for t in (first, last + 1)]
+    return None if late[0] == late[1] else last + 1 - first - schedule.slices
 
 
 def planned(of: Listing, results: Collection[str], fills: Callable[[Instruction], bool]) -> Plan:

@@ -46,6 +46,10 @@ class Schedule:
     def __str__(self) -> str:
         return "\n".join(self.describe(step) for step in self.steps)
 
+    def after_end(self, t: int) -> int | None:
+        """How many slices after T a slice is; None for one that is counted from the start."""
+        return None if self.exact or t < self.slices // 2 else t - self.slices
+
     def describe(self, step: Step) -> str:
         """One step in words: how it runs, and why."""
         names = ", ".join(step.names)

@@ -10,8 +10,10 @@ import pytest
 
 import dbn_bptt as db
 from dbn_bptt import dbn
+from dbn_bptt.ops import rows
 from dbn_bptt.ops.nests import formula
 from dbn_bptt.program import compiled, llvm_source, machine, native, run
+from dbn_bptt.program.instructions import Loops
 from dbn_bptt.program.loops import loops_printer
 from dbn_bptt.program.numpy_source import numpy_source
 from dbn_bptt.program.schedule import schedule
@@ -72,6 +74,16 @@ def test_a_batch_of_which_numpy_runs_the_scan_and_loops_the_borders(both_ways):
     evidence = {"Y": np.random.default_rng(0).integers(0, 3, (64, 12))}
     expected, found = (dbn.smooth(model, evidence, engine=engine)["Z"] for engine in ("numpy", "native"))
     assert_close(found, expected)
+
+
+@needs_llvm
+def test_what_loops_write_into_an_array_in_another_order_is_not_lost():
+    text = "def f(first, last, T, B, dtype, y_):\n    for b in range(first, last):\n"
+    text += "        for i in range(3):\n            y_[0, b, i] = 1.0\n"
+    loops = native.compiled_loops({"f": Loops(text, {"y_": (2, (3,))}, frozenset(["y_"]))})
+    y = np.zeros((3, 2, 1)).T
+    loops["in_parts"](loops["f"], 1, 2, y.dtype, y)
+    assert (y == 1).all()
 
 
 def test_numbers_of_32_bits(both_ways):
@@ -283,11 +295,21 @@ def test_functions_of_our_own_are_right_to_two_units_in_the_last_place(name, rea
     assert (np.array(errors, float) <= 2 * np.spacing(np.abs(expected[finite])).astype(float)).all()
 
 
-def test_a_nest_that_is_not_compiled_sends_its_scan_to_numpy_and_says_so():
-    odd = db.operation("odd_of_native", lambda a: np.sinh(a), [None], nest=formula("np.round({0})"))
+@pytest.mark.parametrize(
+    ("nest", "what"),
+    [
+        ("np.round({0})", "np.round(a1[i0])"),
+        ("{0} @ {0}", "a1[i0] @ a1[i0]"),
+        ("[{0}][0]", "[a1[i0]][0]"),
+        ("np.e", "np.e"),
+    ],
+)
+def test_a_nest_that_is_not_compiled_sends_its_scan_to_numpy_and_says_so(nest, what, monkeypatch):
+    monkeypatch.setattr(rows, "TABLE", dict(rows.TABLE))
+    odd = db.operation("odd_of_native", lambda a: np.sinh(a), [None], nest=formula(nest))
     t = db.SliceTemplate("odd")
     w, h = t.parameter("w", 3), t.variable("h", 3)
     t.define(h, w * odd(0.1 * h.prev) + 1)
     t.loss("L", db.sum(h * h))
     reasons = numpy_source(schedule(t.frozen, ["L"]), ["L"], loops_printer(1)).reasons
-    assert reasons == {"h": "the nest of 'odd_of_native' uses np.round(), which is not compiled"}
+    assert reasons == {"h": f"the nest of 'odd_of_native': {what} is not compiled"}

@@ -1,8 +1,7 @@
 """Which instructions become loops, and which of these go over the slices together.
 
-What loops are quicker with than NumPy is taken together as long as nothing else comes between. In such a segment an
-instruction joins the first sweep that has, by then and in its direction, all that it reads; what only one slice of one
-sweep uses is never stored.
+What loops are quicker with than NumPy is fused as long as nothing else comes between: an instruction joins the first
+sweep that has, by then and in its direction, all that it reads; what only one slice of one sweep uses is never stored.
 """
 
 import math
@@ -12,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from dbn_bptt.ops.nests import Entries
 from dbn_bptt.program.instructions import (
     Allocate,
+    Fused,
     Instruction,
     Item,
     Listing,
@@ -19,12 +19,11 @@ from dbn_bptt.program.instructions import (
     Member,
     Note,
     Place,
-    Segment,
     Sweep,
     Total,
     arrays_in,
 )
-from dbn_bptt.program.llvm_source import unknown
+from dbn_bptt.program.llvm_source import tried
 from dbn_bptt.program.lower import is_linear_map
 from dbn_bptt.program.memory import beyond
 from dbn_bptt.template.expressions import Apply
@@ -37,16 +36,16 @@ OWN_ENTRIES = 1 << 12  # up to so many numbers a function keeps for itself
 
 
 @dataclass
-class Run:
-    """Items that follow each other and are loops, as members of a segment; and what needs no work."""
+class Stretch:
+    """Items that follow each other and are loops, as members of sweeps; and what needs no work."""
 
     members: list[Member] = field(default_factory=list)
     items: list[Item] = field(default_factory=list)
 
 
 @dataclass
-class Segments:
-    """A listing with segments; `reasons` tells for each scan why it has to stay with NumPy, "" where it need not."""
+class Fusion:
+    """A listing to be fused; `reasons` tells for each scan why it stays with NumPy, "" where it does not."""
 
     of: Listing
     results: Collection[str]
@@ -54,24 +53,24 @@ class Segments:
     reasons: dict[str, str] = field(default_factory=dict)
 
     def listing(self) -> Listing:
-        """The listing, in which loops are segments."""
-        found: list[Run | Item] = []
-        run, notes = Run(), list[Note]()
+        """The listing with its loops fused."""
+        found: list[Stretch | Item] = []
+        stretch, notes = Stretch(), list[Note]()
         for item in self.of.items:
             if isinstance(item, Note):
                 notes.append(item)
             elif self._is_without_work(item):
-                run.items.append(item)
+                stretch.items.append(item)
             elif member := self._member(item):
-                run.members.append(replace(member, notes=tuple(note.text for note in notes)))
-                run.items.append(item)
+                stretch.members.append(replace(member, notes=tuple(note.text for note in notes)))
+                stretch.items.append(item)
                 notes = []
             else:
-                found += [run, *notes, item]
-                run, notes = Run(), []
+                found += [stretch, *notes, item]
+                stretch, notes = Stretch(), []
         items: list[Item] = []
-        for part in [*found, run, *notes]:
-            items += self._segment(part) if isinstance(part, Run) else [part]
+        for part in [*found, stretch, *notes]:
+            items += self._fused(part) if isinstance(part, Stretch) else [part]
         return replace(self.of, items=tuple(items))
 
     # --------------------------------------------------------------------------------------------------- what fits
@@ -87,7 +86,7 @@ class Segments:
         return isinstance(item, Allocate)
 
     def _member(self, item: Item) -> Member | None:
-        """An item as a member of a segment; None where it is better left to NumPy, or has to be."""
+        """An item as a member of a sweep; None where it is better left to NumPy, or has to be."""
         if isinstance(item, Loop):
             row, over = item.rows[0]
             first, last = (t + (row.lag or 0) for t in over.slices or (0, 0))
@@ -142,19 +141,19 @@ class Segments:
             return f"{largest} entries in each of {self.sequences} sequences are more than {most}"
         return ""
 
-    # --------------------------------------------------------------------------------------------------- a segment
-    def _segment(self, run: Run) -> list[Item]:
-        """What has to be there before, and the segment."""
-        if not run.members:
-            return run.items
-        inside = {id(item) for item in run.items}
+    # ------------------------------------------------------------------------------------------------------ fusion
+    def _fused(self, stretch: Stretch) -> list[Item]:
+        """What has to be there before, and the sweeps."""
+        if not stretch.members:
+            return stretch.items
+        inside = {id(item) for item in stretch.items}
         others = [i for i in self.of.items if id(i) not in inside and not isinstance(i, Allocate)]
         elsewhere = {*self.results, *(name for name, _ in arrays_in(others))}
-        sweeps = swept(self._without_views(run, elsewhere))
+        sweeps = swept(self._without_views(stretch, elsewhere))
         made = dict.fromkeys(name for s in sweeps for m in s.members for name in m.writes)
         used = {place.array for s in sweeps for m in s.members for place in m.reads} | made.keys()
         own = {name for name in made if name not in elsewhere and self._is_own(name, sweeps)}
-        allocated = {i.target.array: i for i in run.items if isinstance(i, Allocate)}
+        allocated = {i.target.array: i for i in stretch.items if isinstance(i, Allocate)}
         fresh = {
             i.target.array for s in sweeps for m in s.members for i in m.body
             if isinstance(i, Instruction) and i.how != "into"
@@ -162,10 +161,10 @@ class Segments:
         return [
             *(item for name, item in allocated.items() if name in elsewhere or name in used - own),
             *(Allocate(Place(name)) for name in made if name in fresh - own - allocated.keys()),
-            Segment(sweeps, frozenset(own)),
+            Fused(sweeps, frozenset(own)),
         ]
 
-    def _without_views(self, run: Run, elsewhere: Collection[str]) -> list[Member]:
+    def _without_views(self, stretch: Stretch, elsewhere: Collection[str]) -> list[Member]:
         """The members, in which what is shown stands in place of its views."""
         shown: dict[str, Place] = {}
 
@@ -176,11 +175,11 @@ class Segments:
             lag = None if base.lag is None else base.lag + (place.lag or 0)
             return replace(base, lag=lag, part=base.part + place.part, moves=base.moves + place.moves)
 
-        for item in run.items:
+        for item in stretch.items:
             if isinstance(item, Instruction) and self._is_without_work(item):
                 shown[item.target.array] = found(item.operands[0])
         members = []
-        for m in run.members:
+        for m in stretch.members:
             body = []
             for i in m.body:
                 resolved = replace(i, operands=tuple(map(found, i.operands)))
@@ -235,10 +234,9 @@ def _without_loops(e: Apply) -> str:
     """Why an operation cannot be written as loops that can be compiled; "" if it can."""
     if e.operation.nest is None:
         return f"operation {e.operation.name!r} has no nest"
-    entries = [Entries("a", (), of.shape) for of in (e, *e.arguments)]
+    entries = [Entries(f"a{k}", (), of.shape) for k, of in enumerate((e, *e.arguments))]
     try:
-        lines = e.operation.nest(*entries, **dict(e.attributes))
-    except NotImplementedError:
-        return f"operation {e.operation.name!r} has no loops for its shapes"
-    what = unknown(lines)
-    return f"the nest of {e.operation.name!r} uses {what}, which is not compiled" if what else ""
+        tried(e.operation.nest(*entries, **dict(e.attributes)), {of.array: of.shape for of in entries})
+    except NotImplementedError as error:
+        return f"the nest of {e.operation.name!r}: {error}"
+    return ""
