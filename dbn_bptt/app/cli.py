@@ -15,7 +15,7 @@ from dbn_bptt.app.tables import smoothed
 from dbn_bptt.cells import ACTIVATIONS, CELLS
 from dbn_bptt.errors import DataError, DbnBpttError
 from dbn_bptt.files import write_whole
-from dbn_bptt.program.native import ENGINES
+from dbn_bptt.program.engines import ENGINES
 from dbn_bptt.render.subjects.parameters import PARAMETERS
 from dbn_bptt.render.subjects.views import VIEWS
 

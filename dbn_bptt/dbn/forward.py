@@ -23,6 +23,7 @@ from dbn_bptt.dbn.network import Name, Network
 from dbn_bptt.dbn.reductions import SUM, Reduction
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.program import Program, compile
+from dbn_bptt.program.engines import Engine
 from dbn_bptt.template.builder import SliceTemplate
 from dbn_bptt.template.domains import AFTER_FIRST, FIRST
 
@@ -89,7 +90,7 @@ def structure(network: Network) -> Structure:
 
 
 @lru_cache(maxsize=64)
-def program(of: Structure, reduction: Reduction = SUM, alone: bool = False, engine: str | None = None) -> Program:
+def program(of: Structure, reduction: Reduction = SUM, alone: bool = False, engine: Engine = None) -> Program:
     """The compiled template of a structure, kept for the next network of the same one."""
     return compile(polynomial(of, reduction, alone), engine)
 

@@ -16,6 +16,7 @@ import numpy as np
 from dbn_bptt import ops
 from dbn_bptt.errors import DataError, unknown_name
 from dbn_bptt.ops.kernels import Array
+from dbn_bptt.program.engines import Engine
 from dbn_bptt.program.run import kept
 from dbn_bptt.sweep.given import checked
 from dbn_bptt.sweep.results import refuse_nan
@@ -136,7 +137,7 @@ class GaussianPosterior:
         return pd.DataFrame(columns, pd.RangeIndex(len(self.mean), name="t"))
 
 
-def smooth_gaussian(kalman: SliceTemplate, evidence: Any, engine: str | None = None) -> GaussianPosterior:
+def smooth_gaussian(kalman: SliceTemplate, evidence: Any, engine: Engine = None) -> GaussianPosterior:
     """`smooth` for a template from `linear_gaussian`: evidence is y and, where there are inputs, u; NaN is missing."""
     data = kalman_data(kalman, evidence)
     program = kept(kalman.frozen, engine)

@@ -14,7 +14,7 @@ from dbn_bptt.dbn.network import Name, Network, read
 from dbn_bptt.dbn.reductions import DRAW, LOG_SUM, MAX, POSSIBLE, SUM, Reduction
 from dbn_bptt.errors import ImpossibleEvidenceError
 from dbn_bptt.ops.kernels import Array
-from dbn_bptt.program.native import checked_engine
+from dbn_bptt.program.engines import Engine, checked_engine
 from dbn_bptt.sweep.given import trusted
 from dbn_bptt.transforms.ragged import masks
 
@@ -34,7 +34,7 @@ class Prepared:
     """
 
     network: Network = field(repr=False)
-    engine: str | None = None
+    engine: Engine = None
 
     @cached_property
     def structure(self) -> Structure:
@@ -51,7 +51,7 @@ class Prepared:
         }
 
 
-def prepare(model: Any, engine: str | None = None) -> Prepared:
+def prepare(model: Any, engine: Engine = None) -> Prepared:
     """Read a model once, for many calls: every verb takes what this returns in place of the model.
 
     Parameters
@@ -117,7 +117,7 @@ class Task:
 
 def given_task(
     model: Any, given: Any, soft: Soft | None = None, T: int | None = None, lengths: Any = None,
-    engine: str | None = None,
+    engine: Engine = None,
 ) -> Task:  # fmt: skip
     """The task of a model and evidence as a user gives them."""
     prepared = prepare(model, engine)

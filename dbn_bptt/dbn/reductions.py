@@ -19,7 +19,7 @@ from dbn_bptt.ops import kernels, nests
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.ops.nests import Entries
 from dbn_bptt.ops.reductions import LARGEST
-from dbn_bptt.ops.rows import operation
+from dbn_bptt.ops.rows import Fold, operation
 from dbn_bptt.ops.shapes import reduced_shape
 
 
@@ -63,6 +63,36 @@ def drawn(a: Array, u: Array, axis: tuple[int, ...], rank: int) -> Array:
     return _chosen(_batched(a, u, rank), at, np.ones((), a.dtype), axis)
 
 
+def first_largest_traced(xp: Any, a: Any, axis: tuple[int, ...]) -> Any:
+    return _chosen_traced(xp, a, axis, lambda flat: flat.argmax(-1))
+
+
+def drawn_traced(xp: Any, a: Any, u: Any, axis: tuple[int, ...], rank: int) -> Any:
+    def place(flat: Any) -> Any:
+        ends = xp.cumsum(xp.exp(flat - flat.max(-1, keepdims=True)), -1)
+        mark = u.reshape(*u.shape, *(1,) * (ends.ndim - u.ndim))
+        return (ends > mark * ends[..., -1:]).argmax(-1)
+
+    return _chosen_traced(xp, xp.broadcast_to(a, u.shape + a.shape) if a.ndim == rank else a, axis, place)
+
+
+def _chosen_traced(xp: Any, a: Any, axis: tuple[int, ...], place: Callable[[Any], Any]) -> Any:
+    """1 at one place of the reduced axes, 0 elsewhere."""
+    last = tuple(range(-len(axis), 0))
+    moved = xp.moveaxis(a, axis, last)
+    flat = moved.reshape(*moved.shape[: moved.ndim - len(axis)], -1)
+    chosen = (xp.arange(flat.shape[-1]) == place(flat)[..., None]).astype(a.dtype)
+    return xp.moveaxis(chosen.reshape(moved.shape), last, axis)
+
+
+def draw_traced(xp: Any, a: Any, u: Any, axis: tuple[int, ...], keepdims: bool, rank: int) -> Any:
+    whole = xp.broadcast_to(a, u.shape + a.shape) if a.ndim == rank else a
+    m = whole.max(axis, keepdims=True)
+    m = xp.where(xp.isfinite(m), m, 0)
+    out = xp.log(xp.exp(whole - m).sum(axis, keepdims=True)) + m
+    return out if keepdims else out.reshape(reduced_shape(out.shape, axis))
+
+
 def draw(a: Array, u: Array, axis: tuple[int, ...], keepdims: bool, rank: int) -> Array:
     """log sum exp over core axes."""
     return kernels.logsumexp(_batched(a, u, rank), axis, keepdims)
@@ -104,15 +134,18 @@ def _nest_of_drawn(out: Entries, a: Entries, u: Entries, axis: tuple[int, ...], 
     )  # fmt: skip
 
 
-_first_largest = operation("first_largest", first_largest, [None], shape=lambda a, axis: a, nest=_nest_of_first_largest)
+_first_largest = operation(
+    "first_largest", first_largest, [None], shape=lambda a, axis: a, nest=_nest_of_first_largest,
+    traced=first_largest_traced,
+)  # fmt: skip
 _drawn = operation(
-    "drawn", drawn, [None, None], shape=lambda a, u, axis, rank: a, nest=_nest_of_drawn
+    "drawn", drawn, [None, None], shape=lambda a, u, axis, rank: a, nest=_nest_of_drawn, traced=drawn_traced
 )  # fmt: skip
 _largest = operation(
     "largest", kernels.max_,
     [lambda g, y, a, axis, keepdims: _spread(g, a, axis, keepdims) * _first_largest(a, axis=axis)],
     shape=reduced_shape, latex=lambda a, axis, keepdims: rf"\max({a})", text=lambda a, axis, keepdims: f"max({a})",
-    kinked=True, nest=LARGEST,
+    kinked=True, nest=LARGEST, role=Fold(np.maximum),
 )  # fmt: skip
 _draw = operation(
     "draw", draw,
@@ -120,6 +153,7 @@ _draw = operation(
     shape=lambda a, u, axis, keepdims, rank: reduced_shape(a, axis, keepdims),
     latex=lambda a, u, **_: rf"\log \sum \exp({a})", text=lambda a, u, **_: f"logsumexp({a})",
     nest=lambda out, a, u, axis, keepdims, rank: nests.log_sum_exp(out, a, axis),
+    role=Fold(np.logaddexp), traced=draw_traced,
 )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from dbn_bptt.dbn.query import Answer, Task, alone, given_task, prepare, swept
 from dbn_bptt.dbn.reductions import DRAW, MAX, SUM
 from dbn_bptt.errors import DataError, positive
 from dbn_bptt.ops.kernels import Array
+from dbn_bptt.program.engines import Engine
 from dbn_bptt.template.builder import SliceTemplate
 
 
@@ -52,7 +53,7 @@ def smooth(
     soft: Soft | None = None,
     T: int | None = None,
     lengths: Any = None,
-    engine: str | None = None,
+    engine: Engine = None,
 ) -> Posterior:
     """The posterior of every variable in every slice, given all evidence.
 
@@ -114,7 +115,7 @@ def filter(
     soft: Soft | None = None,
     T: int | None = None,
     lengths: Any = None,
-    engine: str | None = None,
+    engine: Engine = None,
 ) -> Posterior:
     """The distribution of every variable in every slice, given the evidence up to that slice.
 
@@ -140,7 +141,7 @@ def predict(
     soft: Soft | None = None,
     T: int | None = None,
     lengths: Any = None,
-    engine: str | None = None,
+    engine: Engine = None,
 ) -> Posterior:
     """The distribution of every variable in the slices after the evidence.
 
@@ -173,7 +174,7 @@ def viterbi(
     soft: Soft | None = None,
     T: int | None = None,
     lengths: Any = None,
-    engine: str | None = None,
+    engine: Engine = None,
 ) -> Paths:
     """The most probable states of all variables in all slices together, given the evidence.
 
@@ -194,7 +195,7 @@ def viterbi(
 
 def sample(
     model: Any, size: int = 1, evidence: Any = None, *, seed: int | np.random.Generator = 0,
-    soft: Soft | None = None, T: int | None = None, lengths: Any = None, engine: str | None = None,
+    soft: Soft | None = None, T: int | None = None, lengths: Any = None, engine: Engine = None,
 ) -> Paths:  # fmt: skip
     """Paths drawn from the posterior: states of all variables in all slices together, given the evidence.
 
@@ -239,7 +240,7 @@ def log_likelihood(
     soft: Soft | None = None,
     T: int | None = None,
     lengths: Any = None,
-    engine: str | None = None,
+    engine: Engine = None,
 ) -> Any:
     """log p(evidence) in nats: a number, or (B,) for a batch. Arguments are those of `smooth`.
 
@@ -260,7 +261,7 @@ def expected_counts(
     soft: Soft | None = None,
     T: int | None = None,
     lengths: Any = None,
-    engine: str | None = None,
+    engine: Engine = None,
 ) -> dict[tuple[Name, int], Array]:
     """How often each entry of each CPD is expected to be used, summed over slices and sequences.
 

@@ -129,6 +129,7 @@ _scatter: Operation = operation(
     shape=shapes.scatter_shape,
     latex=lambda a, key, shape: rf"\mathrm{{scatter}}_{{[{shapes.key_text(key, shape)}]}}({a})",
     text=lambda a, key, shape: f"scatter([{shapes.key_text(key, shape)}], {a})", fresh=True, nest=nests.scattered,
+    traced=kernels.scatter_traced,
 )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from dbn_bptt.ops import kernels
 from dbn_bptt.ops.nests import formula
-from dbn_bptt.ops.rows import ATOM, PRODUCT, RAISED, SUM, Operation, Product, Sum, operation
+from dbn_bptt.ops.rows import ATOM, PRODUCT, RAISED, SUM, Operation, Product, Quotient, Sum, operation
 
 
 def _simpler_product(a: Any, b: Any) -> Any:
@@ -36,7 +36,7 @@ multiply: Operation = operation(
 )  # fmt: skip
 divide = operation(
     "divide", np.divide, [lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b],
-    latex=r"\frac{{0}}{{1}}", text="{0} / {1}", level=PRODUCT, needs=(PRODUCT, RAISED), infix="/",
+    latex=r"\frac{{0}}{{1}}", text="{0} / {1}", level=PRODUCT, needs=(PRODUCT, RAISED), infix="/", role=Quotient(),
 )  # fmt: skip
 negative: Operation = operation(
     "negative", np.negative, [lambda g, y, a: -g],

@@ -1,7 +1,8 @@
 """The numerical kernels behind the table of operations.
 
 A kernel gets arrays whose last axes are the core axes; axes of the batch may stand before them, in some arguments and
-not in others.
+not in others. Where NumPy is quickest with a branch on numbers, or with writing into an array, the same stands below
+without: `..._traced(xp, ...)`, for array modules like JAX's that trace functions.
 """
 
 import math
@@ -31,9 +32,9 @@ def identity(a: Array) -> Array:
 
 
 def sigmoid(a: Array) -> Array:
-    """1 / (1 + exp(-a)); where the exponential overflows, that is 0, as it should be."""
-    with np.errstate(over="ignore"):
-        return logistic(a)
+    """1 / (1 + exp(-a)), safe from overflow."""
+    e = np.exp(-np.abs(a))
+    return np.where(a >= 0, 1, e) / (1 + e)
 
 
 def logistic(a: Array, out: Array | None = None) -> Array:
@@ -145,6 +146,11 @@ def scatter(a: Array, key: tuple[Any, ...], shape: Shape) -> Array:
     return out
 
 
+def scatter_traced(xp: Any, a: Any, key: tuple[Any, ...], shape: Shape) -> Any:
+    rank = sum(map(spans, key))
+    return xp.zeros(_lead(a, rank) + shape, a.dtype).at[_decode(key)].set(a)
+
+
 # --------------------------------------------------------------------------------------------------------- reductions
 def sum_(a: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
     return a.sum(axis, keepdims=keepdims)
@@ -161,6 +167,11 @@ def peak(a: Array, axis: tuple[int, ...]) -> Array:
     return m if m.min(initial=0) > -np.inf else np.where(m == -np.inf, m.dtype.type(0), m)
 
 
+def peak_traced(xp: Any, a: Any, axis: tuple[int, ...]) -> Any:
+    m = a.max(axis, keepdims=True)
+    return xp.where(m == -xp.inf, 0, m)
+
+
 def is_max(a: Array, axis: tuple[int, ...]) -> Array:
     """1 at the maximum; equal shares where it is attained more than once."""
     hits = (a == a.max(axis, keepdims=True)).astype(a.dtype)
@@ -169,7 +180,7 @@ def is_max(a: Array, axis: tuple[int, ...]) -> Array:
 
 def _shifted_exp(a: Array, axis: tuple[int, ...]) -> tuple[Array, Array, Array]:
     """exp(a - m), its sum, and m, the maximum over the axis (0 where that is infinite)."""
-    m = peak(a, axis)
+    m = a.max(axis, keepdims=True)
     m = np.where(np.isfinite(m), m, a.dtype.type(0))
     e = np.exp(a - m)
     return e, e.sum(axis, keepdims=True), m
@@ -178,8 +189,7 @@ def _shifted_exp(a: Array, axis: tuple[int, ...]) -> tuple[Array, Array, Array]:
 def logsumexp(a: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
     """log sum exp over core axes."""
     _, total, m = _shifted_exp(a, axis)
-    with np.errstate(divide="ignore"):
-        out = np.log(total) + m
+    out = np.where(total == 0, -np.inf, np.log(np.where(total == 0, 1, total)) + m)
     return out if keepdims else out.reshape(reduced_shape(a.shape, axis))
 
 
@@ -204,6 +214,10 @@ def expectation(p: Array, a: Array) -> Array:
     """sum p * a over the last axis; what p gives nothing counts 0, though it be infinite."""
     total = np.einsum("...k,...k->...", p, a)
     return np.einsum("...k,...k->...", p, np.where(p == 0, 0, a)) if np.isnan(total).any() else total
+
+
+def expectation_traced(xp: Any, p: Any, a: Any) -> Any:
+    return xp.sum(xp.where(p == 0, 0, p * xp.where(p == 0, 0, a)), -1)
 
 
 def expectation_batch_sum(p: Array, a: Array, batch: Shape) -> Array:

@@ -76,7 +76,7 @@ expectation = operation(
     [lambda g, y, p, a: _column(g) * a, lambda g, y, p, a: _column(g) * p],
     shape=shapes.cross_entropy_shape, elementwise=False, fresh=True,
     latex=r"\mathrm{E}_{{0}}[{1}]", text="E_{0}[{1}]", batch_sum=kernels.expectation_batch_sum,
-    nest=nests.expectation,
+    nest=nests.expectation, traced=kernels.expectation_traced,
 )  # fmt: skip
 
 

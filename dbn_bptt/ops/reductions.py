@@ -85,11 +85,12 @@ _is_max: Operation = operation(
 peak = operation(  # what exponentials are shifted by: it cancels, so that it has no derivative
     "peak", kernels.peak, [None], shape=lambda a, axis: shapes.reduced_shape(a, axis, True),
     latex=r"\max {0}", text="max {0}", needs=(ATOM,), fresh=True, nest=nests.peak,
+    traced=kernels.peak_traced,
 )  # fmt: skip
 _logsumexp = operation(
     "logsumexp", kernels.logsumexp,
     [lambda g, y, a, axis, keepdims: spread(g, a, axis, keepdims) * _softmax(a, axis=axis)],
-    **reduction("logsumexp", nests.log_sum_exp) | {"latex": r"\log \sum \exp({0})"},
+    **reduction("logsumexp", nests.log_sum_exp, np.logaddexp) | {"latex": r"\log \sum \exp({0})"},
 )  # fmt: skip
 _softmax: Operation = operation(
     "softmax", kernels.softmax, [lambda g, y, a, axis: y * (g - sum(g * y, axis, keepdims=True))],

@@ -84,6 +84,11 @@ class Product:
 
 
 @dataclass(frozen=True)
+class Quotient:
+    """The first argument divided by the second, number by number."""
+
+
+@dataclass(frozen=True)
 class Map:
     """A matrix times something; where `of_vectors` holds of the attributes, times one vector in every sequence."""
 
@@ -110,7 +115,7 @@ class Move:
     repeats: bool = False  # numbers are repeated along axes of size 1
 
 
-Role = Sum | Product | Map | Fold | Move
+Role = Sum | Product | Quotient | Map | Fold | Move
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,6 +150,9 @@ class Operation:
     over_batch: bool = False  # its kernel is told the batch: forward(a, batch=)
     # (result, *arguments, **attributes) -> lines: the same in index notation, for compiled loops; see `ops.nests`
     nest: Nest | None = field(default=None, repr=False)
+    # (xp, *arguments, **attributes): the kernel in terms of an array module that traces functions, such as jax.numpy,
+    # where `forward` branches on numbers, writes into arrays or is no function of NumPy's
+    traced: Callable[..., Any] | None = field(default=None, repr=False)
 
     def vjp(self, position: int) -> Vjp | None:
         """The VJP of the argument at a position."""
@@ -179,6 +187,7 @@ class Columns(TypedDict, total=False):
     summed: str
     over_batch: bool
     nest: Nest
+    traced: Callable[..., Any]
 
 
 TABLE: dict[str, Operation] = {}

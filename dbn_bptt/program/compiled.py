@@ -2,15 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from dbn_bptt.errors import DataError
 from dbn_bptt.ops.kernels import Array
+from dbn_bptt.program.engines import Parallel
+from dbn_bptt.program.jax_engine import called, traceable
+from dbn_bptt.program.jax_source import jax_source
 from dbn_bptt.program.loops import loops_printer
 from dbn_bptt.program.native import compiled_loops
-from dbn_bptt.program.numpy_source import numpy_source
+from dbn_bptt.program.numpy_source import Emitted, numpy_source
 from dbn_bptt.program.schedule import Goal, Schedule, schedule
 from dbn_bptt.program.spare import lent
 from dbn_bptt.sweep.given import Given
@@ -41,24 +44,43 @@ class Compiled:
             raise DataError(f"a matrix has no inverse or no logarithm of its determinant ({error}); {where}") from None
 
 
-def compiled(
-    template: Template, goals: tuple[Goal, ...], T: int | None, absent: frozenset[str], sequences: int | None = None
-) -> Compiled:
-    """The function that computes some goals, for sequences of T slices or for all long ones.
+Target = int | Parallel | Literal["jax"] | None  # for so many sequences as native loops; for JAX; or for NumPy
 
-    With `sequences` its scans are compiled loops, made for runs of so many sequences.
-    """
+
+def compiled(
+    template: Template, goals: tuple[Goal, ...], T: int | None, absent: frozenset[str], target: Target = None
+) -> Compiled:
+    """The function that computes some goals, for sequences of T slices or for all long ones."""
     results = list(dict.fromkeys(goal if isinstance(goal, str) else goal[0] for goal in goals))
-    plan = schedule(template, goals, T, absent, maps_only=sequences is not None)
-    made = numpy_source(plan, results, None if sequences is None else loops_printer(sequences))
+    if isinstance(target, int):
+        return _as_loops(template, goals, T, absent, results, target)
+    plan = schedule(template, goals, T, absent)
+    if target is None:
+        made = numpy_source(plan, results)
+        return Compiled(plan, made.source, _function(made, {}), made.numbers, made.reasons)
+    made = jax_source(plan, results, target if isinstance(target, Parallel) else None)
+    return Compiled(plan, made.source, called(traceable(made)), made.numbers, made.reasons)
+
+
+def _as_loops(
+    template: Template, goals: tuple[Goal, ...], T: int | None, absent: frozenset[str], results: list[str], many: int
+) -> Compiled:
+    """Native loops, made for runs of so many sequences."""
+    plan = schedule(template, goals, T, absent, maps_only=True)
+    made = numpy_source(plan, results, loops_printer(many))
     if any(made.reasons.values()):  # NumPy runs some scan, which should do as little as can be
         plan = schedule(template, goals, T, absent)
-        made = numpy_source(plan, results, loops_printer(sequences or 1))
+        made = numpy_source(plan, results, loops_printer(many))
+    loops = compiled_loops(made.loops) if made.loops else {}
+    return Compiled(plan, made.source, _function(made, loops), made.numbers, made.reasons)
+
+
+def _function(made: Emitted, loops: dict[str, Any]) -> Callable[..., dict[str, Array]]:
     namespace: dict[str, Any] = dict(made.functions)
     exec(made.source, namespace)
-    if made.loops:
-        namespace |= compiled_loops(made.loops)
-    return Compiled(plan, made.source, namespace["run"], made.numbers, made.reasons)
+    namespace |= loops
+    run: Callable[..., dict[str, Array]] = namespace["run"]
+    return run
 
 
 def arguments(template: Template, given: Given) -> tuple[Any, ...]:

@@ -10,13 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from dbn_bptt.errors import DataError
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.program.instructions import Loops
 from dbn_bptt.program.llvm_source import written
 from dbn_bptt.program.machine import made
 
-ENGINES = ("numpy", "native")
 POINTER = object.__basicsize__  # bytes into an array of NumPy's, where C's layout of it has the pointer to its numbers
 SHARED_FROM = 1 << 14  # rows of sequences in a run from which on threads pay
 
@@ -24,17 +22,6 @@ SHARED_FROM = 1 << 14  # rows of sequences in a run from which on threads pay
 def is_installed() -> bool:
     """Whether llvmlite is there."""
     return importlib.util.find_spec("llvmlite") is not None
-
-
-def checked_engine(engine: str | None) -> str | None:
-    """The name of an engine, or None for the choice by size."""
-    if engine is not None and engine not in ENGINES:
-        raise DataError(
-            f"engine={engine!r}; give one of {', '.join(map(repr, ENGINES))}, or None for the choice by size"
-        )
-    if engine == "native" and not is_installed():
-        raise DataError("engine='native' needs llvmlite: pip install 'dbn_bptt[native]'")
-    return engine
 
 
 class Library:

@@ -89,7 +89,7 @@ def numpy_source(
     for item in of.setup:
         to.prelude += to.lines(item)
     body = [line for k, item in enumerate(of.items) for line in (*to.lines(item), *to.dropped(k))]
-    shown, functions = _kernels(to.kernels)
+    shown, functions = shown_kernels(to.kernels)
     guard = ['@np.errstate(over="ignore")'] if to.overflows else []
     parts = [*guard, HEAD, *to.unpacked(results), *to.prelude, *to.memory(), *body]
     run = "\n".join([*parts, f"    return {{{to.returned(results)}}}"])
@@ -255,14 +255,23 @@ class Printer:
         if operation.infix and not out:
             return f" {operation.infix} ".join([*operands, *map(written, attributes.values())])
         if operation.ufunc:
-            return f"{self._kernel(operation.ufunc, operation.name)}({', '.join(operands)}{into})"
+            return self._ufunc(e, operands, into)
         if is_linear_map(e):
             matrix, vectors = operands
             turned = matrix.removesuffix(".mT") if matrix.endswith(".mT") else self._turned(matrix, in_scan)
             return f"{'np.dot' if in_scan else 'times'}({vectors}, {turned}{into})"
         if operation.role == Fold(np.add) and (text := self._row_sum(e, operands[0], into, in_scan)):
             return text
-        return self._called(self._kernel(operation.forward, operation.name), operands, attributes)
+        return self._applied(e, operands)
+
+    def _ufunc(self, e: Apply, operands: list[str], into: str) -> str:
+        ufunc = e.operation.ufunc
+        assert ufunc is not None
+        return f"{self._kernel(ufunc, e.operation.name)}({', '.join(operands)}{into})"
+
+    def _applied(self, e: Apply, operands: list[str], *more: str) -> str:
+        """The kernel of an operation, called."""
+        return self._called(self._kernel(e.operation.forward, e.operation.name), operands, dict(e.attributes), *more)
 
     def _called(self, title: str, operands: list[str], attributes: dict[str, Any], *more: str) -> str:
         named = (f"{key}={written(value)}" for key, value in attributes.items())
@@ -368,7 +377,7 @@ def written(value: object) -> str:
 
 
 # ---------------------------------------------------------------------------------------------------------- kernels
-def _kernels(called: dict[str, Callable[..., Any]]) -> tuple[str, dict[str, Callable[..., Any]]]:
+def shown_kernels(called: dict[str, Callable[..., Any]]) -> tuple[str, dict[str, Callable[..., Any]]]:
     """The source of the kernels that a function calls, and of what they call in turn; others are handed over."""
     shown: dict[str, str] = {}
     functions: dict[str, Callable[..., Any]] = {}

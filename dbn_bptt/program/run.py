@@ -11,10 +11,11 @@ from dbn_bptt.errors import DataError, TemplateError, positive
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.program.bound import Bound, unflat
 from dbn_bptt.program.bounded import Run
-from dbn_bptt.program.compiled import Compiled, arguments, compiled
+from dbn_bptt.program.compiled import Compiled, Target, arguments, compiled
+from dbn_bptt.program.engines import Engine, Parallel, checked_engine
 from dbn_bptt.program.gradients import Outcome, check_wrt, gradient_goals, read_gradients, refused, unbatched
 from dbn_bptt.program.loops import rounded
-from dbn_bptt.program.native import checked_engine, is_installed
+from dbn_bptt.program.native import is_installed
 from dbn_bptt.program.schedule import Goal, Schedule, shortest_general
 from dbn_bptt.sweep.given import Arrays, Given, checked
 from dbn_bptt.sweep.results import refuse_nan
@@ -42,7 +43,7 @@ class Program(Shown):
         from `NATIVE_FROM` slices on, where llvmlite is installed
     """
 
-    def __init__(self, template: Template, engine: str | None = None):
+    def __init__(self, template: Template, engine: Engine = None):
         self.template, self.engine = template, engine
         self._made: dict[Any, Compiled] = {}
         self._parts: dict[Any, Program] = {}
@@ -78,7 +79,8 @@ class Program(Shown):
     @property
     def _typical(self) -> Compiled:
         """What `value_and_grad` runs for one long sequence."""
-        return self._made_for((), ("params",), None, frozenset(), 1 if self.engine == "native" else None)
+        target = self.engine if isinstance(self.engine, Parallel) or self.engine == "jax" else None
+        return self._made_for((), ("params",), None, frozenset(), 1 if self.engine == "native" else target)
 
     def engines(self, sequences: int = 1) -> dict[str, str]:
         """What would run each scan of `value_and_grad` over some long sequences as native loops, by its variables.
@@ -139,14 +141,16 @@ class Program(Shown):
             read_gradients(out, made.schedule, self.template, partners, given, wrt),
         )
 
-    def _sequences(self, given: Given) -> int | None:
-        """For how many sequences, up to the next power of 2, scans are compiled; None for NumPy."""
+    def _target(self, given: Given) -> Target:
+        """What a run is made for; native loops for so many sequences, up to the next power of 2."""
+        if self.engine == "jax" or isinstance(self.engine, Parallel):
+            return self.engine
         native = self.engine == "native" or (self.engine is None and given.T >= NATIVE_FROM and is_installed())
         return rounded(math.prod(given.batch)) if native else None
 
     def _compiled(self, goals: tuple[Goal, ...], wrt: tuple[str, ...], given: Given) -> Compiled:
         return self._made_for(
-            goals, wrt, given.T if self.least > given.T else None, given.absent, self._sequences(given)
+            goals, wrt, given.T if self.least > given.T else None, given.absent, self._target(given)
         )
 
     def _made_for(
@@ -155,9 +159,9 @@ class Program(Shown):
         wrt: tuple[str, ...],
         T: int | None,
         absent: frozenset[str],
-        sequences: int | None,
+        target: Target,
     ) -> Compiled:
-        key = goals, wrt, T, absent, sequences
+        key = goals, wrt, T, absent, target
         if key not in self._made:
             template = self.backward if wrt else self.template
             more = gradient_goals(self.template, self.backward.partners, wrt) if wrt else []
@@ -166,7 +170,7 @@ class Program(Shown):
                 tuple(dict.fromkeys((*self.template.losses, *goals, *more) if wrt else goals)),
                 T,
                 absent,
-                sequences,
+                target,
             )
         return self._made[key]
 
@@ -365,7 +369,7 @@ class Program(Shown):
         return unflat(self.template, vector)
 
 
-def compile(template: Described, engine: str | None = None) -> Program:
+def compile(template: Described, engine: Engine = None) -> Program:
     """Make the fast program of a template.
 
     Parameters
@@ -390,7 +394,7 @@ _KEPT: dict[Any, Program] = {}
 _MOST_KEPT = 64
 
 
-def kept(template: Template, engine: str | None) -> Program:
+def kept(template: Template, engine: Engine) -> Program:
     """The program of a template, made for the first one of its kind: so do programs travel between processes."""
     key = template.key, engine
     if key not in _KEPT:

@@ -1,0 +1,70 @@
+"""The machines that a program can be made for."""
+
+import importlib.util
+from dataclasses import dataclass
+from typing import Literal
+
+from dbn_bptt.errors import DataError, positive
+from dbn_bptt.program.native import is_installed
+
+ENGINES = ("numpy", "native", "jax", "parallel")
+
+
+@dataclass(frozen=True)
+class Parallel:
+    """JAX, with scans parallel in time: an engine, wherever one is named.
+
+    A scan that is affine in what it carries, as every chain of adjoints is, is an associative scan (Blelloch 1990); so
+    is a forward recursion of a network, of sums or of maxima, up to its scale. Any other is solved for all slices at
+    once by Newton's method, each step of which is an affine scan (Lim et al. 2024): exact where it converges, and run
+    slice by slice, with a warning, where it does not.
+
+    Attributes
+    ----------
+    jacobian : "full", or "diagonal" for an approximation whose cost does not grow with the cube of the state
+    damping : from 0 to 1, by how much less than a whole step of Newton's method trusts its linear model
+    tolerance : the change of a step, relative to the largest number, at which it ends; 1e-10 or 1e-5 by the type
+    steps : how many steps it takes at most
+
+    Examples
+    --------
+    >>> import dbn_bptt as db
+    >>> db.Parallel(jacobian="diagonal", steps=50)
+    Parallel(jacobian='diagonal', damping=0.0, tolerance=None, steps=50)
+    """
+
+    jacobian: Literal["full", "diagonal"] = "full"
+    damping: float = 0.0
+    tolerance: float | None = None
+    steps: int = 100
+
+    def __post_init__(self) -> None:
+        if self.jacobian not in ("full", "diagonal"):
+            raise DataError(f"jacobian={self.jacobian!r}; give 'full' or 'diagonal'")
+        if not 0 <= self.damping < 1:
+            raise DataError(f"damping={self.damping!r}; give a number from 0 on, below 1")
+        if self.tolerance is not None and not self.tolerance > 0:
+            raise DataError(f"tolerance={self.tolerance!r}; give a positive number")
+        positive(self.steps, f"steps={self.steps!r}; give a positive number of steps")
+
+
+Engine = str | Parallel | None
+
+
+def has_jax() -> bool:
+    """Whether JAX is there."""
+    return importlib.util.find_spec("jax") is not None
+
+
+def checked_engine(engine: Engine) -> Engine:
+    """An engine that is installed; "parallel" as one with options; or None for the choice by size."""
+    if isinstance(engine, Parallel) or engine in ("jax", "parallel"):
+        if not has_jax():
+            raise DataError(f"engine={engine!r} needs JAX: pip install 'dbn_bptt[jax]'")
+        return Parallel() if engine == "parallel" else engine
+    if engine is not None and engine not in ENGINES:
+        names = ", ".join(map(repr, ENGINES))
+        raise DataError(f"engine={engine!r}; give one of {names}, a db.Parallel(...), or None for the choice by size")
+    if engine == "native" and not is_installed():
+        raise DataError("engine='native' needs llvmlite: pip install 'dbn_bptt[native]'")
+    return engine

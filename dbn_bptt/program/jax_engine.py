@@ -1,0 +1,47 @@
+"""Programs that JAX compiles, called with NumPy's arrays."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from dbn_bptt.errors import DataError
+from dbn_bptt.ops.kernels import Array
+from dbn_bptt.program.numpy_source import Emitted
+
+Run = Callable[..., dict[str, Any]]  # run(parameters, data, initial, T, B, dtype)
+
+
+def traceable(made: Emitted) -> Run:
+    """The function of a JAX source, as JAX traces it."""
+    namespace: dict[str, Any] = dict(made.functions)
+    exec(made.source, namespace)
+    run: Run = namespace["run"]
+    return run
+
+
+def called(run: Run) -> Callable[..., dict[str, Array]]:
+    """A function that takes NumPy's arrays, compiled for each shape of them, and returns NumPy's arrays.
+
+    It computes in the type that it is told, whatever `jax_enable_x64` says.
+    """
+    import jax
+
+    compiled = jax.jit(run, static_argnums=(3, 4, 5))
+
+    def call(parameters: Any, data: Any, initial: Any, T: int, B: int, dtype: Any, empty: Any = None) -> Any:
+        with jax.enable_x64(np.dtype(dtype) == np.float64):
+            try:
+                out = compiled(parameters, data, initial, T, B, dtype)
+            except (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError) as error:
+                raise untraceable(error) from None
+            return {name: np.array(a) for name, a in jax.device_get(out).items()}
+
+    return call
+
+
+def untraceable(error: Exception) -> DataError:
+    """What to tell of an operation that JAX cannot trace."""
+    mend = "give db.operation(..., traced=) the same as (xp, *arguments), in terms of the array module xp"
+    found = str(error).splitlines()[0]
+    return DataError(f"an operation of the template runs on NumPy alone; {mend} (JAX says: {found})")
