@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     )
     from dbn_bptt.ops.rows import operation
     from dbn_bptt.program import Program, compile
+    from dbn_bptt.program.engines import Parallel
     from dbn_bptt.program.forward_mode import hessian_vector_product, rtrl
     from dbn_bptt.sweep.bptt import backward, bptt, forward
     from dbn_bptt.sweep.results import Messages, Result, Values
@@ -67,7 +68,7 @@ if TYPE_CHECKING:
 __all__ = [
     "cells", "dbn", "paths", "link", "render", "SliceTemplate", "unroll", "forward", "backward", "bptt", "Values",
     "Messages", "Result", "ragged",
-    "adjoint", "tangent", "equations", "compare", "Report", "compile", "Program", "rtrl",
+    "adjoint", "tangent", "equations", "compare", "Report", "compile", "Program", "Parallel", "rtrl",
     "hessian_vector_product",
     "operation", "concatenate", "cross_entropy", "einsum", "exp", "inverse", "log", "log_softmax", "logdet",
     "logsumexp", "matmul", "outer", "relu", "reshape", "select", "sigmoid", "softmax", "softplus", "sqrt",
@@ -92,6 +93,7 @@ __getattr__, __dir__ = loaded_when_used(
         "tanh transpose",
         "ops.rows": "operation",
         "program": "Program compile",
+        "program.engines": "Parallel",
         "program.forward_mode": "hessian_vector_product rtrl",
         "sweep.bptt": "backward bptt forward",
         "sweep.results": "Messages Result Values",

@@ -25,7 +25,7 @@ class Compiled:
     """One emitted function, with the schedule that it was read off and its source.
 
     `numbers` tells how many numbers its own arrays hold for each slice of a sequence, results left out; `reasons` why
-    scans over the sequence are left to NumPy, "" for one that is compiled loops.
+    scans over the sequence are left to NumPy, "" for one that is compiled loops; `traced` is the function as JAX traces it.
     """
 
     schedule: Schedule
@@ -33,6 +33,7 @@ class Compiled:
     run: Callable[..., dict[str, Array]] = field(repr=False)
     numbers: int
     reasons: dict[str, str]
+    traced: Callable[..., dict[str, Any]] | None = field(default=None, repr=False)
 
     def __call__(self, *arguments: Any) -> dict[str, Array]:
         """The results of a run; what overflows becomes infinite without a warning, as in `bptt`."""
@@ -59,7 +60,8 @@ def compiled(
         made = numpy_source(plan, results)
         return Compiled(plan, made.source, _function(made, {}), made.numbers, made.reasons)
     made = jax_source(plan, results, target if isinstance(target, Parallel) else None)
-    return Compiled(plan, made.source, called(traceable(made)), made.numbers, made.reasons)
+    run = traceable(made)
+    return Compiled(plan, made.source, called(run), made.numbers, made.reasons, run)
 
 
 def _as_loops(
@@ -90,8 +92,15 @@ def arguments(template: Template, given: Given) -> tuple[Any, ...]:
     if not given.batch:
         data, initial = ({name: a[:, None] for name, a in of.items()} for of in (data, initial))
     lagged = {name: before for name, (before, _) in template.reaches().items() if name in data and name in initial}
+    join = np.concatenate if all(isinstance(a, np.ndarray) for a in data.values()) else _joined_by_jax
     joined = {
-        name: np.concatenate([initial[name][:before], data[name], initial[name][before:]])
+        name: join([initial[name][:before], data[name], initial[name][before:]])
         for name, before in lagged.items()
     }
     return given.parameters, {**data, **joined}, initial, given.T, B, given.dtype
+
+
+def _joined_by_jax(parts: list[Any]) -> Any:
+    import jax.numpy as jnp
+
+    return jnp.concatenate(parts)

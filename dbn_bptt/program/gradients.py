@@ -63,12 +63,12 @@ def read_gradients(
         first = plan.spans[bars[name]][0]
         if isinstance(slices, range):
             return series[slices.start - first : slices.stop - first]
-        return series[[t - first for t in slices]]
+        return series[np.array([t - first for t in slices], int)]
 
     parameters = of.names("parameter") if "params" in wrt else ()
     states = [n for n in given.initial if of.symbols[n].kind != "target"] if "initial" in wrt else ()
     return Gradients(
-        {name: np.asarray(out[bars[name]], given.dtype) for name in parameters},
+        {name: out[bars[name]].astype(given.dtype, copy=False) for name in parameters},
         {name: in_slices(name, range(given.T)) for name in wanted_inputs(of, wrt)},
         {name: given.state(name, in_slices(name, of.initial_slices(name, given.T))) for name in states},
     )

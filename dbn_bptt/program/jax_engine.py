@@ -1,6 +1,7 @@
 """Programs that JAX compiles, called with NumPy's arrays."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -30,18 +31,21 @@ def called(run: Run) -> Callable[..., dict[str, Array]]:
     compiled = jax.jit(run, static_argnums=(3, 4, 5))
 
     def call(parameters: Any, data: Any, initial: Any, T: int, B: int, dtype: Any, empty: Any = None) -> Any:
-        with jax.enable_x64(np.dtype(dtype) == np.float64):
-            try:
-                out = compiled(parameters, data, initial, T, B, dtype)
-            except (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError) as error:
-                raise untraceable(error) from None
+        with jax.enable_x64(np.dtype(dtype) == np.float64), readable():
+            out = compiled(parameters, data, initial, T, B, dtype)
             return {name: np.array(a) for name, a in jax.device_get(out).items()}
 
     return call
 
 
-def untraceable(error: Exception) -> DataError:
-    """What to tell of an operation that JAX cannot trace."""
-    mend = "give db.operation(..., traced=) the same as (xp, *arguments), in terms of the array module xp"
-    found = str(error).splitlines()[0]
-    return DataError(f"an operation of the template runs on NumPy alone; {mend} (JAX says: {found})")
+@contextmanager
+def readable() -> Iterator[None]:
+    """Tell of operations that JAX cannot trace what to do."""
+    import jax
+
+    try:
+        yield
+    except (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError) as error:
+        mend = "give db.operation(..., traced=) the same as (xp, *arguments), in terms of the array module xp"
+        found = str(error).splitlines()[0]
+        raise DataError(f"an operation of the template runs on NumPy alone; {mend} (JAX says: {found})") from None

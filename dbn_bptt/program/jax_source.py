@@ -6,11 +6,13 @@ series that was made zone by zone is joined at the end of its step.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
 
 from dbn_bptt.program.assemble import listing
 from dbn_bptt.program.engines import Parallel
 from dbn_bptt.program.instructions import Allocate, Instruction, Item, Listing, Loop, Note, Place, Total
+from dbn_bptt.program.linearity import Homogeneous, Reading, reading
 from dbn_bptt.program.lower import is_linear_map
 from dbn_bptt.program.memory import beyond
 from dbn_bptt.program.numpy_source import Emitted, Printer, shown_kernels
@@ -23,15 +25,17 @@ def flat(a):
     """The vectors (T, B, n) of all slices and sequences as the rows of one matrix."""
     return a.reshape(-1, a.shape[-1])
 '''
+STEPS = "Newton steps of "  # results that say how many, by the variables of the scan
 HEAD = "def run(parameters, data, initial, T, B, dtype):"
 
 
 def jax_source(schedule: Schedule, results: Sequence[str], parallel: Parallel | None = None) -> Emitted:
     """The source of a function run(parameters, data, initial, T, B, dtype), as `numpy_source` writes it for NumPy."""
-    to = JaxPrinter(listing(schedule), set(results))
+    to = JaxPrinter(listing(schedule), set(results), parallel)
     body = [line for item in (*to.of.setup, *to.of.items) for line in to.lines(item)] + to.joined()
     shown, functions = shown_kernels(to.kernels)
-    run = "\n".join([HEAD, *to.unpacked(results), *to.prelude, *body, f"    return {{{to.returned(results)}}}"])
+    returned = ", ".join([to.returned(results), *(f"{STEPS + names!r}: {k}" for names, k in to.newton.items())])
+    run = "\n".join([HEAD, *to.unpacked(results), *to.prelude, *body, f"    return {{{returned}}}"])
     source = re.sub(r"\bnp\.", "jnp.", f"{HELPERS}{shown}\n\n{run}\n")
     return Emitted(f"import jax\nimport jax.numpy as jnp\n{source}", functions, to.plan.numbers, {}, to.reasons)
 
@@ -55,10 +59,12 @@ class JaxPrinter(Printer):
     pieces : the series that are being made
     views : temporary arrays of one slice that are views of another, which have no name here
     scans : how many scans there are so far
+    newton : by the variables of a scan that Newton's method solves, the name of the number of its steps
     """
 
-    def __init__(self, of: Listing, results: set[str]):
+    def __init__(self, of: Listing, results: set[str], parallel: Parallel | None):
         super().__init__(of, results)
+        self.parallel, self.newton = parallel, dict[str, str]()
         self.pieces: dict[str, Pieces] = {}
         self.views: dict[str, Place] = {}
         self.scans = 0
@@ -183,9 +189,15 @@ class JaxPrinter(Printer):
         loop = Slices(self, item)
         return loop.scanned() if beyond(self.schedule, loop.slices) is not None else loop.one_by_one()
 
-    def scan(self, loop: "Slices") -> str:
-        """What runs a scan."""
-        return "jax.lax.scan"
+    def base(self, place: Place) -> Place:
+        """What a place is a view of."""
+        return self.base(self.views[place.array]) if place.array in self.views else place
+
+    def parallel_kernel(self, name: str) -> str:
+        """A scan parallel in time, which the source shows."""
+        from dbn_bptt.program import parallel_scans
+
+        return self._kernel(getattr(parallel_scans, name), name)
 
     # -------------------------------------------------------------------------------------------------------- calls
     def _call(self, e: Apply, operands: list[str], out: str, in_scan: bool) -> str:
@@ -266,7 +278,12 @@ class Slices:
         return lines
 
     def _body(self) -> list[str]:
-        return [line for inside in self.item.body for line in self.to.lines(inside, in_scan=True)]
+        lines: list[str] = []
+        for k, inside in enumerate(self.item.body):
+            if self._unscaled() and isinstance(self.reading, Homogeneous) and k == self.reading.at:
+                lines.append(f"        unscaled = {self.to.text(inside.operands[0])}")
+            lines += self.to.lines(inside, in_scan=True)
+        return lines
 
     def scanned(self) -> list[str]:
         """Many slices, as one function of a slice."""
@@ -283,14 +300,41 @@ class Slices:
         targets = _tuple([to._target(Place(row.array, self.slices)) for row in self.writes])
         more = [] if self.reads else [f"length={to._count(self.slices)}"]
         more += [] if self.forwards else ["reverse=True"]
+        out = [_tuple([to.text(p) for p in ahead]), _tuple([to.text(row) for row in self.writes])]
+        arguments = [step, start, rows if self.reads else "None", *more]
         return [
             f"    def {step}(carry, rows):",
             *inside,
             *body,
-            f"        return {_tuple([to.text(p) for p in ahead])}, {_tuple([to.text(row) for row in self.writes])}",
+            f"        return {', '.join([*out, *self._unscaled()])}",
             "",
-            f"    {targets} = {to.scan(self)}({', '.join([step, start, rows if self.reads else 'None', *more])})[1]",
+            f"    {self._call(targets, arguments)}",
         ]
+
+    @cached_property
+    def reading(self) -> Reading:
+        """How the scan depends on what it carries."""
+        return reading(self.item, [p for places in self.carried.values() for p in places], self.to.base)
+
+    def _unscaled(self) -> list[str]:
+        """What is carried, before it is divided by its scale."""
+        is_scaled = self.to.parallel is not None and isinstance(self.reading, Homogeneous)
+        return ["(unscaled,)"] if is_scaled else []
+
+    def _call(self, targets: str, arguments: list[str]) -> str:
+        """The call of what runs the scan."""
+        to = self.to
+        if to.parallel is None:
+            return f"{targets} = jax.lax.scan({', '.join(arguments)})[1]"
+        if self.reading == "affine":
+            return f"{targets} = {to.parallel_kernel('affine_scan')}({', '.join(arguments)})[1]"
+        if isinstance(self.reading, Homogeneous):
+            arguments.append(f"semiring={self.reading.semiring.name!r}")
+            return f"{targets} = {to.parallel_kernel('homogeneous_scan')}({', '.join(arguments)})[1]"
+        names = ", ".join(row.array for row in self.writes)
+        count = to.newton[names] = to.names.unused(f"newton_steps_{to.scans}")
+        arguments += [f"{name}={value!r}" for name, value in asdict(to.parallel).items()]
+        return f"{count}, {targets} = {to.parallel_kernel('newton_scan')}({', '.join(arguments)})"
 
 
 def _sign(place: Place) -> int:

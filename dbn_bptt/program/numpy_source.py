@@ -53,6 +53,7 @@ IN_PARTS = '''def in_parts(sweeps, T, B, dtype, *arrays):
     """Loops over T slices of B sequences."""
     sweeps(0, B, T, B, dtype, *arrays)
 '''
+SHOWN = (kernels.__name__, shapes.__name__, "dbn_bptt.program.parallel_scans")  # modules whose functions are printed
 HEAD = "def run(parameters, data, initial, T, B, dtype, empty=np.empty):"
 
 
@@ -285,7 +286,7 @@ class Printer:
         if module == "numpy.linalg" and getattr(np.linalg, kernel.__name__, None) is kernel:
             return f"np.linalg.{kernel.__name__}"
         own = self.names.unused(f"operation_{re.sub(r'[^A-Za-z0-9_]', '_', name)}")
-        title = kernel.__name__ if module == kernels.__name__ else own
+        title = kernel.__name__ if module in SHOWN else own
         self.overflows |= kernel is kernels.logistic
         while self.kernels.setdefault(title, kernel) is not kernel:
             title += "_"
@@ -386,12 +387,13 @@ def shown_kernels(called: dict[str, Callable[..., Any]]) -> tuple[str, dict[str,
         name, function = queue.pop()
         if name in shown or name in functions:
             continue
-        if getattr(function, "__module__", "") not in (kernels.__name__, shapes.__name__):
+        if getattr(function, "__module__", "") not in SHOWN:
             functions[name] = function
             continue
         shown[name] = _without_types(inspect.getsource(function))
         names = {node.id for node in ast.walk(ast.parse(shown[name])) if isinstance(node, ast.Name)}
-        queue += [(other, f) for other in sorted(names) if inspect.isfunction(f := getattr(kernels, other, None))]
+        inside = inspect.unwrap(function).__globals__
+        queue += [(other, f) for other in sorted(names) if inspect.isfunction(f := inside.get(other))]
     imports = "\nimport math\n" if "math." in "".join(shown.values()) else ""
     return imports + "".join(f"\n\n{shown[name]}\n" for name in sorted(shown)), functions
 

@@ -13,6 +13,7 @@ from dbn_bptt.program.bound import Bound, unflat
 from dbn_bptt.program.bounded import Run
 from dbn_bptt.program.compiled import Compiled, Target, arguments, compiled
 from dbn_bptt.program.engines import Engine, Parallel, checked_engine
+from dbn_bptt.program.function import pure
 from dbn_bptt.program.gradients import Outcome, check_wrt, gradient_goals, read_gradients, refused, unbatched
 from dbn_bptt.program.loops import rounded
 from dbn_bptt.program.native import is_installed
@@ -119,6 +120,26 @@ class Program(Shown):
         """The program of the adjoint's tangent, in which second derivatives are."""
         return compile(tangent(self.backward), self.engine)
 
+    @cached_property
+    def function(self) -> Callable[..., Any]:
+        """The loss as a pure function (parameters, data, initial, lengths, T=) of JAX arrays, with engine "jax".
+
+        It works under `jax.jit`, `vmap`, `grad` and `shard_map`: its gradient is the adjoint program's, for
+        parameters, inputs and initial states. It computes in the type of the arrays; shapes are checked, numbers not.
+
+        Examples
+        --------
+        >>> import jax, numpy as np, dbn_bptt as db
+        >>> rnn = db.cells.elman(n_inputs=1, n_hidden=2, n_outputs=2)
+        >>> theta, data = rnn.initial_parameters(seed=0), {"x": np.ones((4, 1)), "y": np.array([0, 1, 0, 1])}
+        >>> loss, gradients = jax.value_and_grad(db.compile(rnn, "jax").function)(theta, data)
+        >>> bool(np.allclose(gradients["W"], db.bptt(rnn, theta, data).gradients["W"], atol=1e-6))
+        True
+        """
+        if self.engine != "jax" and not isinstance(self.engine, Parallel):
+            raise DataError("a function of JAX's needs JAX's engine: db.compile(template, 'jax').function")
+        return pure(self)
+
     # ---------------------------------------------------------------------------------------------------------- runs
     def run(
         self, given: Given, totals: Sequence[str] = (), series: Sequence[str] = (), wrt: Sequence[str] = ()
@@ -152,6 +173,10 @@ class Program(Shown):
         return self._made_for(
             goals, wrt, given.T if self.least > given.T else None, given.absent, self._target(given)
         )
+
+    def made_for_tracing(self, given: Given, wrt: tuple[str, ...]) -> Compiled:
+        """What `function` traces: the losses, or with `wrt` these and their gradients."""
+        return self._compiled(tuple(self.template.losses), wrt, given)
 
     def _made_for(
         self,

@@ -72,8 +72,8 @@ def checked(
     data = with_lengths(template, data, lengths, T)
     check_mapping("initial states", initial)
     states, series = template.initial_shapes(), template.names("input", "target")
-    _check_names("parameter", parameters, template.names("parameter"), template)
-    _check_names("input or target", data, series, template)
+    check_names("parameter", parameters, template.names("parameter"), template)
+    check_names("input or target", data, series, template)
     for name in initial:
         if name not in states:
             raise unknown_name(name, states, "initial state")
@@ -90,7 +90,7 @@ def checked(
     dtype = np.dtype(np.float32 if floats and all(d.itemsize <= 4 for d in floats) else np.float64)
     encoded = {name: _encoded(template, name, arrays[name], dtype) for name in data}
     whole = {**template.arrays, **arrays, **encoded}
-    slices, batch = _extent(template, encoded, T)
+    slices, batch = extent(template, encoded, T)
     if not data:
         batch = _batch_of_states(template, states, starts)
     wanted = {name: shape for name, shape in states.items() if name not in template.learned}
@@ -133,7 +133,8 @@ def check_mapping(what: str, found: object) -> None:
         raise DataError(f"{what} must be a dict from names to arrays, not {type(found).__name__}")
 
 
-def _check_names(what: str, found: Arrays, known: list[str], template: Template) -> None:
+def check_names(what: str, found: Arrays, known: list[str], template: Template) -> None:
+    """Refuse unknown names, and missing ones without a default."""
     check_mapping(f"{what}s", found)
     for name in found:
         if name not in known:
@@ -190,7 +191,7 @@ def _encoded(template: Template, name: str, array: Array, dtype: np.dtype[Any]) 
     return array
 
 
-def _extent(template: Template, data: Mapping[str, Array], T: int | None) -> tuple[int, Shape]:
+def extent(template: Template, data: Mapping[str, Array], T: int | None) -> tuple[int, Shape]:
     """The number of slices and the batch axes on which all data agree."""
     if T is not None and (not isinstance(T, int | np.integer) or isinstance(T, bool)):
         raise DataError(f"T is {T!r}; the number of slices must be a positive integer")

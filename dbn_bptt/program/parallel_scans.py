@@ -1,0 +1,211 @@
+"""Scans parallel in time, in place of `jax.lax.scan`: as programs of JAX print them.
+
+Each takes a function ``step(carry, rows) -> (carry, results)`` of one slice, what is carried at first, and the rows of
+all slices; arrays carried have the axis of the batch in front. A prefix of n slices is put together in about log2(n)
+rounds (Blelloch 1990) instead of n steps.
+"""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+
+def product(a: Any, b: Any) -> Any:
+    """The product of stacks of matrices; of small ones written out, which is quicker."""
+    return a @ b if a.shape[-1] > 16 else (a[..., :, :, None] * b[..., None, :, :]).sum(-2)
+
+
+def as_vectors(carry: Any) -> Any:
+    """What is carried as one vector for each sequence."""
+    return jnp.concatenate([a.reshape(*a.shape[:1], -1) for a in carry], -1)
+
+
+def as_carried(vectors: Any, like: Any) -> Any:
+    """Vectors as what is carried."""
+    parts, at = [], 0
+    for a in like:
+        size = math.prod(a.shape[1:])
+        parts.append(vectors[..., at : at + size].reshape(a.shape))
+        at += size
+    return tuple(parts)
+
+
+def each_slice(function: Any, vectors: Any, rows: Any) -> Any:
+    """A function of what is carried into a slice, and of its rows, in all slices at once."""
+    return jax.vmap(function, in_axes=(0, None if rows is None else 0))(vectors, rows)
+
+
+def before_each(start: Any, vectors: Any, reverse: bool) -> Any:
+    """What is carried into each slice, from what is carried out of each."""
+    parts = [vectors[1:], start[None]] if reverse else [start[None], vectors[:-1]]
+    return jnp.concatenate(parts)
+
+
+def units(n: int, B: int, one: float, zero: float, dtype: Any) -> Any:
+    """Vectors with a one in one place, for all sequences alike, (n, B, n)."""
+    return jnp.broadcast_to(jnp.where(jnp.eye(n, dtype=bool), one, zero).astype(dtype)[:, None], (n, B, n))
+
+
+def linearised(step: Any, carry: Any) -> Any:
+    """What is carried out of a slice and its Jacobian, as a function of what is carried in, and of the rows."""
+
+    def at(vectors: Any, rows: Any) -> Any:
+        B, n = vectors.shape
+
+        def moved(v: Any) -> Any:
+            return as_vectors(step(as_carried(v, carry), rows)[0])
+
+        value, push = jax.linearize(moved, vectors)
+        return value, jax.vmap(push, out_axes=-1)(units(n, B, 1, 0, vectors.dtype))
+
+    return at
+
+
+def bounded(a: Any) -> Any:
+    """What is too large for a number, the largest: 0 times that is 0, as it should be."""
+    return jnp.clip(a, -jnp.finfo(a.dtype).max, jnp.finfo(a.dtype).max)
+
+
+def composed(first: Any, second: Any) -> Any:
+    """Two affine maps, (matrix, vector), one after the other."""
+    (J1, c1), (J2, c2) = first, second
+    return bounded(product(J2, J1)), product(J2, c1[..., None])[..., 0] + c2
+
+
+def composed_diagonal(first: Any, second: Any) -> Any:
+    """Two affine maps with diagonal matrices, one after the other."""
+    (J1, c1), (J2, c2) = first, second
+    return J2 * J1, J2 * c1 + c2
+
+
+def solved(J: Any, c: Any, start: Any, reverse: bool) -> Any:
+    """The vectors s of the affine recursion s_t = J_t s_{t-1} + c_t in all slices."""
+    at = -1 if reverse else 0
+    if J.ndim == c.ndim:
+        return jax.lax.associative_scan(composed_diagonal, (J, c.at[at].add(J[at] * start)), reverse=reverse)[1]
+    c = c.at[at].add(product(J[at], start[..., None])[..., 0])
+    return jax.lax.associative_scan(composed, (J, c), reverse=reverse)[1]
+
+
+def rows_of(rows: Any, length: int) -> Any:
+    """The rows of all slices, of which there are `length` where nothing is read."""
+    return jnp.zeros(length) if rows is None else rows
+
+
+def affine_scan(step: Any, carry: Any, rows: Any, length: int = 0, reverse: bool = False) -> Any:
+    """A scan that is affine in what it carries."""
+    rows, start = rows_of(rows, length), as_vectors(carry)
+    T = len(jax.tree.leaves(rows)[0])
+    c, J = each_slice(linearised(step, carry), jnp.zeros((T, *start.shape), start.dtype), rows)
+    into = before_each(start, solved(J, c, start, reverse), reverse)
+    return each_slice(lambda v, row: step(as_carried(v, carry), row), into, rows)
+
+
+def newton_scan(
+    step: Any, carry: Any, rows: Any, length: int = 0, reverse: bool = False, *,
+    jacobian: str, damping: float, tolerance: float | None, steps: int,
+) -> Any:  # fmt: skip
+    """Any scan, by Newton's method on all slices at once (Lim et al. 2024); and how many steps that took.
+
+    Where it does not converge, the scan runs slice by slice, and the number of steps is -1.
+    """
+    rows, start = rows_of(rows, length), as_vectors(carry)
+    T, at = len(jax.tree.leaves(rows)[0]), linearised(step, carry)
+    least = (1e-10 if start.dtype == jnp.float64 else 1e-5) if tolerance is None else tolerance
+
+    def improved(state: Any) -> Any:
+        S, _, k = state
+        into = before_each(start, S, reverse)
+        value, J = each_slice(at, into, rows)
+        if jacobian == "diagonal":
+            J = jnp.diagonal(J, axis1=-2, axis2=-1)
+        J = (1 - damping) * J
+        moved = J * into if jacobian == "diagonal" else product(J, into[..., None])[..., 0]
+        new = solved(J, value - moved, start, reverse)
+        return new, jnp.abs(new - S).max() / jnp.maximum(1, jnp.abs(new).max()), k + 1
+
+    def goes_on(state: Any) -> Any:
+        _, change, k = state
+        return (change > least) & (k < steps)
+
+    guess = jnp.broadcast_to(start, (T, *start.shape))
+    S, change, k = jax.lax.while_loop(goes_on, improved, (guess, jnp.asarray(jnp.inf, start.dtype), 0))
+
+    def at_once(_: Any) -> Any:
+        into = before_each(start, S, reverse)
+        return each_slice(lambda v, row: step(as_carried(v, carry), row)[1], into, rows)
+
+    def in_turn(_: Any) -> Any:
+        return jax.lax.scan(step, carry, rows, reverse=reverse)[1]
+
+    is_there = change <= least
+    return jnp.where(is_there, k, -1), jax.lax.cond(is_there, at_once, in_turn, None)
+
+
+def homogeneous_scan(
+    step: Any, carry: Any, rows: Any, length: int = 0, reverse: bool = False, *, semiring: str
+) -> Any:  # fmt: skip
+    """A scan that is linear over some sums and products, but for a scale by which it divides.
+
+    Its step gives in the third place what is carried before the division.
+    """
+    rows, start = rows_of(rows, length), as_vectors(carry)
+    B, n = start.shape
+    logs = semiring in ("maxima of sums", "logarithms")
+    basis = units(n, B, *((0, -jnp.inf) if logs else (1, 0)), start.dtype)
+
+    def matrix(row: Any) -> Any:
+        def moved(v: Any) -> Any:
+            return as_vectors(step(as_carried(v, carry), row)[2])
+
+        return jax.vmap(moved, out_axes=-1)(basis)
+
+    M = jax.vmap(matrix)(rows)
+    at = -1 if reverse else 0
+    first = combined(semiring, start[..., None], M[at])
+    M = M.at[at].set(jnp.broadcast_to(first, M[at].shape))
+    if logs:
+        found = jax.lax.associative_scan(lambda a, b: levelled(combined(semiring, a, b)), M, reverse=reverse)
+    else:
+        scaled = (M, jnp.zeros(M.shape[:-2] + M.shape[-1:], M.dtype))
+        found = jax.lax.associative_scan(lambda a, b: combined_scaled(semiring, a, b), scaled, reverse=reverse)[0]
+    into = before_each(start, found[..., 0], reverse)
+    exact = each_slice(lambda v, row: as_vectors(step(as_carried(v, carry), row)[0]), into, rows)
+    into = before_each(start, exact, reverse)
+    return each_slice(lambda v, row: step(as_carried(v, carry), row), into, rows)
+
+
+def combined(semiring: str, first: Any, second: Any) -> Any:
+    """The product of matrices, the second on the left, over a semiring."""
+    if semiring == "sums of products":
+        return product(second, first)
+    terms = (second[..., :, :, None], first[..., None, :, :])
+    if semiring == "maxima of products":
+        return (terms[0] * terms[1]).max(-2)
+    both = terms[0] + terms[1]
+    top = both.max(-2)
+    if semiring == "maxima of sums":
+        return top
+    safe = jnp.where(jnp.isfinite(top), top, 0)
+    return jnp.log(jnp.exp(both - safe[..., None, :]).sum(-2)) + safe
+
+
+def combined_scaled(semiring: str, first: Any, second: Any) -> Any:
+    """The same of matrices with a logarithm of a scale for each column, which becomes neither too large nor too small."""
+    (M1, l1), (M2, l2) = first, second
+    there = M1 != 0
+    top = jnp.where(there, l2[..., :, None], -jnp.inf).max(-2)
+    top = jnp.where(jnp.isfinite(top), top, 0)
+    weighed = M1 * jnp.exp(jnp.where(there, l2[..., :, None] - top[..., None, :], 0))
+    M = combined(semiring, weighed, M2)
+    size = jnp.abs(M).max(-2)
+    size = jnp.where(size > 0, size, 1)
+    scale = l1 + top + jnp.log(size)
+    return M / size[..., None, :], scale - scale.max(-1, keepdims=True)
+
+
+def levelled(M: Any) -> Any:
+    """Logarithms whose largest is 0, so that none becomes large."""
+    return M - jnp.maximum(M.max((-2, -1), keepdims=True), jnp.finfo(M.dtype).min)
