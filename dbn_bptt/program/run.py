@@ -15,6 +15,7 @@ from dbn_bptt.program.compiled import Compiled, Target, arguments, compiled
 from dbn_bptt.program.engines import Engine, Parallel, checked_engine
 from dbn_bptt.program.function import pure
 from dbn_bptt.program.gradients import Outcome, check_wrt, gradient_goals, read_gradients, refused, unbatched
+from dbn_bptt.program.jax_source import STEPS
 from dbn_bptt.program.loops import rounded
 from dbn_bptt.program.native import is_installed
 from dbn_bptt.program.schedule import Goal, Schedule, shortest_general
@@ -329,6 +330,30 @@ class Program(Shown):
         outcome = program.run(given, totals=of.names("total"), series=own)
         refuse_nan({"the loss": np.asarray(sum(float(outcome.totals[name]) for name in of.losses))})
         return outcome.series | outcome.totals
+
+    def newton_steps(
+        self, parameters: Arrays, data: Arrays | None = None, *, initial: Arrays | None = None, lengths: Any = None,
+        T: int | None = None,
+    ) -> dict[str, int]:  # fmt: skip
+        """How many steps of Newton's method the forward scans take with engine "parallel", by their variables.
+
+        0 where a scan needs none, since it is affine, or linear up to its scale; -1 where Newton's method does not
+        converge, so that the scan runs slice by slice.
+
+        Examples
+        --------
+        >>> import numpy as np, dbn_bptt as db
+        >>> rnn = db.cells.elman(n_inputs=1, n_hidden=2, n_outputs=2)
+        >>> data = {"x": np.ones((100, 1)), "y": np.zeros(100, int)}
+        >>> db.compile(rnn, "parallel").newton_steps(rnn.initial_parameters(seed=0), data)
+        {'h': 6}
+        """
+        program = self.fitting(lengths)
+        given = checked(program.template, parameters, data, initial, lengths, T)
+        made = program.made_for_tracing(given, ())
+        out = made(*arguments(program.template, given))
+        scans = [", ".join(step.names) for step in made.schedule.steps if step.kind == "scan"]
+        return {names: int(out.get(STEPS + names, 0)) for names in scans}
 
     def at(
         self, data: Arrays | None = None, *, initial: Arrays | None = None, lengths: Any = None, T: int | None = None
