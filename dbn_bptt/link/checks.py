@@ -11,6 +11,7 @@ from dbn_bptt import dbn, ops, paths
 from dbn_bptt.cells import elman
 from dbn_bptt.dbn.kalman import smooth_gaussian
 from dbn_bptt.dbn.network import Network, Table
+from dbn_bptt.link.all_slices import newton_iterates, prefixes
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.program import compile
 from dbn_bptt.program.forward_mode import rtrl as by_rtrl
@@ -20,6 +21,7 @@ from dbn_bptt.sweep.unroll import unroll
 from dbn_bptt.template.builder import SliceTemplate
 from dbn_bptt.template.structure import interface as interface_of
 from dbn_bptt.template.traversal import uses
+from dbn_bptt.transforms.tangent import tangent
 
 T = 4
 LOSS = ("L", None, ())
@@ -73,6 +75,50 @@ def bellman(s: Setting) -> float:
     steps = [np.tanh(theta["b"] + h @ theta["W"].T + theta["U"] @ x) for x in data["x"][1:]]
     later = [*(J[t + 1](after) for t, after in enumerate(steps)), 0.0]
     return _largest(*(J[t](h) - own[:, t] - later[t] for t in range(T)))
+
+
+def adjoint_chain(s: Setting) -> float:
+    """The messages into the states against affine maps composed in the tree of a scan."""
+    _, theta, data, result = s.run(elman(2, 3, 2))
+    h = result.values.stack("h")
+    maps = []
+    for t in range(T - 1, -1, -1):
+        own = theta["V"].T @ (result.values["yhat", t] - np.eye(2)[data["y"][t]])
+        slope = (1 - h[t + 1] ** 2)[:, None] * theta["W"] if t + 1 < T else np.zeros((3, 3))
+        maps.append((slope.T, own))
+    by_scan = [message for _, message in prefixes(maps)][::-1]
+    return _largest(*(by_scan[t] - result.messages.adjoint["h", t] for t in range(T)))
+
+
+def newton_step(s: Setting) -> float:
+    """The tangent of a network that is forced through a guess against a smoothed linear-Gaussian chain."""
+    _, theta, data, _ = s.run(elman(2, 3, 2))
+    forced, guess = _forced(), s.rng.uniform(-1, 1, (T, 3))
+    before = np.concatenate([np.zeros((1, 3)), guess[:-1]])
+    free = np.tanh(theta["b"] + before @ theta["W"].T + data["x"] @ theta["U"].T)
+    theta = {name: theta[name] for name in forced.names("parameter")}
+    step = compile(tangent(forced)).values(theta, {"x": data["x"], "e": guess - free, "e_dot": free - guess})["h_dot"]
+    chain = np.eye(3 * T)  # what the states less their predictions are, as one matrix
+    for t in range(1, T):
+        chain[3 * t : 3 * t + 3, 3 * t - 3 : 3 * t] = -(1 - free[t] ** 2)[:, None] * theta["W"]
+    offset = chain @ guess.ravel() + (free - guess).ravel()
+    mean = np.linalg.solve(chain.T @ chain, chain.T @ offset)  # of the Gaussian whose precision is chain' chain
+    return _largest(guess + step - mean.reshape(T, 3))
+
+
+def _forced() -> SliceTemplate:
+    """Elman's recurrence with an input that moves its state."""
+    t = SliceTemplate("forced")
+    W, U, b = t.parameter("W", (3, 3)), t.parameter("U", (3, 2)), t.parameter("b", 3)
+    x, e, h = t.input("x", 2), t.input("e", 3), t.variable("h", 3)
+    t.define(h, ops.tanh(b + W @ h.prev + U @ x) + e)
+    return t
+
+
+def newton_limit(s: Setting) -> float:
+    """The forward sweep against Newton's method on all slices at once."""
+    _, theta, data, result = s.run(elman(2, 3, 2))
+    return _largest(result.values.stack("h") - newton_iterates(theta, data["x"], T)[-1])
 
 
 def _scalars(s: Setting, slices: int, copies: bool = False) -> tuple[nx.DiGraph, Result, Any, Any]:

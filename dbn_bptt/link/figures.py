@@ -14,6 +14,8 @@ from dbn_bptt.dbn.cost_to_go import value_function
 from dbn_bptt.dbn.kalman import kalman_data, linear_gaussian
 from dbn_bptt.dbn.stochastic_units import sigmoid_belief, unit_posterior
 from dbn_bptt.errors import DbnBpttError
+from dbn_bptt.link import all_slices
+from dbn_bptt.link.all_slices import newton_iterates
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.paths import Credit
 from dbn_bptt.sweep.bptt import bptt
@@ -173,3 +175,52 @@ def vanishing_noise(noise: Sequence[float] = (1.0, 0.1, 0.01, 1e-3, 1e-4), seed:
     _line(axes, 0, noise, gaps, "Bryson-Frazier against BPTT")
     _straight(axes, noise, gaps, 1)
     return _with_legend(axes)
+
+
+def newton(seed: int = 0, T: int = 40, steps: int = 5) -> Any:
+    """The iterates of Newton's method on all slices at once, over time, against the forward sweep.
+
+    Examples
+    --------
+    >>> from dbn_bptt.link import figures
+    >>> len(figures.newton(steps=3).axes[0].lines)
+    5
+    """
+    rng = np.random.default_rng(seed)
+    rnn = elman(1, 2, 2)
+    theta = {name: rng.normal(size=rnn.symbols[name].shape) for name in rnn.names("parameter")}
+    turn = np.array([[np.cos(0.4), -np.sin(0.4)], [np.sin(0.4), np.cos(0.4)]])
+    theta |= {"W": 1.15 * turn, "U": np.ones((2, 1)), "b": np.zeros(2)}  # goes round, and forgets slowly
+    x = 0.2 * rng.normal(size=(T, 1))
+    axes = _axes("Newton's method solves all slices at once", "slice t", "first number of h_t")
+    for k, h in enumerate(newton_iterates(theta, x, steps)):
+        axes.plot(h[:, 0], color=COLORS[k % len(COLORS)], linestyle=DASHES[k % len(DASHES)], label=f"step {k}", alpha=0.9)
+    exact = bptt(rnn, theta, {"x": x, "y": np.zeros(T, int)}).values.stack("h")[:, 0]
+    axes.plot(exact, color="0.2", linewidth=4, alpha=0.25, label="forward sweep", zorder=0)
+    axes.set_ylim(-1.5, 1.5)
+    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    return axes.figure
+
+
+def scan_tree(T: int = 8) -> Any:
+    """The associative scan of T slices as a network: in each round compositions that do not wait for each other.
+
+    Examples
+    --------
+    >>> from dbn_bptt.link import figures
+    >>> figures.scan_tree(8).axes[0].get_title()
+    'A scan of 8 slices: 4 rounds instead of 7'
+    """
+    tree = all_slices.scan_tree(T)
+    rounds = dict(tree.nodes(data="round"))
+    axes = _axes(f"A scan of {T} slices: {max(rounds.values())} rounds instead of {T - 1}", "last slice", "round")
+    for a, b in tree.edges:
+        axes.plot([a[1], b[1]], [rounds[a], rounds[b]], color="0.6", linewidth=1, zorder=1)
+    for first, last in tree:
+        color = COLORS[0] if first else COLORS[1]
+        label = f"{first}" if first == last else f"{first}..{last}"
+        box = {"boxstyle": "round,pad=0.3", "facecolor": "white", "edgecolor": color}
+        axes.text(last, rounds[first, last], label, ha="center", va="center", fontsize=9, bbox=box, zorder=2)
+    axes.set(xlim=(-0.6, T - 0.4), ylim=(-0.5, max(rounds.values()) + 0.5), xticks=range(T), yticks=sorted(set(rounds.values())))
+    axes.grid(visible=False)
+    return axes.figure

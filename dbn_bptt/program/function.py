@@ -104,8 +104,8 @@ def _whole(
     for name in initial:
         if name not in states:
             raise unknown_name(name, states, "initial state")
-    floats = [a for a in (*parameters.values(), *data.values(), *initial.values()) if jnp.issubdtype(_type(a), np.floating)]
-    dtype = jnp.result_type(*map(_type, floats)) if floats else jnp.result_type(float)
+    types = [_type(a) for a in (*parameters.values(), *data.values(), *initial.values())]
+    dtype = jnp.result_type(float, *(t for t in types if jnp.issubdtype(t, np.floating)))
     theta = {n: jnp.asarray(parameters.get(n, of.arrays.get(n)), dtype) for n in of.names("parameter")}
     for name, a in theta.items():
         if a.shape != of.symbols[name].shape:
@@ -124,7 +124,10 @@ def _whole(
 
 
 def _type(a: Any) -> Any:
-    return a.dtype if hasattr(a, "dtype") else np.asarray(a).dtype
+    """The type of an array, as JAX has it: without `jax_enable_x64` at most 32 bits."""
+    import jax
+
+    return jax.dtypes.canonicalize_dtype(a.dtype if hasattr(a, "dtype") else np.asarray(a).dtype)
 
 
 def _encoded(of: Template, name: str, a: Any, dtype: Any) -> Any:

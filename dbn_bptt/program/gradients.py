@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -68,10 +69,15 @@ def read_gradients(
     parameters = of.names("parameter") if "params" in wrt else ()
     states = [n for n in given.initial if of.symbols[n].kind != "target"] if "initial" in wrt else ()
     return Gradients(
-        {name: out[bars[name]].astype(given.dtype, copy=False) for name in parameters},
+        {name: _typed(out[bars[name]], given.dtype) for name in parameters},
         {name: in_slices(name, range(given.T)) for name in wanted_inputs(of, wrt)},
         {name: given.state(name, in_slices(name, of.initial_slices(name, given.T))) for name in states},
     )
+
+
+def _typed(a: Any, dtype: Any) -> Any:
+    """An array of NumPy's or JAX's in a type; a number as an array."""
+    return np.asarray(a, dtype) if isinstance(a, float | np.generic | np.ndarray) else a.astype(dtype)
 
 
 def unbatched(array: Array, given: Given) -> Array:

@@ -1,5 +1,6 @@
 """Programs that JAX compiles, called with NumPy's arrays."""
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 
 from dbn_bptt.errors import DataError
 from dbn_bptt.ops.kernels import Array
+from dbn_bptt.program.jax_source import STEPS
 from dbn_bptt.program.numpy_source import Emitted
 
 Run = Callable[..., dict[str, Any]]  # run(parameters, data, initial, T, B, dtype)
@@ -32,8 +34,12 @@ def called(run: Run) -> Callable[..., dict[str, Array]]:
 
     def call(parameters: Any, data: Any, initial: Any, T: int, B: int, dtype: Any, empty: Any = None) -> Any:
         with jax.enable_x64(np.dtype(dtype) == np.float64), readable():
-            out = compiled(parameters, data, initial, T, B, dtype)
-            return {name: np.array(a) for name, a in jax.device_get(out).items()}
+            out = jax.device_get(compiled(parameters, data, initial, T, B, dtype))
+        for name in [name for name in out if name.startswith(STEPS) and out[name] < 0]:
+            mend = "give db.Parallel(steps=, damping=) others, or engine='jax'"
+            scan = name.removeprefix(STEPS)
+            warnings.warn(f"Newton's method does not converge for {scan}, which ran slice by slice; {mend}", stacklevel=2)
+        return {name: np.array(a) for name, a in out.items()}
 
     return call
 

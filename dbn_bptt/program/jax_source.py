@@ -26,6 +26,10 @@ def flat(a):
     return a.reshape(-1, a.shape[-1])
 '''
 STEPS = "Newton steps of "  # results that say how many, by the variables of the scan
+UNROLLED = [
+    "    # on a GPU a turn of a loop costs more than the work of a small slice",
+    '    unroll = 1 if jax.default_backend() == "cpu" else 8',
+]
 HEAD = "def run(parameters, data, initial, T, B, dtype):"
 
 
@@ -35,7 +39,7 @@ def jax_source(schedule: Schedule, results: Sequence[str], parallel: Parallel | 
     body = [line for item in (*to.of.setup, *to.of.items) for line in to.lines(item)] + to.joined()
     shown, functions = shown_kernels(to.kernels)
     returned = ", ".join([to.returned(results), *(f"{STEPS + names!r}: {k}" for names, k in to.newton.items())])
-    run = "\n".join([HEAD, *to.unpacked(results), *to.prelude, *body, f"    return {{{returned}}}"])
+    run = "\n".join([HEAD, *to.unpacked(results), *(UNROLLED if to.unrolls else []), *to.prelude, *body, f"    return {{{returned}}}"])
     source = re.sub(r"\bnp\.", "jnp.", f"{HELPERS}{shown}\n\n{run}\n")
     return Emitted(f"import jax\nimport jax.numpy as jnp\n{source}", functions, to.plan.numbers, {}, to.reasons)
 
@@ -58,7 +62,7 @@ class JaxPrinter(Printer):
     ----------
     pieces : the series that are being made
     views : temporary arrays of one slice that are views of another, which have no name here
-    scans : how many scans there are so far
+    scans, unrolls : how many scans there are so far, and whether any runs slice by slice
     newton : by the variables of a scan that Newton's method solves, the name of the number of its steps
     """
 
@@ -67,7 +71,7 @@ class JaxPrinter(Printer):
         self.parallel, self.newton = parallel, dict[str, str]()
         self.pieces: dict[str, Pieces] = {}
         self.views: dict[str, Place] = {}
-        self.scans = 0
+        self.scans, self.unrolls = 0, False
 
     # -------------------------------------------------------------------------------------------------------- items
     def lines(self, item: Item, in_scan: bool = False) -> list[str]:
@@ -325,7 +329,8 @@ class Slices:
         """The call of what runs the scan."""
         to = self.to
         if to.parallel is None:
-            return f"{targets} = jax.lax.scan({', '.join(arguments)})[1]"
+            to.unrolls = True
+            return f"{targets} = jax.lax.scan({', '.join(arguments)}, unroll=unroll)[1]"
         if self.reading == "affine":
             return f"{targets} = {to.parallel_kernel('affine_scan')}({', '.join(arguments)})[1]"
         if isinstance(self.reading, Homogeneous):

@@ -352,8 +352,9 @@ class Program(Shown):
         given = checked(program.template, parameters, data, initial, lengths, T)
         made = program.made_for_tracing(given, ())
         out = made(*arguments(program.template, given))
-        scans = [", ".join(step.names) for step in made.schedule.steps if step.kind == "scan"]
-        return {names: int(out.get(STEPS + names, 0)) for names in scans}
+        taken = {name: int(n) for names, n in out.items() if names.startswith(STEPS) for name in names[len(STEPS) :].split(", ")}
+        scans = [step.names for step in made.schedule.steps if step.kind == "scan"]
+        return {", ".join(names): next((taken[name] for name in names if name in taken), 0) for names in scans}
 
     def at(
         self, data: Arrays | None = None, *, initial: Arrays | None = None, lengths: Any = None, T: int | None = None

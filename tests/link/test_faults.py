@@ -70,6 +70,10 @@ FAULTS: list[tuple[str, Any, str, Callable[[Any], Any]]] = [
     ("smoothed mean", dbn, "linear_gaussian", lambda f: lambda **m: f(**_turned(m, "A"))),
     ("prior minus posterior mean", dbn, "unit_posterior", lambda f: lambda t, w, d: f(t, _turned(w, "W"), d)),
     ("gradient of the DBN", dbn, "sigmoid_belief", lambda f: lambda *sizes: f(*sizes, activation="sigmoid")),
+    ("affine maps composed in a tree", checks, "prefixes", lambda f: lambda maps: f([(M.T, v) for M, v in maps])),
+    ("smoothed mean of a linearised model", checks, "compile", lambda f: lambda t: SimpleNamespace(
+        values=lambda theta, data: f(t).values(_turned(theta, "W"), data))),
+    ("fixed point of Newton's method", checks, "newton_iterates", lambda f: lambda t, x, k: f(t, x, k - 2)),
     ("posterior mean of roots", paths, "sweep", lambda f: lambda scalars, v: f(scalars, v, paths.ABSOLUTE)),
 ]  # fmt: skip
 

@@ -24,6 +24,8 @@ FIGURES = {
     "gradient_by_lag": lambda: figures.gradient_by_lag(_credit()),
     "adjoint_norms": figures.adjoint_norms,
     "vanishing_noise": figures.vanishing_noise,
+    "newton": figures.newton,
+    "scan_tree": figures.scan_tree,
 }
 
 
@@ -63,3 +65,17 @@ def test_the_tangent_touches_the_curve():
     nearby = np.abs(curve[0] - at[0]) < 0.05
     numeric = np.polyfit(curve[0, nearby], curve[1, nearby], 1)[0]
     assert slope == pytest.approx(numeric, rel=0.02)
+
+
+def test_newtons_iterates_come_to_the_forward_sweep():
+    *iterates, exact = (line.get_ydata() for line in figures.newton(steps=12).axes[0].lines)
+    errors = [np.abs(h - exact).max() for h in iterates]
+    assert errors[0] > 0.1
+    assert errors[-1] < 1e-8
+
+
+@pytest.mark.parametrize("T", [2, 8, 13, 64])
+def test_the_tree_of_a_scan_is_as_deep_as_the_logarithm(T):
+    axes = figures.scan_tree(T).axes[0]
+    assert {text.get_text() for text in axes.texts} >= {f"0..{t}" for t in range(1, T)} | {"0"}
+    assert max(text.get_position()[1] for text in axes.texts) <= 2 * np.log2(T)
