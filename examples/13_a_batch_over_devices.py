@@ -31,7 +31,9 @@ def main() -> None:
     def of_a_part(theta: dict[str, jax.Array], data: dict[str, jax.Array]) -> object:
         return jax.lax.psum(gradient(theta, data), "batch")
 
-    shared = jax.shard_map(of_a_part, mesh=devices, in_specs=(PartitionSpec(), batch), out_specs=PartitionSpec(), check_vma=False)
+    shared = jax.shard_map(
+        of_a_part, mesh=devices, in_specs=(PartitionSpec(), batch), out_specs=PartitionSpec(), check_vma=False
+    )
     loss, found = jax.jit(shared)(theta, data)
     one_loss, one = jax.jit(gradient)(theta, data)
     largest = max(float(np.abs(found[name] - one[name]).max() / np.abs(one[name]).max()) for name in one)

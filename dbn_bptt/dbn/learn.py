@@ -18,7 +18,6 @@ from dbn_bptt.dbn.query import Answer, Prepared, Task, given_task, swept
 from dbn_bptt.dbn.reductions import SUM
 from dbn_bptt.errors import DataError
 from dbn_bptt.ops.kernels import Array
-from dbn_bptt.program.engines import Engine
 
 
 @dataclass(frozen=True)

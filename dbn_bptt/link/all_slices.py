@@ -31,7 +31,8 @@ def prefixes(maps: Sequence[Affine]) -> list[Affine]:
         return list(maps)
     pairs = prefixes([composed(a, b) for a, b in zip(maps[::2], maps[1::2], strict=False)])
     return [
-        maps[0] if k == 0 else pairs[k // 2] if k % 2 else composed(pairs[k // 2 - 1], maps[k]) for k in range(len(maps))
+        maps[0] if k == 0 else pairs[k // 2] if k % 2 else composed(pairs[k // 2 - 1], maps[k])
+        for k in range(len(maps))
     ]
 
 
@@ -50,7 +51,10 @@ def scan_tree(T: int) -> nx.DiGraph:
         if len(spans) < 2:
             return spans
         pairs = grown([joined(a, b) for a, b in zip(spans[::2], spans[1::2], strict=False)])
-        return [spans[0] if k == 0 else pairs[k // 2] if k % 2 else joined(pairs[k // 2 - 1], spans[k]) for k in range(len(spans))]
+        return [
+            spans[0] if k == 0 else pairs[k // 2] if k % 2 else joined(pairs[k // 2 - 1], spans[k])
+            for k in range(len(spans))
+        ]
 
     def joined(a: tuple[int, int], b: tuple[int, int]) -> tuple[int, int]:
         span = a[0], b[1]

@@ -194,7 +194,9 @@ def newton(seed: int = 0, T: int = 40, steps: int = 5) -> Any:
     x = 0.2 * rng.normal(size=(T, 1))
     axes = _axes("Newton's method solves all slices at once", "slice t", "first number of h_t")
     for k, h in enumerate(newton_iterates(theta, x, steps)):
-        axes.plot(h[:, 0], color=COLORS[k % len(COLORS)], linestyle=DASHES[k % len(DASHES)], label=f"step {k}", alpha=0.9)
+        axes.plot(
+            h[:, 0], color=COLORS[k % len(COLORS)], linestyle=DASHES[k % len(DASHES)], label=f"step {k}", alpha=0.9
+        )
     exact = bptt(rnn, theta, {"x": x, "y": np.zeros(T, int)}).values.stack("h")[:, 0]
     axes.plot(exact, color="0.2", linewidth=4, alpha=0.25, label="forward sweep", zorder=0)
     axes.set_ylim(-1.5, 1.5)
@@ -221,6 +223,11 @@ def scan_tree(T: int = 8) -> Any:
         label = f"{first}" if first == last else f"{first}..{last}"
         box = {"boxstyle": "round,pad=0.3", "facecolor": "white", "edgecolor": color}
         axes.text(last, rounds[first, last], label, ha="center", va="center", fontsize=9, bbox=box, zorder=2)
-    axes.set(xlim=(-0.6, T - 0.4), ylim=(-0.5, max(rounds.values()) + 0.5), xticks=range(T), yticks=sorted(set(rounds.values())))
+    axes.set(
+        xlim=(-0.6, T - 0.4),
+        ylim=(-0.5, max(rounds.values()) + 0.5),
+        xticks=range(T),
+        yticks=sorted(set(rounds.values())),
+    )
     axes.grid(visible=False)
     return axes.figure

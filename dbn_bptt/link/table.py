@@ -107,7 +107,7 @@ CLAIMS = (
            checks.gradient_step),
     _Claim("chain of adjoints", "affine maps composed in a tree", "(J2, c2) o (J1, c1) = (J2 J1, J2 c1 + c2)",
            "Blelloch 1990; Wang et al. 2020", checks.adjoint_chain),
-    _Claim("Newton step on all slices", "smoothed mean of a linearised model", "s_t = F(g_{t-1}) + F'(s_{t-1} - g_{t-1})",
+    _Claim("Newton step on all slices", "smoothed mean of a linearised model", "s = F(g) + F' (s_{t-1} - g_{t-1})",
            "Lim et al. 2024; Gonzalez et al. 2024", checks.newton_step),
     _Claim("forward sweep at once", "fixed point of Newton's method", "exact in slice t after t + 1 steps",
            "Lim et al. 2024", checks.newton_limit),

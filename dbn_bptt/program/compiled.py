@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +25,8 @@ class Compiled:
     """One emitted function, with the schedule that it was read off and its source.
 
     `numbers` tells how many numbers its own arrays hold for each slice of a sequence, results left out; `reasons` why
-    scans over the sequence are left to NumPy, "" for one that is compiled loops; `traced` is the function as JAX traces it.
+    scans over the sequence are left to NumPy, "" for one that is compiled loops; `traced` is the function as JAX
+    traces it.
     """
 
     schedule: Schedule
@@ -45,7 +46,7 @@ class Compiled:
             raise DataError(f"a matrix has no inverse or no logarithm of its determinant ({error}); {where}") from None
 
 
-Target = int | Parallel | Literal["jax"] | None  # for so many sequences as native loops; for JAX; or for NumPy
+Target = int | Parallel | str | None  # for so many sequences as native loops; for JAX; or for NumPy
 
 
 def compiled(
@@ -94,8 +95,7 @@ def arguments(template: Template, given: Given) -> tuple[Any, ...]:
     lagged = {name: before for name, (before, _) in template.reaches().items() if name in data and name in initial}
     join = np.concatenate if all(isinstance(a, np.ndarray) for a in data.values()) else _joined_by_jax
     joined = {
-        name: join([initial[name][:before], data[name], initial[name][before:]])
-        for name, before in lagged.items()
+        name: join([initial[name][:before], data[name], initial[name][before:]]) for name, before in lagged.items()
     }
     return given.parameters, {**data, **joined}, initial, given.T, B, given.dtype
 

@@ -32,7 +32,7 @@ def pure(program: Any) -> Callable[..., Any]:
         check_mapping("inputs and targets", series)
         if lengths is not None:
             series |= _masks(of, series, lengths, T)
-        slices, batch, groups = _whole(of, parameters, series, dict(initial or {}), T)
+        slices, groups = _whole(of, parameters, series, dict(initial or {}), T)
         with readable():
             return _differentiated(own, slices, frozenset(of.names("input", "target")).difference(series))(*groups)
 
@@ -87,14 +87,14 @@ def _given(of: Template, groups: Groups, T: int, absent: frozenset[str]) -> Give
     parameters, data, initial = groups
     leaves = [*parameters.values(), *data.values(), *initial.values()]
     dtype = np.dtype(jnp.result_type(*leaves)) if leaves else np.dtype(jnp.result_type(float))
-    constants = {name: jnp.asarray(of.arrays[name], dtype) for name in of.names("constant")}
+    constants: dict[str, Any] = {name: jnp.asarray(of.arrays[name], dtype) for name in of.names("constant")}
     B = next((a.shape[1] for a in (*data.values(), *initial.values())), 1)
     return Given(T, (B,), dtype, {**parameters, **constants}, data, initial, frozenset(), absent)
 
 
 def _whole(
     of: Template, parameters: Mapping[str, Any], data: dict[str, Any], initial: dict[str, Any], T: int | None
-) -> tuple[int, tuple[int, ...], Groups]:
+) -> tuple[int, Groups]:
     """All that a program is given, in one type and with an axis of the batch, shapes checked; numbers are not."""
     import jax.numpy as jnp
 
@@ -120,7 +120,7 @@ def _whole(
         a = a.reshape(slices, *B, *core) if name in series else a
         full[name] = jnp.broadcast_to(a, (slices, *B, *core))
     starts = {name: _rows(of, name, shape, initial.get(name), B, dtype) for name, shape in states.items()}
-    return slices, batch, (theta, full, starts)
+    return slices, (theta, full, starts)
 
 
 def _type(a: Any) -> Any:

@@ -38,7 +38,9 @@ def called(run: Run) -> Callable[..., dict[str, Array]]:
         for name in [name for name in out if name.startswith(STEPS) and out[name] < 0]:
             mend = "give db.Parallel(steps=, damping=) others, or engine='jax'"
             scan = name.removeprefix(STEPS)
-            warnings.warn(f"Newton's method does not converge for {scan}, which ran slice by slice; {mend}", stacklevel=2)
+            warnings.warn(
+                f"Newton's method does not converge for {scan}, which ran slice by slice; {mend}", stacklevel=2
+            )
         return {name: np.array(a) for name, a in out.items()}
 
     return call

@@ -15,8 +15,9 @@ from dbn_bptt.program.instructions import Allocate, Instruction, Item, Listing, 
 from dbn_bptt.program.linearity import Homogeneous, Reading, reading
 from dbn_bptt.program.lower import is_linear_map
 from dbn_bptt.program.memory import beyond
-from dbn_bptt.program.numpy_source import Emitted, Printer, shown_kernels
+from dbn_bptt.program.numpy_source import Emitted, Printer
 from dbn_bptt.program.schedule import Schedule
+from dbn_bptt.program.shown_kernels import shown_kernels
 from dbn_bptt.template.expressions import Apply
 
 HELPERS = '''
@@ -39,7 +40,16 @@ def jax_source(schedule: Schedule, results: Sequence[str], parallel: Parallel | 
     body = [line for item in (*to.of.setup, *to.of.items) for line in to.lines(item)] + to.joined()
     shown, functions = shown_kernels(to.kernels)
     returned = ", ".join([to.returned(results), *(f"{STEPS + names!r}: {k}" for names, k in to.newton.items())])
-    run = "\n".join([HEAD, *to.unpacked(results), *(UNROLLED if to.unrolls else []), *to.prelude, *body, f"    return {{{returned}}}"])
+    run = "\n".join(
+        [
+            HEAD,
+            *to.unpacked(results),
+            *(UNROLLED if to.unrolls else []),
+            *to.prelude,
+            *body,
+            f"    return {{{returned}}}",
+        ]
+    )
     source = re.sub(r"\bnp\.", "jnp.", f"{HELPERS}{shown}\n\n{run}\n")
     return Emitted(f"import jax\nimport jax.numpy as jnp\n{source}", functions, to.plan.numbers, {}, to.reasons)
 
@@ -247,9 +257,7 @@ class Slices:
         first, last = over.slices or (0, 0)
         self.slices = first + (row.lag or 0), last + (row.lag or 0)
         named = {row.array for row, _ in item.rows}
-        self.writes = [
-            row for row, _ in item.rows if not row.lag and row.array in {i.target.array for i in item.body}
-        ]
+        self.writes = [row for row, _ in item.rows if not row.lag and row.array in {i.target.array for i in item.body}]
         made = {row.array for row in self.writes}
         self.reads = [(row, over) for row, over in item.rows if row.array not in made]
         lags = {name: [row.lag or 0 for row, _ in item.rows if row.array == name] for name in made & named}
@@ -295,7 +303,7 @@ class Slices:
         to.scans += 1
         step = to.names.unused(f"step_{to.scans}")
         carried = [place for places in self.carried.values() for place in places]
-        ahead = [Place(p.array, lag=0) if abs(p.lag or 0) == 1 else Place(p.array, lag=(p.lag or 0) - _sign(p)) for p in carried]
+        ahead = [Place(p.array, lag=(p.lag or 0) - (1 if self.forwards else -1)) for p in carried]
         start = _tuple([self._before(place) for place in carried])
         rows = _tuple([to._slices_of(row.array, *(over.slices or (0, 0))) for row, over in self.reads])
         body = self._body()
@@ -340,10 +348,6 @@ class Slices:
         count = to.newton[names] = to.names.unused(f"newton_steps_{to.scans}")
         arguments += [f"{name}={value!r}" for name, value in asdict(to.parallel).items()]
         return f"{count}, {targets} = {to.parallel_kernel('newton_scan')}({', '.join(arguments)})"
-
-
-def _sign(place: Place) -> int:
-    return 1 if (place.lag or 0) > 0 else -1
 
 
 def _tuple(parts: list[str]) -> str:

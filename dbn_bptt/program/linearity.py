@@ -125,7 +125,11 @@ RESULT = -1
 
 @lru_cache(maxsize=4096)
 def mentions(
-    operation: Operation, position: int, shapes: tuple[Shape, ...], shape: Shape, attributes: tuple[tuple[str, Hashable], ...]
+    operation: Operation,
+    position: int,
+    shapes: tuple[Shape, ...],
+    shape: Shape,
+    attributes: tuple[tuple[str, Hashable], ...],
 ) -> frozenset[int] | None:
     """Which arguments, and perhaps the result, the derivative in one argument mentions; None where there is no VJP.
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from dbn_bptt.ops import kernels
 
 RESERVED = {
-    "T", "B", "np", "jnp", "jax", "carry", "rows", "unscaled", "unroll", "math", "dtype", "parameters", "data", "initial", "run", "times", "flat", "empty", "zip",
+    "T", "B", "np", "math", "dtype", "parameters", "data", "initial", "run", "times", "flat", "empty", "zip",
+    "jax", "jnp", "carry", "rows", "unscaled", "unroll",
     *(name for name, value in vars(kernels).items() if callable(value)),
 }  # fmt: skip
 NUMBERED = re.compile(r"(part|fixed|ones|memory)(_\d+)*")

@@ -4,8 +4,6 @@ Every array has the axis of time first and the batch next. A step for all slices
 loop over views of the slices, with every result written into its row; a total is a sum over time and batch.
 """
 
-import ast
-import inspect
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from dbn_bptt.ops import kernels, shapes
+from dbn_bptt.ops import kernels
 from dbn_bptt.ops.rows import Fold
 from dbn_bptt.ops.shapes import Shape
 from dbn_bptt.program.assemble import listing
@@ -34,6 +32,7 @@ from dbn_bptt.program.lower import is_linear_map
 from dbn_bptt.program.memory import beyond, planned
 from dbn_bptt.program.names import Names
 from dbn_bptt.program.schedule import Schedule
+from dbn_bptt.program.shown_kernels import SHOWN, shown_kernels
 from dbn_bptt.template.expressions import Apply
 
 HELPERS = '''
@@ -53,7 +52,6 @@ IN_PARTS = '''def in_parts(sweeps, T, B, dtype, *arrays):
     """Loops over T slices of B sequences."""
     sweeps(0, B, T, B, dtype, *arrays)
 '''
-SHOWN = (kernels.__name__, shapes.__name__, "dbn_bptt.program.parallel_scans")  # modules whose functions are printed
 HEAD = "def run(parameters, data, initial, T, B, dtype, empty=np.empty):"
 
 
@@ -375,35 +373,3 @@ def _written_array(array: Any) -> str:
 def written(value: object) -> str:
     """A number, or whatever an attribute is, as Python writes it."""
     return re.sub(r"\binf\b", "np.inf", repr(value)) if isinstance(value, float | list) else repr(value)
-
-
-# ---------------------------------------------------------------------------------------------------------- kernels
-def shown_kernels(called: dict[str, Callable[..., Any]]) -> tuple[str, dict[str, Callable[..., Any]]]:
-    """The source of the kernels that a function calls, and of what they call in turn; others are handed over."""
-    shown: dict[str, str] = {}
-    functions: dict[str, Callable[..., Any]] = {}
-    queue = list(called.items())
-    while queue:
-        name, function = queue.pop()
-        if name in shown or name in functions:
-            continue
-        if getattr(function, "__module__", "") not in SHOWN:
-            functions[name] = function
-            continue
-        shown[name] = _without_types(inspect.getsource(function))
-        names = {node.id for node in ast.walk(ast.parse(shown[name])) if isinstance(node, ast.Name)}
-        inside = inspect.unwrap(function).__globals__
-        queue += [(other, f) for other in sorted(names) if inspect.isfunction(f := inside.get(other))]
-    imports = "\nimport math\n" if "math." in "".join(shown.values()) else ""
-    return imports + "".join(f"\n\n{shown[name]}\n" for name in sorted(shown)), functions
-
-
-def _without_types(text: str) -> str:
-    """A function's source without annotations, which would need more imports."""
-    tree = ast.parse(text)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef):
-            node.returns = None
-        if isinstance(node, ast.arg):
-            node.annotation = None
-    return ast.unparse(tree)

@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 
 def product(a: Any, b: Any) -> Any:
@@ -65,7 +66,8 @@ def linearised(step: Any, carry: Any) -> Any:
 
 def bounded(a: Any) -> Any:
     """What is too large for a number, the largest: 0 times that is 0, as it should be."""
-    return jnp.clip(a, -jnp.finfo(a.dtype).max, jnp.finfo(a.dtype).max)
+    most = np.finfo(a.dtype).max
+    return jnp.clip(a, -most, most)
 
 
 def composed(first: Any, second: Any) -> Any:
@@ -154,7 +156,8 @@ def homogeneous_scan(
     rows, start = rows_of(rows, length), as_vectors(carry)
     B, n = start.shape
     logs = semiring in ("maxima of sums", "logarithms")
-    basis = units(n, B, *((0, -jnp.inf) if logs else (1, 0)), start.dtype)
+    one, zero = (0.0, -jnp.inf) if logs else (1.0, 0.0)
+    basis = units(n, B, one, zero, start.dtype)
 
     def matrix(row: Any) -> Any:
         def moved(v: Any) -> Any:
@@ -193,7 +196,7 @@ def combined(semiring: str, first: Any, second: Any) -> Any:
 
 
 def combined_scaled(semiring: str, first: Any, second: Any) -> Any:
-    """The same of matrices with a logarithm of a scale for each column, which becomes neither too large nor too small."""
+    """The same of matrices with the logarithm of a scale for each column: nothing becomes too large or too small."""
     (M1, l1), (M2, l2) = first, second
     there = M1 != 0
     top = jnp.where(there, l2[..., :, None], -jnp.inf).max(-2)
@@ -208,4 +211,4 @@ def combined_scaled(semiring: str, first: Any, second: Any) -> Any:
 
 def levelled(M: Any) -> Any:
     """Logarithms whose largest is 0, so that none becomes large."""
-    return M - jnp.maximum(M.max((-2, -1), keepdims=True), jnp.finfo(M.dtype).min)
+    return M - jnp.maximum(M.max((-2, -1), keepdims=True), -np.finfo(M.dtype).max)

@@ -28,7 +28,12 @@ ELMANS: list[Shape] = [(100, 1, 8, 16, 8), (100, 32, 64, 128, 64), (1000, 32, 64
 GATED: list[Shape] = [(100, 32, 64, 128, 64), (200, 64, 256, 512, 256)]
 HMMS = [(4, 10_000), (4, 100_000), (4, 1_000_000), (16, 100_000), (64, 20_000)]
 NEWTON = [(4, 20_000), (16, 20_000)]
-SMALL: dict[str, list[Any]] = {"elman": [(20, 2, 3, 4, 2)], "gated": [(20, 2, 3, 4, 2)], "hmm": [(4, 300)], "newton": [(4, 300)]}
+SMALL: dict[str, list[Any]] = {
+    "elman": [(20, 2, 3, 4, 2)],
+    "gated": [(20, 2, 3, 4, 2)],
+    "hmm": [(4, 300)],
+    "newton": [(4, 300)],
+}
 WHOLE: dict[str, list[Any]] = {"elman": ELMANS, "gated": GATED, "hmm": HMMS, "newton": NEWTON}
 HEAD = """# Benchmarks of the JAX engine
 
@@ -121,7 +126,10 @@ def gru_loss(p: dict[str, Any], x: Any, y: Any) -> Any:
 
 def elman_by_hand(p: dict[str, Any], x: Any, y: Any) -> Any:
     """Loss and gradients: only what needs its neighbour is in a scan."""
-    flat = lambda a: a.reshape(-1, a.shape[-1])
+
+    def flat(a: Any) -> Any:
+        return a.reshape(-1, a.shape[-1])
+
     pre = p["b"] + x @ p["U"].T
 
     def forwards(h: Any, pre_t: Any) -> Any:

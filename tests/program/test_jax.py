@@ -163,7 +163,9 @@ def _elman(size, T, scale):
 
 @pytest.mark.parametrize("T", [100, 10_000])
 @pytest.mark.parametrize(
-    "engine", [db.Parallel(), db.Parallel(jacobian="diagonal"), db.Parallel(damping=0.2)], ids=["full", "diagonal", "damped"]
+    "engine",
+    [db.Parallel(), db.Parallel(jacobian="diagonal"), db.Parallel(damping=0.2)],
+    ids=["full", "diagonal", "damped"],
 )
 def test_newton_converges_on_a_contracting_network(engine, T):
     rnn, theta, data = _elman(4, T, 0.6)
@@ -235,7 +237,9 @@ def test_the_function_has_our_gradients(cell, B, float64):
     loss, gradients = db.compile(cell, "numpy").value_and_grad(theta, data, wrt=WRT)
     function = db.compile(cell, "jax").function
     initial = {name: np.zeros(shape) for name, shape in cell.initial_shapes().items()}
-    found = jax.jit(jax.value_and_grad(lambda p, x, s: function(p, {**data, "x": x}, s), (0, 1, 2)))(theta, data["x"], initial)
+    found = jax.jit(jax.value_and_grad(lambda p, x, s: function(p, {**data, "x": x}, s), (0, 1, 2)))(
+        theta, data["x"], initial
+    )
     assert_close(found[0], loss)
     own = found[1][0] | {"x": found[1][1]} | {f"initial {name}": g for name, g in found[1][2].items()}
     for name, gradient in gradients.items():
@@ -256,7 +260,10 @@ def test_the_function_under_vmap_lengths_and_twice(float64):
     direction = {name: rng.normal(size=a.shape) for name, a in theta.items()}
     product = db.hessian_vector_product(cell, theta, data, direction=direction)
     forwards = jax.jvp(jax.grad(lambda p: function(p, data)), (theta,), (direction,))[1]
-    along = lambda p: sum((g * direction[n]).sum() for n, g in jax.grad(lambda p: function(p, data))(p).items())
+
+    def along(p):
+        return sum((g * direction[n]).sum() for n, g in jax.grad(lambda p: function(p, data))(p).items())
+
     for found in (forwards, jax.grad(along)(theta)):
         for name, a in product.items():
             assert_close(found[name], a, 1e-10, name)
@@ -302,19 +309,23 @@ def test_a_users_operation_is_traced_or_refused_by_name(monkeypatch):
     expected = db.compile(_template_of(plain), "numpy").value_and_grad(theta, data)
     found = db.compile(_template_of(both), "jax").value_and_grad(theta, data)
     assert_close(found[1]["w"], expected[1]["w"])
-    with pytest.raises(db.DataError, match="runs on NumPy alone; give db.operation"):
+    with pytest.raises(db.DataError, match=r"runs on NumPy alone; give db\.operation"):
         db.compile(_template_of(plain), "jax").value_and_grad(theta, data)
 
 
 def test_a_sequence_batch_over_four_devices():
     """The example that shards a batch, with the devices that it asks for."""
-    done = subprocess.run([sys.executable, "examples/13_a_batch_over_devices.py"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "examples/13_a_batch_over_devices.py"], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert "4 devices" in done.stdout
 
 
 def test_results_belong_to_the_caller():
     rnn = CELLS[0]
-    _, gradients = db.compile(rnn, "jax").value_and_grad(rnn.initial_parameters(0), {"x": np.ones((5, 3)), "y": np.zeros(5, int)})
+    _, gradients = db.compile(rnn, "jax").value_and_grad(
+        rnn.initial_parameters(0), {"x": np.ones((5, 3)), "y": np.zeros(5, int)}
+    )
     gradients["W"] += 1
     assert run.compile(rnn, "jax").engine == "jax"
