@@ -109,6 +109,7 @@ def compare(
     seed: int = 0,
     forward_mode: bool = False,
     native: bool = False,
+    jax: bool = False,
     progress: bool = False,
 ) -> Report:
     """Compare the gradients by messages with those of every other engine that applies.
@@ -129,6 +130,8 @@ def compare(
         Compare with real-time recurrent learning as well, whose work grows with the number of parameters.
     native : bool
         Compare with the program whose scans are compiled loops as well; compiling takes seconds.
+    jax : bool
+        Compare with the programs of JAX as well, slice by slice and parallel in time; compiling takes seconds too.
 
     Examples
     --------
@@ -143,7 +146,12 @@ def compare(
     result = swept_both_ways(of, given, progress=progress)
     gradients = _all_gradients(result)
     compared = {"loss": np.asarray(result.loss), **gradients}
-    engines = (*ENGINES, *([_native] if native else []), *([_forward_mode] if forward_mode else []))
+    more = [
+        *([_native] if native else []),
+        *([_by_jax, _parallel] if jax else []),
+        *([_forward_mode] if forward_mode else []),
+    ]
+    engines = (*ENGINES, *more)
     answers = [answer for engine in engines if (answer := engine(of, result)) is not None]
     largest = max((float(np.max(np.abs(a), initial=0.0)) for a in compared.values()), default=0.0)
     tolerance = 1e-4 if given.dtype == np.float32 else 1e-10
@@ -240,6 +248,16 @@ def _program(of: Template, result: Result) -> tuple[str, dict[str, Array]] | Non
 def _native(of: Template, result: Result) -> tuple[str, dict[str, Array]] | None:
     """The same with scans as compiled loops."""
     return _compiled(of, result, "native program", "native")
+
+
+def _by_jax(of: Template, result: Result) -> tuple[str, dict[str, Array]] | None:
+    """The same as JAX runs it."""
+    return _compiled(of, result, "JAX program", "jax")
+
+
+def _parallel(of: Template, result: Result) -> tuple[str, dict[str, Array]] | None:
+    """The same with scans parallel in time."""
+    return _compiled(of, result, "parallel program", "parallel")
 
 
 def _compiled(of: Template, result: Result, title: str, engine: str) -> tuple[str, dict[str, Array]] | None:

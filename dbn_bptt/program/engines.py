@@ -22,7 +22,9 @@ class Parallel:
     Attributes
     ----------
     jacobian : "full", or "diagonal" for an approximation whose cost does not grow with the cube of the state
-    damping : from 0 to 1, by how much less than a whole step of Newton's method trusts its linear model
+    trust : from 0 on: how far a step with diagonal Jacobians is held back to where it starts
+        That makes of it a Kalman smoother of the linearised slices, in which every state is seen where it was before,
+        with a noise of 1 / trust against 1 of the slices' own (Gonzalez et al. 2024).
     tolerance : the change of a step, relative to the largest number, at which it ends; 1e-10 or 1e-5 by the type
     steps : how many steps it takes at most
 
@@ -30,19 +32,21 @@ class Parallel:
     --------
     >>> import dbn_bptt as db
     >>> db.Parallel(jacobian="diagonal", steps=50)
-    Parallel(jacobian='diagonal', damping=0.0, tolerance=None, steps=50)
+    Parallel(jacobian='diagonal', trust=0.0, tolerance=None, steps=50)
     """
 
     jacobian: Literal["full", "diagonal"] = "full"
-    damping: float = 0.0
+    trust: float = 0.0
     tolerance: float | None = None
     steps: int = 100
 
     def __post_init__(self) -> None:
         if self.jacobian not in ("full", "diagonal"):
             raise DataError(f"jacobian={self.jacobian!r}; give 'full' or 'diagonal'")
-        if not 0 <= self.damping < 1:
-            raise DataError(f"damping={self.damping!r}; give a number from 0 on, below 1")
+        if not self.trust >= 0:
+            raise DataError(f"trust={self.trust!r}; give a number from 0 on")
+        if self.trust and self.jacobian != "diagonal":
+            raise DataError(f"trust={self.trust!r} goes with jacobian='diagonal'")
         if self.tolerance is not None and not self.tolerance > 0:
             raise DataError(f"tolerance={self.tolerance!r}; give a positive number")
         positive(self.steps, f"steps={self.steps!r}; give a positive number of steps")

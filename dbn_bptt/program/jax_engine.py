@@ -36,7 +36,7 @@ def called(run: Run) -> Callable[..., dict[str, Array]]:
         with jax.enable_x64(np.dtype(dtype) == np.float64), readable():
             out = jax.device_get(compiled(parameters, data, initial, T, B, dtype))
         for name in [name for name in out if name.startswith(STEPS) and out[name] < 0]:
-            mend = "give db.Parallel(steps=, damping=) others, or engine='jax'"
+            mend = "give db.Parallel(steps=, trust=) others, or engine='jax'"
             scan = name.removeprefix(STEPS)
             warnings.warn(
                 f"Newton's method does not converge for {scan}, which ran slice by slice; {mend}", stacklevel=2

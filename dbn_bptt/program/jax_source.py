@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from typing import Literal
 
 from dbn_bptt.program.assemble import listing
 from dbn_bptt.program.engines import Parallel
@@ -289,12 +290,13 @@ class Slices:
                 lines.append(f"    {self.to._target(Place(row.array, (t, t)))} = {self.to.text(row)}[None]")
         return lines
 
-    def _body(self) -> list[str]:
+    def _body(self, divides: int | None = None) -> list[str]:
+        """The lines of a slice; `divides` tells before which of them what is carried has no scale yet."""
         lines: list[str] = []
-        for k, inside in enumerate(self.item.body):
-            if self._unscaled() and isinstance(self.reading, Homogeneous) and k == self.reading.at:
-                lines.append(f"        unscaled = {self.to.text(inside.operands[0])}")
-            lines += self.to.lines(inside, in_scan=True)
+        for k, item in enumerate(self.item.body):
+            if k == divides:
+                lines.append(f"        unscaled = {self.to.text(item.operands[0])}")
+            lines += self.to.lines(item, in_scan=True)
         return lines
 
     def scanned(self) -> list[str]:
@@ -306,47 +308,47 @@ class Slices:
         ahead = [Place(p.array, lag=(p.lag or 0) - (1 if self.forwards else -1)) for p in carried]
         start = _tuple([self._before(place) for place in carried])
         rows = _tuple([to._slices_of(row.array, *(over.slices or (0, 0))) for row, over in self.reads])
-        body = self._body()
+        body = self._body(self.how.at if isinstance(self.how, Homogeneous) else None)
         inside = [f"        {_tuple([to.text(p) for p in carried])} = carry"] if carried else []
         inside += [f"        {_tuple([to.text(row) for row, _ in self.reads])} = rows"] if self.reads else []
         targets = _tuple([to._target(Place(row.array, self.slices)) for row in self.writes])
         more = [] if self.reads else [f"length={to._count(self.slices)}"]
         more += [] if self.forwards else ["reverse=True"]
         out = [_tuple([to.text(p) for p in ahead]), _tuple([to.text(row) for row in self.writes])]
+        out += ["(unscaled,)"] if isinstance(self.how, Homogeneous) else []
         arguments = [step, start, rows if self.reads else "None", *more]
         return [
             f"    def {step}(carry, rows):",
             *inside,
             *body,
-            f"        return {', '.join([*out, *self._unscaled()])}",
+            f"        return {', '.join(out)}",
             "",
             f"    {self._call(targets, arguments)}",
         ]
 
     @cached_property
-    def reading(self) -> Reading:
-        """How the scan depends on what it carries."""
+    def how(self) -> Reading | Literal["in turn"]:
+        """How the scan is run: in turn, or as what it is in what it carries."""
+        if self.to.parallel is None:
+            return "in turn"
         return reading(self.item, [p for places in self.carried.values() for p in places], self.to.base)
-
-    def _unscaled(self) -> list[str]:
-        """What is carried, before it is divided by its scale."""
-        is_scaled = self.to.parallel is not None and isinstance(self.reading, Homogeneous)
-        return ["(unscaled,)"] if is_scaled else []
 
     def _call(self, targets: str, arguments: list[str]) -> str:
         """The call of what runs the scan."""
-        to = self.to
-        if to.parallel is None:
-            to.unrolls = True
+        to, names = self.to, ", ".join(row.array for row in self.writes)
+        if self.how == "in turn":
+            to.unrolls, to.reasons[names] = True, "slice by slice"
             return f"{targets} = jax.lax.scan({', '.join(arguments)}, unroll=unroll)[1]"
-        if self.reading == "affine":
+        if self.how == "affine":
+            to.reasons[names] = "associative scan, since it is affine"
             return f"{targets} = {to.parallel_kernel('affine_scan')}({', '.join(arguments)})[1]"
-        if isinstance(self.reading, Homogeneous):
-            arguments.append(f"semiring={self.reading.semiring.name!r}")
+        if isinstance(self.how, Homogeneous):
+            to.reasons[names] = f"associative scan over {self.how.semiring.name}"
+            arguments.append(f"semiring={self.how.semiring.name!r}")
             return f"{targets} = {to.parallel_kernel('homogeneous_scan')}({', '.join(arguments)})[1]"
-        names = ", ".join(row.array for row in self.writes)
+        to.reasons[names] = "Newton's method"
         count = to.newton[names] = to.names.unused(f"newton_steps_{to.scans}")
-        arguments += [f"{name}={value!r}" for name, value in asdict(to.parallel).items()]
+        arguments += [f"{name}={value!r}" for name, value in asdict(to.parallel or Parallel()).items()]
         return f"{count}, {targets} = {to.parallel_kernel('newton_scan')}({', '.join(arguments)})"
 
 

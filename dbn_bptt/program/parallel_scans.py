@@ -91,6 +91,36 @@ def solved(J: Any, c: Any, start: Any, reverse: bool) -> Any:
     return jax.lax.associative_scan(composed, (J, c), reverse=reverse)[1]
 
 
+def applied(J: Any, vectors: Any) -> Any:
+    """Matrices, or diagonals, times vectors."""
+    return J * vectors if J.ndim == vectors.ndim else product(J, vectors[..., None])[..., 0]
+
+
+def smoothed(J: Any, c: Any, start: Any, seen: Any, trust: float, reverse: bool) -> Any:
+    """The smoothed means of s_t = J_t s_{t-1} + c_t + noise, J_t diagonal, each s_t seen as it was guessed.
+
+    The noise has variance 1, that of what is seen 1 / trust; the elements of the filter are those of Särkkä and
+    García-Fernández (2021).
+    """
+    k, at = trust / (1 + trust), -1 if reverse else 0
+    c, J = c.at[at].add(J[at] * start), J.at[at].set(0)
+    elements = (1 - k) * J, c + k * (seen - c), (1 - k) * jnp.ones_like(J), k * J * (seen - c), k * J * J
+    _, m, P, _, _ = jax.lax.associative_scan(filtered, elements, reverse=reverse)
+    # backwards: s_t given the slice after it is affine in that; the last one is filtered
+    J, c = (before_each(jnp.zeros_like(start), a, not reverse) for a in (J, c))
+    gain = P * J / (J * P * J + 1)
+    return solved(gain, m - gain * (J * m + c), jnp.zeros_like(start), not reverse)
+
+
+def filtered(first: Any, second: Any) -> Any:
+    """Two stretches of a Kalman filter, one after the other, for numbers that do not touch each other."""
+    (A1, b1, C1, n1, J1), (A2, b2, C2, n2, J2) = first, second
+    share = 1 / (1 + C1 * J2)
+    A = A2 * share * A1
+    b, C = A2 * share * (b1 + C1 * n2) + b2, A2 * share * C1 * A2 + C2
+    return A, b, C, A1 * share * (n2 - J2 * b1) + n1, A1 * share * J2 * A1 + J1
+
+
 def rows_of(rows: Any, length: int) -> Any:
     """The rows of all slices, of which there are `length` where nothing is read."""
     return jnp.zeros(length) if rows is None else rows
@@ -107,7 +137,7 @@ def affine_scan(step: Any, carry: Any, rows: Any, length: int = 0, reverse: bool
 
 def newton_scan(
     step: Any, carry: Any, rows: Any, length: int = 0, reverse: bool = False, *,
-    jacobian: str, damping: float, tolerance: float | None, steps: int,
+    jacobian: str, trust: float, tolerance: float | None, steps: int,
 ) -> Any:  # fmt: skip
     """Any scan, by Newton's method on all slices at once (Lim et al. 2024); and how many steps that took.
 
@@ -123,9 +153,8 @@ def newton_scan(
         value, J = each_slice(at, into, rows)
         if jacobian == "diagonal":
             J = jnp.diagonal(J, axis1=-2, axis2=-1)
-        J = (1 - damping) * J
-        moved = J * into if jacobian == "diagonal" else product(J, into[..., None])[..., 0]
-        new = solved(J, value - moved, start, reverse)
+        c = value - applied(J, into)
+        new = smoothed(J, c, start, S, trust, reverse) if trust else solved(J, c, start, reverse)
         return new, jnp.abs(new - S).max() / jnp.maximum(1, jnp.abs(new).max()), k + 1
 
     def goes_on(state: Any) -> Any:

@@ -42,7 +42,8 @@ class Program(Runs):
         return kept, (self.template, self.engine)
 
     def engines(self, sequences: int = 1) -> dict[str, str]:
-        """What would run each scan of `value_and_grad` over some long sequences as native loops, by its variables.
+        """What runs each scan of `value_and_grad` over some long sequences, by its variables: with JAX how it does;
+        otherwise whether native loops would, or why not.
 
         Examples
         --------
@@ -52,6 +53,8 @@ class Program(Runs):
         >>> db.compile(db.cells.elman(n_inputs=3, n_hidden=4, n_outputs=2)).engines(sequences=1000)["h"]
         'numpy: 16 entries in each of 1024 sequences are more than 4096'
         """
+        if self.engine == "jax" or isinstance(self.engine, Parallel):
+            return {names: f"jax: {how}" for names, how in self._typical.reasons.items()}
         made = self._made_for((), ("params",), None, frozenset(), rounded(sequences))
         return {names: f"numpy: {reason}" if reason else "native" for names, reason in made.reasons.items()}
 
