@@ -14,7 +14,7 @@ from dbn_bptt.dbn.network import Name, Network, read
 from dbn_bptt.dbn.reductions import DRAW, LOG_SUM, MAX, POSSIBLE, SUM, Reduction
 from dbn_bptt.errors import ImpossibleEvidenceError
 from dbn_bptt.ops.kernels import Array
-from dbn_bptt.program.engines import Engine, checked_engine
+from dbn_bptt.program.engines import Engine, Parallel, checked_engine
 from dbn_bptt.sweep.given import trusted
 from dbn_bptt.transforms.ragged import masks
 
@@ -245,7 +245,10 @@ def _run(
     alone : each slice for itself, given the message of the slice before
     """
     of, given = task.structure, task.evidence
-    runs = program(of, reduction, alone, task.model.engine)
+    engine = task.model.engine
+    if given.lengths is not None and isinstance(engine, Parallel):
+        engine = "jax"  # a message that waits at the end of its sequence is not linear up to its scale
+    runs = program(of, reduction, alone, engine)
     tables = task.model.tables
     data = {of.evidence(name): a for name, a in given.likelihoods.items()}
     if reduction.logs:

@@ -1,4 +1,4 @@
-"""Scans parallel in time, in place of `jax.lax.scan`: as programs of JAX print them.
+"""Scans parallel in time, in place of `jax.lax.scan`: functions that programs of JAX show in their source, and run there.
 
 Each takes a function ``step(carry, rows) -> (carry, results)`` of one slice, what is carried at first, and the rows of
 all slices; arrays carried have the axis of the batch in front. A prefix of n slices is put together in about log2(n)
@@ -6,11 +6,13 @@ rounds (Blelloch 1990) instead of n steps.
 """
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
+
+if TYPE_CHECKING:
+    import jax
+    import jax.numpy as jnp
 
 
 def product(a: Any, b: Any) -> Any:

@@ -122,6 +122,9 @@ def test_a_batch_and_missing_values_parallel_in_time():
     expected, found = (dbn.smooth(model, {"Y": y}, engine=engine) for engine in ("numpy", "parallel"))
     assert_close(found["Z"], expected["Z"])
     assert_close(found.log_likelihood, expected.log_likelihood)
+    lengths = [60, 1, 7, 59, 30]
+    expected, found = (dbn.smooth(model, {"Y": y}, lengths=lengths, engine=e) for e in ("numpy", "parallel"))
+    assert_close(found["Z"], expected["Z"])
 
 
 @pytest.mark.parametrize("T", [1_000_000])
