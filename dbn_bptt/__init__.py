@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from dbn_bptt.sweep.unroll import unroll
     from dbn_bptt.template.builder import SliceTemplate
     from dbn_bptt.template.equations import equations
+    from dbn_bptt.template.stored import load, save
     from dbn_bptt.transforms.adjoint import adjoint
     from dbn_bptt.transforms.ragged import ragged
     from dbn_bptt.transforms.tangent import tangent
@@ -68,7 +69,7 @@ if TYPE_CHECKING:
 __all__ = [
     "cells", "dbn", "paths", "link", "render", "SliceTemplate", "unroll", "forward", "backward", "bptt", "Values",
     "Messages", "Result", "ragged",
-    "adjoint", "tangent", "equations", "compare", "Report", "compile", "Program", "Parallel", "rtrl",
+    "adjoint", "tangent", "equations", "save", "load", "compare", "Report", "compile", "Program", "Parallel", "rtrl",
     "hessian_vector_product",
     "operation", "concatenate", "cross_entropy", "einsum", "exp", "inverse", "log", "log_softmax", "logdet",
     "logsumexp", "matmul", "outer", "relu", "reshape", "select", "sigmoid", "softmax", "softplus", "sqrt",
@@ -100,6 +101,7 @@ __getattr__, __dir__ = loaded_when_used(
         "sweep.unroll": "unroll",
         "template.builder": "SliceTemplate",
         "template.equations": "equations",
+        "template.stored": "load save",
         "transforms.adjoint": "adjoint",
         "transforms.ragged": "ragged",
         "transforms.tangent": "tangent",

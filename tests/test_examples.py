@@ -9,10 +9,12 @@ import pytest
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("[0-9]*.py"))
 
 
+# what an example needs besides
 NEEDED = {
     "12_a_character_model": ("jax", "optax"),
     "13_a_batch_over_devices": ("jax",),
-}  # what an example needs besides
+    "14_parallel_in_time": ("jax",),
+}
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)

@@ -1,4 +1,4 @@
-"""Scans parallel in time, in place of `jax.lax.scan`: functions that programs of JAX show in their source, and run there.
+"""Scans parallel in time, in place of `jax.lax.scan`: functions that programs of JAX show, and run there.
 
 Each takes a function ``step(carry, rows) -> (carry, results)`` of one slice, what is carried at first, and the rows of
 all slices; arrays carried have the axis of the batch in front. A prefix of n slices is put together in about log2(n)

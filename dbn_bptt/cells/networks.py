@@ -129,7 +129,7 @@ def elman(
     SliceTemplate 'Elman network': parameters W, U, b, V, c; inputs x; variables a, h, o, yhat; loss L
     """
     layer = partial(elman_layer, activation=activation)
-    return _network("Elman network", [layer], [""], n_inputs, n_hidden, n_outputs, output, loss_at)
+    return network("Elman network", [layer], [""], n_inputs, n_hidden, n_outputs, output, loss_at)
 
 
 def lstm(
@@ -142,7 +142,7 @@ def lstm(
     >>> lstm(n_inputs=3, n_hidden=4, n_outputs=2).names("variable")
     ['i', 'f', 'g', 'q', 's', 'h', 'o', 'yhat']
     """
-    return _network("LSTM", [lstm_layer], [""], n_inputs, n_hidden, n_outputs, output, loss_at)
+    return network("LSTM", [lstm_layer], [""], n_inputs, n_hidden, n_outputs, output, loss_at)
 
 
 def gru(
@@ -157,7 +157,7 @@ def gru(
     ['r', 'z', 'n', 'h', 'o', 'yhat']
     """
     layer = partial(gru_layer, reset=reset)
-    return _network("GRU", [layer], [""], n_inputs, n_hidden, n_outputs, output, loss_at)
+    return network("GRU", [layer], [""], n_inputs, n_hidden, n_outputs, output, loss_at)
 
 
 def jordan(
@@ -212,7 +212,7 @@ def stacked(
         raise TemplateError(f"layers={layers!r}; give a list of layers, for example ['lstm', 'lstm']")
     title = "stack of " + ", ".join(m if isinstance(m, str) else "layer" for m in layers)
     tags = [str(k) for k in range(1, len(layers) + 1)]
-    return _network(title, [_layer(m) for m in layers], tags, n_inputs, n_hidden, n_outputs, output, loss_at)
+    return network(title, [_layer(m) for m in layers], tags, n_inputs, n_hidden, n_outputs, output, loss_at)
 
 
 def bidirectional(
@@ -227,13 +227,14 @@ def bidirectional(
     ['a_fw', 'h_fw', 'a_bw', 'h_bw', 'h', 'o', 'yhat']
     """
     title = f"bidirectional {layer if isinstance(layer, str) else 'layer'}"
-    return _network(title, [both_directions(layer)], [""], n_inputs, n_hidden, n_outputs, output, loss_at)
+    return network(title, [both_directions(layer)], [""], n_inputs, n_hidden, n_outputs, output, loss_at)
 
 
-def _network(
+def network(
     title: str, layers: Sequence[Layer], tags: Sequence[str], n_inputs: int, n_hidden: int, n_outputs: int,
     output: Output, loss_at: At,
 ) -> SliceTemplate:  # fmt: skip
+    """Layers with tags on top of each other, and an output layer."""
     t = SliceTemplate(title)
     h: Reference = t.input("x", n_inputs)
     for layer, tag in zip(layers, tags, strict=True):
