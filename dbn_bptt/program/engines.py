@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dbn_bptt.errors import DataError, positive
-from dbn_bptt.program.native import is_installed
+from dbn_bptt.program import native
 
 ENGINES = ("numpy", "native", "jax", "parallel")
 
@@ -69,6 +69,6 @@ def checked_engine(engine: Engine) -> Engine:
     if engine is not None and engine not in ENGINES:
         names = ", ".join(map(repr, ENGINES))
         raise DataError(f"engine={engine!r}; give one of {names}, a db.Parallel(...), or None for the choice by size")
-    if engine == "native" and not is_installed():
+    if engine == "native" and not native.is_installed():
         raise DataError("engine='native' needs llvmlite: pip install 'dbn_bptt[native]'")
     return engine

@@ -60,6 +60,14 @@ def load(path: str | os.PathLike[str], template: Described | None = None) -> dic
         Where the file is cut off or of another kind, or does not fit the template.
     OSError
         Where there is no such file.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib, dbn_bptt as db
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "theta.npz"
+    >>> db.save(path, {"w": 0.5})
+    >>> float(db.load(path)["w"])
+    0.5
     """
     title = f"file {str(path)!r}"
     try:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import dbn_bptt as db
 from dbn_bptt import cells
-from dbn_bptt.program import run
+from dbn_bptt.program import runs
 from dbn_bptt.program.bounded import Run, advances, best_split
 from dbn_bptt.sweep.given import checked
 from tests.cases import CASES, Case, draw
@@ -63,8 +63,8 @@ def test_blocks_change_no_gradient(case, monkeypatch):
     """What is done where the arrays of all slices would outgrow the cache."""
     drawn = draw(_longer(case, 11))
     expected_loss, expected = db.compile(drawn.template).value_and_grad(**drawn.arguments(), wrt=EVERYTHING)
-    monkeypatch.setattr(run, "BLOCKED_FROM", 0)
-    monkeypatch.setattr(run, "BLOCK", 2048)
+    monkeypatch.setattr(runs, "BLOCKED_FROM", 0)
+    monkeypatch.setattr(runs, "BLOCK", 2048)
     loss, found = db.compile(drawn.template).value_and_grad(**drawn.arguments(), wrt=EVERYTHING)
     assert_close(loss, expected_loss, 1e-12, "loss")
     for name, g in expected.items():

@@ -12,7 +12,7 @@ import dbn_bptt as db
 from dbn_bptt import dbn
 from dbn_bptt.ops import rows
 from dbn_bptt.ops.nests import formula
-from dbn_bptt.program import compiled, llvm_source, machine, native, run
+from dbn_bptt.program import compiled, llvm_source, machine, native, runs
 from dbn_bptt.program.instructions import Loops
 from dbn_bptt.program.loops import loops_printer
 from dbn_bptt.program.numpy_source import numpy_source
@@ -158,7 +158,7 @@ def test_an_unknown_engine_is_refused(engine):
 
 
 def test_without_llvmlite_native_is_refused_by_name_and_none_means_numpy(monkeypatch):
-    for module in (native, run):
+    for module in (native, runs):
         monkeypatch.setattr(module, "is_installed", lambda: False)
     with pytest.raises(db.DataError, match="pip install"):
         db.compile(db.cells.elman(1, 1, 2), "native")
