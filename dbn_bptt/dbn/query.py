@@ -58,7 +58,7 @@ def prepare(model: Any, engine: Engine = None) -> Prepared:
     ----------
     model : pgmpy DynamicBayesianNetwork with discrete CPDs
         Later changes of it are not seen.
-    engine : "numpy", "native" or None
+    engine : "numpy", "native", "jax", "parallel", a `Parallel` or None
         What runs the scans, as in `compile`.
 
     Examples
@@ -246,8 +246,8 @@ def _run(
     """
     of, given = task.structure, task.evidence
     engine = task.model.engine
-    if given.lengths is not None and isinstance(engine, Parallel):
-        engine = "jax"  # a message that waits at the end of its sequence is not linear up to its scale
+    if isinstance(engine, Parallel) and (given.lengths is not None or reduction is POSSIBLE):
+        engine = "jax"  # a message that waits for the end of others, or a maximum of products, is no associative scan
     runs = program(of, reduction, alone, engine)
     tables = task.model.tables
     data = {of.evidence(name): a for name, a in given.likelihoods.items()}

@@ -71,7 +71,7 @@ def smooth(
         The number of slices, where evidence does not tell it.
     lengths : array (B,), optional
         The lengths of the sequences of a ragged batch.
-    engine : "numpy", "native" or None
+    engine : "numpy", "native", "jax", "parallel", a `Parallel` or None
         What runs the scans, as in `compile`.
 
     Raises

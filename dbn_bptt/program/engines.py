@@ -1,7 +1,9 @@
 """The machines that a program can be made for."""
 
 import importlib.util
+import math
 from dataclasses import dataclass
+from numbers import Real
 from typing import Literal
 
 from dbn_bptt.errors import DataError, positive
@@ -43,13 +45,21 @@ class Parallel:
     def __post_init__(self) -> None:
         if self.jacobian not in ("full", "diagonal"):
             raise DataError(f"jacobian={self.jacobian!r}; give 'full' or 'diagonal'")
-        if not self.trust >= 0:
+        if not (isinstance(self.trust, Real) and 0 <= self.trust < math.inf):
             raise DataError(f"trust={self.trust!r}; give a number from 0 on")
         if self.trust and self.jacobian != "diagonal":
             raise DataError(f"trust={self.trust!r} goes with jacobian='diagonal'")
-        if self.tolerance is not None and not self.tolerance > 0:
+        if self.tolerance is not None and not (isinstance(self.tolerance, Real) and 0 < self.tolerance < math.inf):
             raise DataError(f"tolerance={self.tolerance!r}; give a positive number")
         positive(self.steps, f"steps={self.steps!r}; give a positive number of steps")
+
+    @property
+    def plain(self) -> dict[str, str | int | float | None]:
+        """The options of Newton's method as Python's own numbers."""
+        tolerance = None if self.tolerance is None else float(self.tolerance)
+        return {
+            "jacobian": self.jacobian, "trust": float(self.trust), "tolerance": tolerance, "steps": int(self.steps)
+        }  # fmt: skip
 
 
 Engine = str | Parallel | None

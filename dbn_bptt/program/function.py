@@ -13,7 +13,7 @@ from dbn_bptt.errors import DataError, unknown_name
 from dbn_bptt.program.compiled import arguments
 from dbn_bptt.program.gradients import read_gradients
 from dbn_bptt.program.jax_engine import readable
-from dbn_bptt.sweep.given import Given, check_mapping, check_names, extent
+from dbn_bptt.sweep.given import Given, batch_of_states, check_mapping, check_names, extent
 from dbn_bptt.template.template import Template
 from dbn_bptt.transforms.ragged import ENDS, VALID
 
@@ -112,6 +112,8 @@ def _whole(
             raise DataError(f"parameter {name!r} has shape {a.shape}, not {of.symbols[name].shape}")
     series = {name: _encoded(of, name, a, dtype) for name, a in data.items()}
     slices, batch = extent(of, series, T)
+    if not series:
+        batch = batch_of_states(of, states, {name: np.empty(np.shape(a)) for name, a in initial.items()})
     B = batch or (1,)
     full = {}
     for name in of.names("input", "target"):
@@ -137,6 +139,9 @@ def _encoded(of: Template, name: str, a: Any, dtype: Any) -> Any:
 
     symbol = of.symbols[name]
     if symbol.probabilities and jnp.issubdtype(_type(a), np.integer):
+        K = symbol.shape[-1]
+        if not isinstance(a, jax.core.Tracer) and np.size(a) and not 0 <= np.min(a) <= np.max(a) < K:
+            raise DataError(f"target {name!r} has classes from {np.min(a)} to {np.max(a)}; they run from 0 to {K - 1}")
         return jax.nn.one_hot(jnp.asarray(a), symbol.shape[-1], dtype=dtype)
     return jnp.asarray(a, dtype)
 
@@ -157,12 +162,29 @@ def _rows(of: Template, name: str, shape: tuple[int, ...], start: Any, B: tuple[
 
 def _masks(of: Template, data: Mapping[str, Any], lengths: Any, T: int | None) -> dict[str, Any]:
     """The inputs of a ragged template that say where each sequence runs; numbers beyond must be finite."""
+    import jax
     import jax.numpy as jnp
 
     slices = next((np.shape(a)[0] for name, a in data.items()), T)
     if slices is None:
         raise DataError(f"template {of.name!r} got no data that tells the number of slices; give T=")
+    batches = {np.shape(a)[1] for name, a in data.items() if _is_batch(of, name, a)}
+    if data and not batches:
+        raise DataError("lengths need a batch: inputs (T, B, n) and targets (T, B)")
+    if np.ndim(lengths) != 1 or (batches and {np.shape(lengths)[0]} != batches):
+        raise DataError(f"lengths must be {sorted(batches)} integers, one for each sequence, not {np.shape(lengths)}")
+    if not isinstance(lengths, jax.core.Tracer) and not 1 <= np.min(lengths) <= np.max(lengths) <= slices:
+        raise DataError(f"lengths run from {np.min(lengths)} to {np.max(lengths)}; each must be from 1 to T = {slices}")
     t, ends = jnp.arange(slices)[:, None], jnp.asarray(lengths)
     kind = jnp.result_type(*(_type(a) for a in data.values())) if data else float
     kind = kind if jnp.issubdtype(kind, np.floating) else jnp.result_type(jnp.float32)
     return {VALID: (t < ends).astype(kind), ENDS: (t == ends - 1).astype(kind)}
+
+
+def _is_batch(of: Template, name: str, a: Any) -> bool:
+    """Whether data have an axis for the batch."""
+    if name not in of.symbols:
+        return False
+    symbol = of.symbols[name]
+    is_class = symbol.probabilities and np.issubdtype(_type(a), np.integer)
+    return np.ndim(a) == 2 + (0 if is_class else len(symbol.shape))

@@ -53,7 +53,9 @@ def readable() -> Iterator[None]:
 
     try:
         yield
-    except (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError) as error:
+    except (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError, TypeError) as error:
+        if type(error) is TypeError and "immutable" not in str(error):
+            raise
         mend = "give db.operation(..., traced=) the same as (xp, *arguments), in terms of the array module xp"
         found = str(error).splitlines()[0]
         raise DataError(f"an operation of the template runs on NumPy alone; {mend} (JAX says: {found})") from None

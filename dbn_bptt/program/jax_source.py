@@ -6,7 +6,7 @@ series that was made zone by zone is joined at the end of its step.
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
@@ -148,7 +148,7 @@ class JaxPrinter(Printer):
         """What a zone of slices is called."""
         after = self.schedule.after_end(first)
         from_start = f"from_{first}" if first >= 0 else f"before_{-first}"
-        place = from_start if after is None else "at_end" if after >= 0 else f"last_{-after}"
+        place = from_start if after is None else f"end_{after}" if after >= 0 else f"last_{-after}"
         return place if last > first else place.replace("from_", "at_")
 
     def text(self, place: Place) -> str:
@@ -348,7 +348,7 @@ class Slices:
             return f"{targets} = {to.parallel_kernel('homogeneous_scan')}({', '.join(arguments)})[1]"
         to.reasons[names] = "Newton's method"
         count = to.newton[names] = to.names.unused(f"newton_steps_{to.scans}")
-        arguments += [f"{name}={value!r}" for name, value in asdict(to.parallel or Parallel()).items()]
+        arguments += [f"{name}={value!r}" for name, value in (to.parallel or Parallel()).plain.items()]
         return f"{count}, {targets} = {to.parallel_kernel('newton_scan')}({', '.join(arguments)})"
 
 

@@ -1,19 +1,20 @@
 """How a scan depends on what it carries, read off its operations.
 
 An operation is affine in an argument if its derivative, as the row's VJP writes it, mentions neither that argument nor
-the result. A scan all of whose operations are affine in what is carried, jointly, is an affine scan. A forward
-recursion of a network divides what is linear in the message by a sum of that: up to a scale it is linear, over sums and
-products, or over maxima, or over logarithms of either.
+the result, and if its kernel does as the derivative says, which that of a straight-through unit does not. A scan all of
+whose operations are affine in what is carried, jointly, is an affine scan. A forward recursion of a network divides
+what is linear in the message by a sum of that: up to a scale it is linear, over sums and products, or, where there are
+logarithms, over maxima and sums, or over sums of exponentials.
 """
 
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from dbn_bptt.ops.rows import Fold, Move, Operation, Product, Quotient, Sum
+from dbn_bptt.ops.rows import Fold, Move, Operation, Quotient, Sum
 from dbn_bptt.ops.shapes import Shape
 from dbn_bptt.program.instructions import Instruction, Loop, Place
 from dbn_bptt.template.expressions import Apply, Expression, Symbol, reference
@@ -116,6 +117,8 @@ def _arithmetic(e: Apply, operands: list[Tag]) -> Tag:
     mentioned = {k: mentions(e.operation, k, shapes, e.shape, e.attributes) for k in moving}
     if any(found is None or found & (moving | {RESULT}) for found in mentioned.values()):
         return "other"
+    if not is_as_its_derivative_says(e.operation, frozenset(moving), shapes, e.attributes):
+        return "other"
     added = set(range(len(operands))) - moving - set().union(*(found or () for found in mentioned.values()))
     return "affine" if added or any(operands[k] == "affine" for k in moving) else "linear"
 
@@ -152,16 +155,39 @@ def mentions(
     return frozenset(places[leaf.name] for _, _, leaf in uses(message) if leaf.name in places)
 
 
-def _folding(times: type, *folds: np.ufunc) -> Rule:
-    """Maxima, or sums of exponentials, and the products that go with them."""
+@lru_cache(maxsize=4096)
+def is_as_its_derivative_says(
+    operation: Operation,
+    moving: frozenset[int],
+    shapes: tuple[Shape, ...],
+    attributes: tuple[tuple[str, Hashable], ...],
+) -> bool:
+    """Whether a kernel is affine in some arguments together, tried with random numbers."""
+    rng = np.random.default_rng(0)
+
+    def is_additive() -> bool:
+        fixed, one, other = ([rng.normal(size=shape) for shape in shapes] for _ in range(3))
+
+        def at(a: float, b: float) -> Any:
+            arguments = [a * one[k] + b * other[k] if k in moving else fixed[k] for k in range(len(shapes))]
+            return operation.forward(*map(np.asarray, arguments), **dict(attributes))
+
+        return np.allclose(at(3, 2) - at(3, 0), at(0, 2) - at(0, 0), rtol=1e-9, atol=1e-9)
+
+    with np.errstate(all="ignore"):
+        return all(is_additive() for _ in range(16))
+
+
+def _folding(fold: np.ufunc) -> Rule:
+    """Logarithms: sums for products, and maxima, or logarithms of sums of exponentials, for sums."""
 
     def rule(e: Apply, operands: list[Tag]) -> Tag:
         moving = [k for k, tag in enumerate(operands) if tag != "constant"]
         role = e.operation.role
         if len(moving) != 1:
             return "other"
-        is_times = isinstance(role, times) and (not isinstance(role, Sum) or role.signs[moving[0]] > 0)
-        is_plus = isinstance(role, Fold) and role.ufunc in folds and moving == [0]
+        is_times = isinstance(role, Sum) and role.signs[moving[0]] > 0
+        is_plus = isinstance(role, Fold) and role.ufunc is fold and moving == [0]
         return operands[moving[0]] if is_times or is_plus or isinstance(role, Move) else "other"
 
     return rule
@@ -178,7 +204,6 @@ def _subtracts(operation: Operation) -> bool:
 ARITHMETIC = Semiring("sums of products", _arithmetic, _divides)
 SEMIRINGS = (
     ARITHMETIC,
-    Semiring("maxima of products", _folding(Product, np.maximum), _divides),
-    Semiring("maxima of sums", _folding(Sum, np.maximum), _subtracts),
-    Semiring("logarithms", _folding(Sum, np.logaddexp), _subtracts),
+    Semiring("maxima of sums", _folding(np.maximum), _subtracts),
+    Semiring("logarithms", _folding(np.logaddexp), _subtracts),
 )

@@ -10,7 +10,7 @@ from dbn_bptt.ops import kernels
 
 RESERVED = {
     "T", "B", "np", "math", "dtype", "parameters", "data", "initial", "run", "times", "flat", "empty", "zip",
-    "jax", "jnp", "carry", "rows", "unscaled", "unroll",
+    "jax", "jnp", "carry", "rows", "unscaled", "unroll", "affine_scan", "homogeneous_scan", "newton_scan",
     *(name for name, value in vars(kernels).items() if callable(value)),
 }  # fmt: skip
 NUMBERED = re.compile(r"(part|fixed|ones|memory)(_\d+)*")

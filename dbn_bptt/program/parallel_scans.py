@@ -133,8 +133,16 @@ def affine_scan(step: Any, carry: Any, rows: Any, length: int = 0, reverse: bool
     rows, start = rows_of(rows, length), as_vectors(carry)
     T = len(jax.tree.leaves(rows)[0])
     c, J = each_slice(linearised(step, carry), jnp.zeros((T, *start.shape), start.dtype), rows)
-    into = before_each(start, solved(J, c, start, reverse), reverse)
-    return each_slice(lambda v, row: step(as_carried(v, carry), row), into, rows)
+
+    def at_once(_: Any) -> Any:
+        into = before_each(start, solved(J, c, start, reverse), reverse)
+        return each_slice(lambda v, row: step(as_carried(v, carry), row)[1], into, rows)
+
+    def in_turn(_: Any) -> Any:
+        return jax.lax.scan(step, carry, rows, reverse=reverse)[1]
+
+    is_finite = jnp.isfinite(c).all() & jnp.isfinite(J).all() & jnp.isfinite(start).all()
+    return None, jax.lax.cond(is_finite, at_once, in_turn, None)  # 0 times -inf is NaN
 
 
 def newton_scan(
@@ -157,7 +165,7 @@ def newton_scan(
             J = jnp.diagonal(J, axis1=-2, axis2=-1)
         c = value - applied(J, into)
         new = smoothed(J, c, start, S, trust, reverse) if trust else solved(J, c, start, reverse)
-        return new, jnp.abs(new - S).max() / jnp.maximum(1, jnp.abs(new).max()), k + 1
+        return new, (jnp.abs(new - S) / jnp.maximum(1, jnp.abs(new))).max(), k + 1
 
     def goes_on(state: Any) -> Any:
         _, change, k = state
@@ -206,6 +214,7 @@ def homogeneous_scan(
         scaled = (M, jnp.zeros(M.shape[:-2] + M.shape[-1:], M.dtype))
         found = jax.lax.associative_scan(lambda a, b: combined_scaled(semiring, a, b), scaled, reverse=reverse)[0]
     into = before_each(start, found[..., 0], reverse)
+    # a prefix is right but for its scale, which the step takes away; its scales are those of what is right altogether
     exact = each_slice(lambda v, row: as_vectors(step(as_carried(v, carry), row)[0]), into, rows)
     into = before_each(start, exact, reverse)
     return each_slice(lambda v, row: step(as_carried(v, carry), row), into, rows)
@@ -216,8 +225,6 @@ def combined(semiring: str, first: Any, second: Any) -> Any:
     if semiring == "sums of products":
         return product(second, first)
     terms = (second[..., :, :, None], first[..., None, :, :])
-    if semiring == "maxima of products":
-        return (terms[0] * terms[1]).max(-2)
     both = terms[0] + terms[1]
     top = both.max(-2)
     if semiring == "maxima of sums":
@@ -227,17 +234,23 @@ def combined(semiring: str, first: Any, second: Any) -> Any:
 
 
 def combined_scaled(semiring: str, first: Any, second: Any) -> Any:
-    """The same of matrices with the logarithm of a scale for each column: nothing becomes too large or too small."""
+    """The same of matrices whose column k stands for M[:, k] exp(l[k]), so that none becomes too large or too small.
+
+    What matters is the ratio of columns: the largest l is 0. A column of zeros has l = -inf, and says nothing.
+    """
     (M1, l1), (M2, l2) = first, second
-    there = M1 != 0
-    top = jnp.where(there, l2[..., :, None], -jnp.inf).max(-2)
-    top = jnp.where(jnp.isfinite(top), top, 0)
-    weighed = M1 * jnp.exp(jnp.where(there, l2[..., :, None] - top[..., None, :], 0))
+    scales = l2[..., :, None]
+    there = (M1 != 0) & (scales > -jnp.inf)
+    top = jnp.where(there, scales, -jnp.inf).max(-2)
+    top = jnp.where(top > -jnp.inf, top, 0)
+    weighed = M1 * jnp.where(there, jnp.exp(jnp.where(there, scales - top[..., None, :], 0)), 0)
     M = combined(semiring, weighed, M2)
     size = jnp.abs(M).max(-2)
-    size = jnp.where(size > 0, size, 1)
-    scale = l1 + top + jnp.log(size)
-    return M / size[..., None, :], scale - scale.max(-1, keepdims=True)
+    is_zero = size == 0
+    size = jnp.where(is_zero, 1, size)
+    scale = jnp.where(is_zero, -jnp.inf, l1 + top + jnp.log(size))
+    largest = scale.max(-1, keepdims=True)
+    return M / size[..., None, :], scale - jnp.where(largest > -jnp.inf, largest, 0)
 
 
 def levelled(M: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Compiled templates: loss, gradients and values as NumPy runs them."""
+"""Compiled templates: loss, gradients and values, fast."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -31,8 +31,8 @@ class Program(Runs):
     Attributes
     ----------
     template : the template
-    engine : "numpy"; "native", loops compiled by LLVM where they are quicker; or None for the choice by size: native
-        from `NATIVE_FROM` slices on, where llvmlite is installed
+    engine : "numpy"; "native", loops compiled by LLVM where they are quicker; "jax"; a `Parallel`, JAX with scans
+        parallel in time; or None for the choice by size: native from 1,000 slices on, where llvmlite is installed
     """
 
     def __repr__(self) -> str:
@@ -273,9 +273,10 @@ def compile(template: Described, engine: Engine = None) -> Program:
 
     Parameters
     ----------
-    engine : "numpy", "native" or None
-        What it runs on: NumPy; loops compiled by LLVM (``pip install 'dbn_bptt[native]'``) where they are quicker; or
-        either by size: native for long sequences where llvmlite is installed. Results agree to rounding.
+    engine : "numpy", "native", "jax", "parallel", a `Parallel`, or None
+        What it runs on: NumPy; loops compiled by LLVM (``pip install 'dbn_bptt[native]'``) where they are quicker; JAX
+        (``pip install 'dbn_bptt[jax]'``), slice by slice or parallel in time; or one of the first two by size: native
+        for long sequences where llvmlite is installed. Results agree to rounding.
 
     Examples
     --------

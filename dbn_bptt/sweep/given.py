@@ -92,7 +92,7 @@ def checked(
     whole = {**template.arrays, **arrays, **encoded}
     slices, batch = extent(template, encoded, T)
     if not data:
-        batch = _batch_of_states(template, states, starts)
+        batch = batch_of_states(template, states, starts)
     wanted = {name: shape for name, shape in states.items() if name not in template.learned}
     return Given(
         T=slices,
@@ -220,7 +220,7 @@ def extent(template: Template, data: Mapping[str, Array], T: int | None) -> tupl
     return slices, batch
 
 
-def _batch_of_states(template: Template, states: Mapping[str, Shape], starts: Mapping[str, Array]) -> Shape:
+def batch_of_states(template: Template, states: Mapping[str, Shape], starts: Mapping[str, Array]) -> Shape:
     """The batch axis of initial states, where there are no data to tell it."""
     for name, start in starts.items():
         shape = states[name]
