@@ -189,7 +189,7 @@ class Program(Runs):
         >>> rnn = db.cells.elman(n_inputs=1, n_hidden=2, n_outputs=2)
         >>> data = {"x": np.ones((100, 1)), "y": np.zeros(100, int)}
         >>> db.compile(rnn, "parallel").newton_steps(rnn.initial_parameters(seed=0), data)
-        {'h': 6}
+        {'h': 5}
         """
         program = self.fitting(lengths)
         given = checked(program.template, parameters, data, initial, lengths, T)
