@@ -64,10 +64,13 @@ def drawn(a: Array, u: Array, axis: tuple[int, ...], rank: int) -> Array:
 
 
 def first_largest_traced(xp: Any, a: Any, axis: tuple[int, ...]) -> Any:
+    """`first_largest`, traced."""
     return _chosen_traced(xp, a, axis, lambda flat: flat.argmax(-1))
 
 
 def drawn_traced(xp: Any, a: Any, u: Any, axis: tuple[int, ...], rank: int) -> Any:
+    """`drawn`, traced."""
+
     def place(flat: Any) -> Any:
         ends = xp.cumsum(xp.exp(flat - flat.max(-1, keepdims=True)), -1)
         mark = u.reshape(*u.shape, *(1,) * (ends.ndim - u.ndim))
@@ -86,6 +89,7 @@ def _chosen_traced(xp: Any, a: Any, axis: tuple[int, ...], place: Callable[[Any]
 
 
 def draw_traced(xp: Any, a: Any, u: Any, axis: tuple[int, ...], keepdims: bool, rank: int) -> Any:
+    """`draw`, traced."""
     whole = xp.broadcast_to(a, u.shape + a.shape) if a.ndim == rank else a
     m = whole.max(axis, keepdims=True)
     m = xp.where(xp.isfinite(m), m, 0)

@@ -3,7 +3,8 @@
 A program with ``engine="parallel"`` does the same with JAX.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import networkx as nx
 import numpy as np
@@ -18,8 +19,8 @@ def composed(first: Affine, second: Affine) -> Affine:
     return second[0] @ first[0], second[0] @ first[1] + second[1]
 
 
-def prefixes(maps: Sequence[Affine]) -> list[Affine]:
-    """The first map, the first two, the first three, ..., in about 2 log2(n) rounds of independent compositions.
+def prefixes(parts: Sequence[Any], compose: Callable[[Any, Any], Any] = composed) -> list[Any]:
+    """The first part, the first two, the first three, ..., in about 2 log2(n) rounds of independent compositions.
 
     Examples
     --------
@@ -27,12 +28,12 @@ def prefixes(maps: Sequence[Affine]) -> list[Affine]:
     >>> [int(b[0]) for _, b in prefixes([double_and_add] * 4)]
     [1, 3, 7, 15]
     """
-    if len(maps) < 2:
-        return list(maps)
-    pairs = prefixes([composed(a, b) for a, b in zip(maps[::2], maps[1::2], strict=False)])
+    if len(parts) < 2:
+        return list(parts)
+    pairs = prefixes([compose(a, b) for a, b in zip(parts[::2], parts[1::2], strict=False)], compose)
     return [
-        maps[0] if k == 0 else pairs[k // 2] if k % 2 else composed(pairs[k // 2 - 1], maps[k])
-        for k in range(len(maps))
+        parts[0] if k == 0 else pairs[k // 2] if k % 2 else compose(pairs[k // 2 - 1], parts[k])
+        for k in range(len(parts))
     ]
 
 
@@ -46,15 +47,8 @@ def scan_tree(T: int) -> nx.DiGraph:
     (4, [(0, 5), (6, 6)])
     """
     tree = nx.DiGraph()
-
-    def grown(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
-        if len(spans) < 2:
-            return spans
-        pairs = grown([joined(a, b) for a, b in zip(spans[::2], spans[1::2], strict=False)])
-        return [
-            spans[0] if k == 0 else pairs[k // 2] if k % 2 else joined(pairs[k // 2 - 1], spans[k])
-            for k in range(len(spans))
-        ]
+    leaves = [(t, t) for t in range(T)]
+    tree.add_nodes_from(leaves, round=0)
 
     def joined(a: tuple[int, int], b: tuple[int, int]) -> tuple[int, int]:
         span = a[0], b[1]
@@ -62,9 +56,7 @@ def scan_tree(T: int) -> nx.DiGraph:
         tree.add_edges_from([(a, span), (b, span)])
         return span
 
-    leaves = [(t, t) for t in range(T)]
-    tree.add_nodes_from(leaves, round=0)
-    grown(leaves)
+    prefixes(leaves, joined)
     return tree
 
 

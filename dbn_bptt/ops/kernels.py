@@ -147,6 +147,7 @@ def scatter(a: Array, key: tuple[Any, ...], shape: Shape) -> Array:
 
 
 def scatter_traced(xp: Any, a: Any, key: tuple[Any, ...], shape: Shape) -> Any:
+    """Zeros of a shape with `a` at the index."""
     rank = sum(map(spans, key))
     return xp.zeros(_lead(a, rank) + shape, a.dtype).at[_decode(key)].set(a)
 
@@ -168,6 +169,7 @@ def peak(a: Array, axis: tuple[int, ...]) -> Array:
 
 
 def peak_traced(xp: Any, a: Any, axis: tuple[int, ...]) -> Any:
+    """The maximum over core axes, which stay with size 1; 0 where all is -inf."""
     m = a.max(axis, keepdims=True)
     return xp.where(m == -xp.inf, 0, m)
 
@@ -217,6 +219,7 @@ def expectation(p: Array, a: Array) -> Array:
 
 
 def expectation_traced(xp: Any, p: Any, a: Any) -> Any:
+    """sum p * a over the last axis; what p gives nothing counts 0, though it be infinite."""
     return xp.sum(xp.where(p == 0, 0, p * xp.where(p == 0, 0, a)), -1)
 
 

@@ -27,7 +27,7 @@ class Parallel:
     trust : from 0 on: how far a step with diagonal Jacobians is held back to where it starts
         That makes of it a Kalman smoother of the linearised slices, in which every state is seen where it was before,
         with a noise of 1 / trust against 1 of the slices' own (Gonzalez et al. 2024).
-    tolerance : the change of a step, relative to the largest number, at which it ends; 1e-10 or 1e-5 by the type
+    tolerance : the change of each number, relative to it or to 1, at which steps end; 1e-10 or 1e-5 by the type
     steps : how many steps it takes at most
 
     Examples
@@ -63,6 +63,11 @@ class Parallel:
 
 
 Engine = str | Parallel | None
+
+
+def is_jax(engine: Engine) -> bool:
+    """Whether an engine is one of JAX's."""
+    return engine == "jax" or isinstance(engine, Parallel)
 
 
 def has_jax() -> bool:

@@ -72,30 +72,22 @@ def bounded(a: Any) -> Any:
     return jnp.clip(a, -most, most)
 
 
+def applied(J: Any, vectors: Any) -> Any:
+    """Matrices, or diagonals, times vectors."""
+    return J * vectors if J.ndim == vectors.ndim else product(J, vectors[..., None])[..., 0]
+
+
 def composed(first: Any, second: Any) -> Any:
-    """Two affine maps, (matrix, vector), one after the other."""
+    """Two affine maps, (matrix or diagonal, vector), one after the other."""
     (J1, c1), (J2, c2) = first, second
-    return bounded(product(J2, J1)), product(J2, c1[..., None])[..., 0] + c2
-
-
-def composed_diagonal(first: Any, second: Any) -> Any:
-    """Two affine maps with diagonal matrices, one after the other."""
-    (J1, c1), (J2, c2) = first, second
-    return J2 * J1, J2 * c1 + c2
+    return bounded(J2 * J1 if J1.ndim == c1.ndim else product(J2, J1)), applied(J2, c1) + c2
 
 
 def solved(J: Any, c: Any, start: Any, reverse: bool) -> Any:
     """The vectors s of the affine recursion s_t = J_t s_{t-1} + c_t in all slices."""
     at = -1 if reverse else 0
-    if J.ndim == c.ndim:
-        return jax.lax.associative_scan(composed_diagonal, (J, c.at[at].add(J[at] * start)), reverse=reverse)[1]
-    c = c.at[at].add(product(J[at], start[..., None])[..., 0])
+    c = c.at[at].add(applied(J[at], start))
     return jax.lax.associative_scan(composed, (J, c), reverse=reverse)[1]
-
-
-def applied(J: Any, vectors: Any) -> Any:
-    """Matrices, or diagonals, times vectors."""
-    return J * vectors if J.ndim == vectors.ndim else product(J, vectors[..., None])[..., 0]
 
 
 def smoothed(J: Any, c: Any, start: Any, seen: Any, trust: float, reverse: bool) -> Any:
@@ -128,21 +120,26 @@ def rows_of(rows: Any, length: int) -> Any:
     return jnp.zeros(length) if rows is None else rows
 
 
-def affine_scan(step: Any, carry: Any, rows: Any, length: int = 0, reverse: bool = False) -> Any:
-    """A scan that is affine in what it carries."""
-    rows, start = rows_of(rows, length), as_vectors(carry)
-    T = len(jax.tree.leaves(rows)[0])
-    c, J = each_slice(linearised(step, carry), jnp.zeros((T, *start.shape), start.dtype), rows)
+def at_once_or_in_turn(is_right: Any, states: Any, step: Any, carry: Any, rows: Any, reverse: bool) -> Any:
+    """The results of all slices, from the function that gives their states if that is right; else slice by slice."""
 
     def at_once(_: Any) -> Any:
-        into = before_each(start, solved(J, c, start, reverse), reverse)
+        into = before_each(as_vectors(carry), states(), reverse)
         return each_slice(lambda v, row: step(as_carried(v, carry), row)[1], into, rows)
 
     def in_turn(_: Any) -> Any:
         return jax.lax.scan(step, carry, rows, reverse=reverse)[1]
 
-    is_finite = jnp.isfinite(c).all() & jnp.isfinite(J).all() & jnp.isfinite(start).all()
-    return None, jax.lax.cond(is_finite, at_once, in_turn, None)  # 0 times -inf is NaN
+    return jax.lax.cond(is_right, at_once, in_turn, None)
+
+
+def affine_scan(step: Any, carry: Any, rows: Any, length: int = 0, reverse: bool = False) -> Any:
+    """A scan that is affine in what it carries."""
+    rows, start = rows_of(rows, length), as_vectors(carry)
+    T = len(jax.tree.leaves(rows)[0])
+    c, J = each_slice(linearised(step, carry), jnp.zeros((T, *start.shape), start.dtype), rows)
+    is_finite = jnp.isfinite(c).all() & jnp.isfinite(J).all() & jnp.isfinite(start).all()  # 0 times -inf is NaN
+    return None, at_once_or_in_turn(is_finite, lambda: solved(J, c, start, reverse), step, carry, rows, reverse)
 
 
 def newton_scan(
@@ -174,15 +171,8 @@ def newton_scan(
     guess = jnp.broadcast_to(start, (T, *start.shape))
     S, change, k = jax.lax.while_loop(goes_on, improved, (guess, jnp.asarray(jnp.inf, start.dtype), 0))
 
-    def at_once(_: Any) -> Any:
-        into = before_each(start, S, reverse)
-        return each_slice(lambda v, row: step(as_carried(v, carry), row)[1], into, rows)
-
-    def in_turn(_: Any) -> Any:
-        return jax.lax.scan(step, carry, rows, reverse=reverse)[1]
-
     is_there = change <= least
-    return jnp.where(is_there, k, -1), jax.lax.cond(is_there, at_once, in_turn, None)
+    return jnp.where(is_there, k, -1), at_once_or_in_turn(is_there, lambda: S, step, carry, rows, reverse)
 
 
 def homogeneous_scan(

@@ -10,7 +10,7 @@ from dbn_bptt.errors import DataError, positive
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.program.bound import Bound, unflat
 from dbn_bptt.program.compiled import arguments
-from dbn_bptt.program.engines import Engine, Parallel, checked_engine
+from dbn_bptt.program.engines import Engine, checked_engine, is_jax
 from dbn_bptt.program.function import pure
 from dbn_bptt.program.gradients import check_wrt
 from dbn_bptt.program.jax_source import STEPS
@@ -53,7 +53,7 @@ class Program(Runs):
         >>> db.compile(db.cells.elman(n_inputs=3, n_hidden=4, n_outputs=2)).engines(sequences=1000)["h"]
         'numpy: 16 entries in each of 1024 sequences are more than 4096'
         """
-        if self.engine == "jax" or isinstance(self.engine, Parallel):
+        if is_jax(self.engine):
             return {names: f"jax: {how}" for names, how in self._typical.reasons.items()}
         made = self._made_for((), ("params",), None, frozenset(), rounded(sequences))
         return {names: f"numpy: {reason}" if reason else "native" for names, reason in made.reasons.items()}
@@ -84,7 +84,7 @@ class Program(Runs):
         >>> bool(np.allclose(gradients["W"], db.bptt(rnn, theta, data).gradients["W"], atol=1e-6))
         True
         """
-        if self.engine != "jax" and not isinstance(self.engine, Parallel):
+        if not is_jax(self.engine):
             raise DataError("a function of JAX's needs JAX's engine: db.compile(template, 'jax').function")
         return pure(self)
 

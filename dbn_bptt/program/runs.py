@@ -11,7 +11,7 @@ from dbn_bptt.errors import TemplateError
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.program.bounded import Run
 from dbn_bptt.program.compiled import Compiled, Target, arguments, compiled
-from dbn_bptt.program.engines import Engine, Parallel
+from dbn_bptt.program.engines import Engine, is_jax
 from dbn_bptt.program.gradients import Outcome, gradient_goals, read_gradients, refused, unbatched
 from dbn_bptt.program.loops import rounded
 from dbn_bptt.program.native import is_installed
@@ -62,7 +62,7 @@ class Runs(Shown):
     @property
     def _typical(self) -> Compiled:
         """What `value_and_grad` runs for one long sequence."""
-        target = self.engine if isinstance(self.engine, Parallel) or self.engine == "jax" else None
+        target = self.engine if is_jax(self.engine) else None
         return self._made_for((), ("params",), None, frozenset(), 1 if self.engine == "native" else target)
 
     def like(self, template: Described) -> Self:
@@ -106,7 +106,7 @@ class Runs(Shown):
 
     def _target(self, given: Given) -> Target:
         """What a run is made for; native loops for so many sequences, up to the next power of 2."""
-        if self.engine == "jax" or isinstance(self.engine, Parallel):
+        if is_jax(self.engine):
             return self.engine
         native = self.engine == "native" or (self.engine is None and given.T >= NATIVE_FROM and is_installed())
         return rounded(math.prod(given.batch)) if native else None

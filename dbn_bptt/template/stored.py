@@ -45,10 +45,8 @@ def save(path: str | os.PathLike[str], parameters: Mapping[str, Any], template: 
     arrays = {name: np.asarray(value) for name, value in parameters.items()}
     of = None if template is None else checked_template(template, "save")
     _check("the parameters", arrays, of)
-    content = io.BytesIO()
     said = {} if of is None else {EQUATIONS: np.array(equations(of, format="text"))}
-    np.savez(content, **arrays, **said)  # type: ignore[arg-type]
-    write_whole(path, content.getvalue())
+    write_whole(path, _packed(arrays | said))
 
 
 def load(path: str | os.PathLike[str], template: Described | None = None) -> dict[str, Array]:
@@ -83,6 +81,16 @@ def load(path: str | os.PathLike[str], template: Described | None = None) -> dic
             f"{title} is for a template with other equations than {of.name!r}: {_first_other(str(said), of)}"
         )
     return arrays
+
+
+def _packed(arrays: Mapping[str, Array]) -> bytes:
+    """The bytes of a file as `numpy.savez` writes it, which takes no array called file or allow_pickle."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, a in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, a, allow_pickle=False)
+    return content.getvalue()
 
 
 def _first_other(said: str, of: Template) -> str:

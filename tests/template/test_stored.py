@@ -22,6 +22,16 @@ def test_there_and_back(tmp_path, template, dtype):
     assert os.listdir(tmp_path) == ["theta.npz"]
 
 
+def test_parameters_may_be_called_as_savez_calls_its_own(tmp_path):
+    theta = {"file": np.ones(2), "allow_pickle": np.zeros(3), "a b": np.arange(2)}
+    db.save(tmp_path / "theta.npz", theta)
+    found = db.load(tmp_path / "theta.npz")
+    assert found.keys() == theta.keys()
+    assert all((found[name] == a).all() for name, a in theta.items())
+    with np.load(tmp_path / "theta.npz") as plain:
+        assert sorted(plain.files) == sorted(theta)
+
+
 def test_what_does_not_fit_is_refused_by_name(tmp_path):
     path, theta = tmp_path / "theta.npz", LSTM.initial_parameters(0)
     db.save(path, theta, LSTM)
