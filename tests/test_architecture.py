@@ -24,13 +24,15 @@ SPEC.loader.exec_module(architecture)
 
 # a chapter, or a file of the root, may import those on the lines above its own
 LAYERS = [
-    ["errors", "files", "lazy"],
+    ["errors", "lazy"],
+    ["files"],
     ["ops"],
     ["template"],
     ["transforms", "cells"],
     ["sweep"],
     ["program"],
     ["dbn"],
+    ["scale"],
     ["paths"],
     ["link"],
     ["reference"],
@@ -40,8 +42,8 @@ LAYERS = [
     ["__main__"],
 ]
 LINE = ["ops", "template", "transforms", "sweep", "program"]  # each stands on the one before
-WINGS = {"dbn", "paths", "link", "render", "app"}
-HEAVY = ["pgmpy", "matplotlib", "torch", "jax", "pandas", "pytest"]
+WINGS = {"dbn", "paths", "link", "render", "app", "scale"}
+HEAVY = ["pgmpy", "matplotlib", "torch", "jax", "dask", "pandas", "pytest"]
 
 
 def _functions() -> dict[str, ast.FunctionDef]:
@@ -155,7 +157,7 @@ def test_importing_is_quick_and_light():
 
 PUBLIC = {
     f"{module.__name__}.{name}": getattr(module, name)
-    for module in (dbn_bptt, dbn_bptt.dbn, dbn_bptt.paths, dbn_bptt.link, dbn_bptt.render)
+    for module in (dbn_bptt, dbn_bptt.dbn, dbn_bptt.paths, dbn_bptt.link, dbn_bptt.render, dbn_bptt.scale)
     for name in module.__all__
 }
 CALLED = {name: what for name, what in PUBLIC.items() if inspect.isroutine(what) or inspect.isclass(what)}

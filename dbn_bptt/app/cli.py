@@ -11,11 +11,10 @@ from typing import Any
 
 from dbn_bptt.app.draw import ENDINGS, FORMATS, drawing
 from dbn_bptt.app.explain import Explanation, explain
-from dbn_bptt.app.tables import smoothed
+from dbn_bptt.app.networks import add_networks
 from dbn_bptt.cells import ACTIVATIONS, CELLS
 from dbn_bptt.errors import DataError, DbnBpttError
 from dbn_bptt.files import write_whole
-from dbn_bptt.program.engines import ENGINES
 from dbn_bptt.render.subjects.parameters import PARAMETERS
 from dbn_bptt.render.subjects.views import VIEWS
 
@@ -74,11 +73,6 @@ def _format(out: Path) -> str:
     return format
 
 
-def _smooth(options: argparse.Namespace) -> tuple[str, int]:
-    found = smoothed(options.model, options.evidence, options.engine)
-    return found.rstrip("\n"), 0
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="dbn-bptt", description="Back-propagation through time as message passing on the unrolled network."
@@ -87,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_explain(commands)
     _add_draw(commands)
-    _add_smooth(commands)
+    add_networks(commands)
     return parser
 
 
@@ -131,26 +125,6 @@ def _add_draw(commands: Any) -> None:
     p.add_argument("--seed", type=int, default=0, metavar="N", help="of the random numbers (default: 0)")
     p.add_argument("--out", type=Path, metavar="FILE", help="where the drawing goes; png and pdf need one")
     p.set_defaults(command=_draw)
-
-
-def _add_smooth(commands: Any) -> None:
-    p = commands.add_parser(
-        "smooth",
-        help="posteriors of a dynamic Bayesian network",
-        description="Print, as CSV, the posterior probability of every state of every variable in every slice, given "
-        "all evidence. The last line of standard error is log p(evidence).",
-    )
-    p.add_argument(
-        "model", type=Path, metavar="MODEL.bif",
-        help="a two-slice network, its variables named Z_0 and Z_1 (or Z0 and Zt) in the first slice and in later ones",
-    )  # fmt: skip
-    p.add_argument(
-        "evidence", type=Path, metavar="EVIDENCE.csv",
-        help="a column for each observed variable and a row for each slice; empty where nothing was observed. A column "
-        "named 'sequence' tells several sequences apart",
-    )  # fmt: skip
-    p.add_argument("--engine", choices=ENGINES, help="what runs the scans (default: the quicker one, by size)")
-    p.set_defaults(command=_smooth)
 
 
 def _text(text: str | None, file: Path | None) -> str | None:

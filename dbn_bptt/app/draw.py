@@ -7,10 +7,10 @@ from typing import Any, cast
 import numpy as np
 
 from dbn_bptt import render
-from dbn_bptt.app.tables import evidence_table
 from dbn_bptt.cells import CELLS
 from dbn_bptt.dbn.bif import read_bif
 from dbn_bptt.dbn.network import read
+from dbn_bptt.dbn.tables import read_evidence
 from dbn_bptt.errors import DataError, unknown_name
 from dbn_bptt.render import Options
 from dbn_bptt.sweep.bptt import bptt
@@ -78,7 +78,7 @@ def _network(what: str, evidence: Path | None, chosen: Options) -> Any:
     model = read_bif(path)
     network = read(model)
     if evidence is not None:
-        chosen["evidence"] = evidence_table(network, evidence)[0]
+        chosen["evidence"] = read_evidence(network, evidence)
     return model
 
 

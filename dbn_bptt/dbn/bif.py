@@ -35,14 +35,20 @@ def write_bif(model: Any, path: str | os.PathLike[str]) -> None:
     >>> sorted(str(node) for node in model.nodes())
     ['(Rain, 0)', '(Rain, 1)', '(Umbrella, 0)', '(Umbrella, 1)']
     """
+    text = bif_text(model)
+    try:
+        write_whole(path, text.encode())
+    except OSError as error:
+        raise DataError(f"cannot write {path}: {error.strerror}") from None
+
+
+def bif_text(model: Any) -> str:
+    """The two slices of a model as BIF."""
     for name, states in read(model).states.items():
         for word in (name, *states):
             if not re.fullmatch(r"[\w.+-]+" if word is not name else r"\w+", str(word), re.ASCII):
                 raise DataError(f"{word!r} of {name!r} cannot be written in BIF; use letters, digits and _")
-    try:
-        write_whole(path, _written(unrolled(model, 2)).encode())
-    except OSError as error:
-        raise DataError(f"cannot write {path}: {error.strerror}") from None
+    return _written(unrolled(model, 2))
 
 
 def _written(network: Any) -> str:

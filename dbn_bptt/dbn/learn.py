@@ -4,7 +4,8 @@ The E-step is one sweep: an expected count is a table's entry times the gradient
 every column of counts a distribution.
 """
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any
 
@@ -14,10 +15,12 @@ from tqdm import tqdm
 from dbn_bptt.dbn.convert import to_pgmpy
 from dbn_bptt.dbn.evidence.evidence import Soft
 from dbn_bptt.dbn.network import Name, Network, Table
-from dbn_bptt.dbn.query import Answer, Prepared, Task, given_task, swept
+from dbn_bptt.dbn.query import Prepared, Task, given_task, swept
 from dbn_bptt.dbn.reductions import SUM
 from dbn_bptt.errors import DataError
 from dbn_bptt.ops.kernels import Array
+
+Counts = dict[tuple[Name, int], Array]  # by variable and slice
 
 
 @dataclass(frozen=True)
@@ -76,43 +79,81 @@ def fit(
     >>> found.log_likelihoods[-1] > found.log_likelihoods[0]
     True
     """
-    numbers = all(isinstance(number, Real) for number in (steps, prior, tolerance))
-    if not (numbers and 0 <= prior < np.inf and steps >= 1 and steps == int(steps) and tolerance >= 0):
-        given = f"steps={steps!r}, prior={prior!r}, tolerance={tolerance!r}"
-        raise DataError(f"{given}; give at least one step, and a prior and a tolerance of 0 or more")
+    rules = Rules(steps, tolerance, prior)
     task = given_task(model, evidence, soft, T, lengths)
-    network = task.network if seed is None else _random(task.network, np.random.default_rng(seed))
-    found: list[float] = []
-    rises: list[float] = []
-    for _ in tqdm(range(int(steps)), desc="EM", disable=not progress):
-        answer = _counting(network, task)
-        found.append(float(np.sum(answer.log_likelihood)))
-        rises.append(found[-1] + _log_prior(network, prior))
-        if len(rises) > 1 and rises[-1] - rises[-2] <= tolerance * abs(rises[-1]):
-            return Fit(to_pgmpy(network), tuple(found), converged=True)
-        network = _maximised(network, answer.counts(), prior)
-    found.append(float(np.sum(_counting(network, task).log_likelihood)))
-    reached = found[-1] + _log_prior(network, prior)
-    converged = reached - rises[-1] <= tolerance * abs(reached)
-    return Fit(to_pgmpy(network), tuple(found), converged)
+
+    def expected(network: Network) -> tuple[float, Counts]:
+        answer = swept(Task(Prepared(network, task.model.engine), task.evidence), SUM, ("params",))
+        return float(np.sum(answer.log_likelihood)), answer.counts()
+
+    return climbed(expected, Climb(task.network if seed is None else randomised(task.network, seed)), rules, progress)
 
 
-def _counting(network: Network, task: Task) -> Answer:
-    """The sweep that counts, with other tables."""
-    return swept(Task(Prepared(network, task.model.engine), task.evidence), SUM, ("params",))
+@dataclass(frozen=True)
+class Rules:
+    """When to stop, and what is added to counts; see `fit`."""
+
+    steps: int
+    tolerance: float
+    prior: float
+
+    def __post_init__(self) -> None:
+        numbers = (self.steps, self.prior, self.tolerance)
+        whole = all(isinstance(number, Real) for number in numbers) and self.steps == int(self.steps)
+        if not (whole and 0 <= self.prior < np.inf and self.steps >= 1 and self.tolerance >= 0):
+            given = f"steps={self.steps!r}, prior={self.prior!r}, tolerance={self.tolerance!r}"
+            raise DataError(f"{given}; give at least one step, and a prior and a tolerance of 0 or more")
 
 
-def _maximised(network: Network, counts: dict[tuple[Name, int], Array], prior: float) -> Network:
+@dataclass(frozen=True)
+class Climb:
+    """How far expectation maximisation has come.
+
+    Attributes
+    ----------
+    network : the network that the last step led to
+    log_likelihoods : log p(evidence) of the networks before it
+    reached : the last of them, times the prior's density
+    """
+
+    network: Network
+    log_likelihoods: tuple[float, ...] = ()
+    reached: float = -np.inf
+
+
+def climbed(
+    expected: Callable[[Network], tuple[float, Counts]], climb: Climb, rules: Rules, progress: bool = False,
+    keep: Callable[[Climb], None] = lambda climb: None,
+) -> Fit:  # fmt: skip
+    """Steps of expectation maximisation, from where a climb has come to.
+
+    Parameters
+    ----------
+    expected : the E-step: log p(evidence) under a network, and its expected counts
+    keep : called after each step with what is needed to go on from there
+    """
+    done, steps = len(climb.log_likelihoods), int(rules.steps)
+    for k in tqdm(range(done, max(done, steps) + 1), "EM", initial=done, total=steps + 1, disable=not progress):
+        found, counts = expected(climb.network)
+        log_likelihoods = (*climb.log_likelihoods, found)
+        reached = found + _log_prior(climb.network, rules.prior)
+        converged = reached - climb.reached <= rules.tolerance * abs(reached)
+        if converged or k >= steps:
+            break
+        climb = Climb(_maximised(climb.network, counts, rules.prior), log_likelihoods, reached)
+        keep(climb)
+    return Fit(to_pgmpy(climb.network), log_likelihoods, converged)
+
+
+def _maximised(network: Network, counts: Counts, prior: float) -> Network:
     """The network with the counts as distributions; a column without counts stays as it is."""
 
-    def learnt(table: Table, slice_: int) -> Table:
+    def learnt(table: Table, slice_: int) -> Array:
         added = counts[table.variable, slice_] + prior
         total = added.sum(0)
-        return replace(table, values=np.where(total > 0, added / np.where(total > 0, total, 1.0), table.values))
+        return np.where(total > 0, added / np.where(total > 0, total, 1.0), table.values)
 
-    first = {name: learnt(table, 0) for name, table in network.first.items()}
-    later = {name: first[name] if name in network.tied else learnt(t, 1) for name, t in network.later.items()}
-    return replace(network, first=first, later=later)
+    return network.retabled(learnt)
 
 
 def _log_prior(network: Network, prior: float) -> float:
@@ -124,14 +165,12 @@ def _log_prior(network: Network, prior: float) -> float:
         return float(prior * sum(np.log(table.values).sum() for table in tables))
 
 
-def _random(network: Network, rng: np.random.Generator) -> Network:
+def randomised(network: Network, seed: int | np.random.Generator) -> Network:
     """The network with random columns in its tables."""
+    rng = np.random.default_rng(seed)
 
-    def drawn(table: Table) -> Table:
+    def drawn(table: Table, _: int) -> Array:
         shape = table.values.shape
-        columns = rng.dirichlet(np.ones(shape[0]), int(np.prod(shape[1:], dtype=int)))
-        return replace(table, values=columns.T.reshape(shape))
+        return rng.dirichlet(np.ones(shape[0]), int(np.prod(shape[1:], dtype=int))).T.reshape(shape)
 
-    first = {name: drawn(table) for name, table in network.first.items()}
-    later = {name: first[name] if name in network.tied else drawn(t) for name, t in network.later.items()}
-    return replace(network, first=first, later=later)
+    return network.retabled(drawn)

@@ -4,8 +4,8 @@
 same has one, *tied* over all slices; where only one is given and the other follows from it, it is taken for both.
 """
 
-from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,16 @@ class Network:
     def names(self) -> tuple[Name, ...]:
         """The variables of a slice."""
         return tuple(self.states)
+
+    def retabled(self, numbers: Callable[[Table, int], Array]) -> "Network":
+        """With other numbers in its tables, as a function of each table and its slice, 0 or 1; tied ones stay tied."""
+
+        def changed(table: Table, slice_: int) -> Table:
+            return replace(table, values=numbers(table, slice_))
+
+        first = {name: changed(table, 0) for name, table in self.first.items()}
+        later = {name: first[name] if name in self.tied else changed(t, 1) for name, t in self.later.items()}
+        return replace(self, first=first, later=later)
 
 
 def read(model: Any) -> Network:

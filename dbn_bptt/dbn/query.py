@@ -152,7 +152,8 @@ class Answer:
         least = IMPOSSIBLE / 2 if logs else 0
         if not scale.min() > least and (impossible := ~(scale > least).all(0) & task.inside).any():
             t, *sequence = (int(k) for k in np.argwhere(impossible)[0])
-            where = f"slice {t}" + (f" of sequence {sequence[0]}" if sequence else "")
+            names = task.evidence.sequences or range(math.prod(batch))
+            where = f"slice {t}" + (f" of sequence {names[sequence[0]]!r}" if sequence else "")
             mend = "check it, or the zeros in the CPDs"
             raise ImpossibleEvidenceError(f"the evidence up to {where} has probability 0; {mend}")
         if task.evidence.lengths is not None:

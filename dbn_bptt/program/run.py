@@ -299,6 +299,6 @@ def kept(template: Template, engine: Engine) -> Program:
     key = template.key, engine
     if key not in _KEPT:
         if len(_KEPT) >= _MOST_KEPT:
-            del _KEPT[next(iter(_KEPT))]
+            _KEPT.pop(next(iter(_KEPT)), None)  # another thread may have been here
         _KEPT[key] = compile(template, engine)
     return _KEPT[key]

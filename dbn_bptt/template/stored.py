@@ -1,16 +1,13 @@
 """Parameters in a file: written whole or not at all, and checked against the template that they are for."""
 
-import io
 import os
-import zipfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dbn_bptt.errors import DataError, unknown_name
-from dbn_bptt.files import write_whole
+from dbn_bptt.files import read_arrays, write_arrays
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.template.equations import equations
 from dbn_bptt.template.template import Described, Template, checked_template
@@ -44,9 +41,9 @@ def save(path: str | os.PathLike[str], parameters: Mapping[str, Any], template: 
     """
     arrays = {name: np.asarray(value) for name, value in parameters.items()}
     of = None if template is None else checked_template(template, "save")
-    _check("the parameters", arrays, of)
+    check_parameters("the parameters", arrays, of)
     said = {} if of is None else {EQUATIONS: np.array(equations(of, format="text"))}
-    write_whole(path, _packed(arrays | said))
+    write_arrays(path, arrays | said)
 
 
 def load(path: str | os.PathLike[str], template: Described | None = None) -> dict[str, Array]:
@@ -68,29 +65,15 @@ def load(path: str | os.PathLike[str], template: Described | None = None) -> dic
     0.5
     """
     title = f"file {str(path)!r}"
-    try:
-        with np.load(io.BytesIO(Path(path).read_bytes()), allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-    except (zipfile.BadZipFile, ValueError, EOFError, KeyError, AttributeError, TypeError):
-        raise DataError(f"{title} is cut off, damaged, or no file that save wrote") from None
+    arrays = read_arrays(path)
     said = arrays.pop(EQUATIONS, None)
     of = None if template is None else checked_template(template, "load")
-    _check(title, arrays, of)
+    check_parameters(title, arrays, of)
     if of is not None and said is not None and str(said) != equations(of, format="text"):
         raise DataError(
             f"{title} is for a template with other equations than {of.name!r}: {_first_other(str(said), of)}"
         )
     return arrays
-
-
-def _packed(arrays: Mapping[str, Array]) -> bytes:
-    """The bytes of a file as `numpy.savez` writes it, which takes no array called file or allow_pickle."""
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        for name, a in arrays.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
-                np.lib.format.write_array(entry, a, allow_pickle=False)
-    return content.getvalue()
 
 
 def _first_other(said: str, of: Template) -> str:
@@ -99,7 +82,7 @@ def _first_other(said: str, of: Template) -> str:
     return next((line for line in said.splitlines() if line not in mine), "in another order")
 
 
-def _check(title: str, arrays: Mapping[str, Array], of: Template | None) -> None:
+def check_parameters(title: str, arrays: Mapping[str, Array], of: Template | None) -> None:
     """Refuse what is no array of finite numbers, or does not fit a template."""
     for name, a in arrays.items():
         if a.dtype.kind not in "iuf" or not np.isfinite(a).all():

@@ -323,7 +323,7 @@ def test_the_command_takes_several_sequences(tmp_path, capsys):
     [
         ("Umbrela\n1\n", "unknown variable 'Umbrela'; did you mean 'Umbrella'?"),
         ("date,Umbrella\nmonday,1\n", "unknown variable 'date'"),
-        ("Umbrella\nwet\n", "evidence of 'Umbrella' is 'wet' at index 0; its states are '0', '1'"),
+        ("Umbrella\nwet\n", "evidence of 'Umbrella' is 'wet' in row 1 (slice 0); its states are '0', '1'"),
         ("Umbrella\n", "the evidence has no rows"),
         (",Umbrella\n0,1\n", "a column has no name; write the file without an index"),
         ("t,Umbrella\n1,1\n0,0\n", "the column 't' of the DataFrame is 1, 0, but rows stand for slices 0, 1, 2"),

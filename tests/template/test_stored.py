@@ -66,7 +66,7 @@ def test_other_files_are_refused(tmp_path):
     np.save(tmp_path / "array.npy", np.ones(3))
     np.savez(tmp_path / "objects.npz", a=np.array([{}], dtype=object))
     for name in ("text.npz", "array.npy", "objects.npz"):
-        with pytest.raises(db.DataError, match="no file that save wrote"):
+        with pytest.raises(db.DataError, match="no npz file of arrays"):
             db.load(tmp_path / name)
     with pytest.raises(FileNotFoundError):
         db.load(tmp_path / "nowhere.npz")

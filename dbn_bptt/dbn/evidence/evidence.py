@@ -82,7 +82,7 @@ def evidence(
     """
     T = None if T is None else positive(T, f"T is {T!r}; the number of slices must be a positive integer")
     forms = sorted_forms(network, given)
-    arrays = {name: indices(network, name, values) for name, values in forms.series.items()}
+    arrays = dict(forms.series)
     likely = {name: _likelihoods(network, name, values) for name, values in _soft(soft).items()}
     slices, batch = _extent(arrays, likely, forms, T)
     _add_single(network, arrays, forms, slices, batch)
@@ -93,6 +93,7 @@ def evidence(
         if name in likely:
             whole[name] = whole.get(name, 1.0) * np.moveaxis(likely[name], -2, 0)
     ends = _lengths(forms.lengths if lengths is None else lengths, slices, batch)
+    ends = None if ends is None or (ends == slices).all() else ends
     if ends is not None:
         inside = np.arange(slices)[:, None] < ends
         whole = {name: np.where(inside[..., None], a, 1.0) for name, a in whole.items()}

@@ -1,13 +1,15 @@
 """The forms of evidence: series by variable, single states by variable and slice, and DataFrames of either."""
 
-from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Hashable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from dbn_bptt.dbn.evidence.states import MISSING, indices
 from dbn_bptt.dbn.network import Name, Network
 from dbn_bptt.errors import DataError, unknown_name
+from dbn_bptt.ops.kernels import Array
 
 SEQUENCE, SLICE = "sequence", "t"
 
@@ -18,12 +20,12 @@ class Forms:
 
     Attributes
     ----------
-    series : by variable, states (T,) or (B, T)
+    series : by variable, indices of states, (T,) or (B, T), -1 where one is missing
     single : by (variable, slice), one state
     lengths, sequences : of the sequences of a DataFrame that tells them apart, and what it calls them
     """
 
-    series: Mapping[Name, Any]
+    series: Mapping[Name, Array]
     single: Mapping[tuple[Name, int], Any]
     lengths: Any = None
     sequences: tuple[Hashable, ...] | None = None
@@ -36,11 +38,11 @@ def sorted_forms(network: Network, given: Any) -> Forms:
     return _sorted(network, given)
 
 
-def _sorted(network: Network, given: Any, lengths: Any = None, sequences: tuple[Hashable, ...] | None = None) -> Forms:
+def _sorted(network: Network, given: Any) -> Forms:
     if given is not None and not isinstance(given, Mapping):
         forms = "a dict from variables to states, from (variable, slice) to a state, or a DataFrame"
         raise DataError(f"evidence must be {forms}, not {type(given).__name__}")
-    series: dict[Name, Any] = {}
+    series: dict[Name, Array] = {}
     single: dict[tuple[Name, int], Any] = {}
     for key, value in (given or {}).items():
         pair = (key[0], int(key[1])) if key not in network.states and is_pair(key) else None
@@ -50,8 +52,8 @@ def _sorted(network: Network, given: Any, lengths: Any = None, sequences: tuple[
         if pair:
             single[pair] = value
         else:
-            series[name] = value
-    return Forms(series, single, lengths, sequences)
+            series[name] = indices(network, name, value)
+    return Forms(series, single)
 
 
 def is_pair(key: Any) -> bool:
@@ -72,48 +74,98 @@ def _columns(network: Network, frame: Any) -> Forms:
         raise DataError("the evidence has no rows; give one for each slice, empty where nothing was observed")
     names = list(frame.columns)
     if names and all(map(is_pair, names)) and not any(name in network.states for name in names):
-        return _sorted(network, _pairs(frame), sequences=tuple(frame.index))
+        return replace(_sorted(network, _pairs(frame)), sequences=tuple(frame.index))
+    rows = sequences_of(frame, network.names)
+    series: dict[Name, Array] = {}
+    for name in names:
+        if name in network.states:
+            series[name] = indices(network, name, frame[name].to_numpy(), rows.place)
+        elif name not in (SEQUENCE, SLICE):
+            raise unknown_name(name, network.names, "variable")
+    if not series:  # rows that say nothing still tell how many slices there are
+        series = {network.names[0]: np.full(len(frame), MISSING)}
+    padded = {name: rows.padded(states, MISSING) for name, states in series.items()}
+    return Forms(padded, {}, rows.lengths if rows.titles is not None else None, rows.titles)
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """Where the rows of a table belong.
+
+    Attributes
+    ----------
+    codes, slices : by row, the number of its sequence and its slice in it
+    lengths : by sequence
+    titles : by sequence, what the table calls it; None where it holds one sequence, which has no name
+    """
+
+    codes: Array
+    slices: Array
+    lengths: Array
+    titles: tuple[Hashable, ...] | None
+
+    def padded(self, values: Array, fill: Any) -> Array:
+        """The values of all rows by sequence and slice, (B, T, ...), or (T, ...) for the one without a name."""
+        if self.titles is None:
+            return values
+        padded = np.full((len(self.lengths), self.lengths.max(), *values.shape[1:]), fill, values.dtype)
+        padded[self.codes, self.slices] = values
+        return padded
+
+    def place(self, at: tuple[int, ...]) -> str:
+        """Where an entry of a column stands, in words."""
+        row = at[0]
+        of = "" if self.titles is None else f"sequence {self.titles[self.codes[row]]!r}, "
+        return f" in row {row + 1} ({of}slice {self.slices[row]})"
+
+
+def sequences_of(frame: Any, variables: Collection[Name]) -> Sequences:
+    """Read from a DataFrame where its rows belong: its columns or index levels ``sequence`` and ``t``, where variables
+    are not called so."""
+    import pandas as pd
+
     index = [level for level in frame.index.names if level not in (SEQUENCE, SLICE)]
     if len(index) > 1:
         raise DataError("the DataFrame's index has several levels; call that of the sequences 'sequence'")
-    sequence, slices = (_label(network, frame, title) for title in (SEQUENCE, SLICE))
-    series = {n: frame[n].to_numpy() for n in frame.columns if n in network.states or n not in (SEQUENCE, SLICE)}
-    if not series:  # rows that say nothing still tell how many slices there are
-        series = {network.names[0]: np.full(len(frame), None)}
-    if sequence is None:
-        _check_slices(slices, "the DataFrame")
-        return _sorted(network, series)
-    places: dict[Hashable, list[int]] = {}
-    for k, title in enumerate(sequence):
-        places.setdefault(title, []).append(k)
-    for title, rows in places.items():
-        _check_slices(None if slices is None else [slices[k] for k in rows], f"sequence {title!r}")
-    lengths = np.array([len(rows) for rows in places.values()])
-    padded = {
-        n: _padded([values[rows].tolist() for rows in places.values()], max(lengths)) for n, values in series.items()
-    }
-    return _sorted(network, padded, lengths, tuple(places))
+    named, slices = (_label(variables, frame, title) for title in (SEQUENCE, SLICE))
+    if named is None:
+        rows = Sequences(np.zeros(len(frame), int), np.arange(len(frame)), np.array([len(frame)]), None)
+    else:
+        codes, titles = pd.factorize(named)
+        lengths = np.bincount(codes)
+        order = np.argsort(codes, kind="stable")
+        counted = np.empty(len(codes), int)
+        counted[order] = np.arange(len(codes)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        rows = Sequences(codes, counted, lengths, tuple(titles.tolist()))
+    if slices is not None:
+        _check_slices(slices, rows)
+    return rows
 
 
-def _label(network: Network, frame: Any, title: str) -> list[Any] | None:
-    """What a level of the index says of each row, or a column that is no variable."""
+def _label(variables: Collection[Name], frame: Any, title: str) -> Any:
+    """What a level of the index says of each row, or a column that is no variable; None without either."""
     if title in frame.index.names:
         found = frame.index.get_level_values(title)
-    elif title in frame.columns and title not in network.states:
+    elif title in frame.columns and title not in variables:
         found = frame[title]
     else:
         return None
     if found.isna().any():
         raise DataError(f"the column {title!r} has empty cells; fill it in for each row")
-    return list(found)
+    return found.to_numpy()
 
 
-def _check_slices(found: list[Any] | None, of: str) -> None:
-    """Refuse rows that are not those of the slices 0, 1, 2, ..., where there are numbers of slices."""
-    if found is not None and [str(t) for t in found] != [str(t) for t in range(len(found))]:
-        shown = ", ".join(map(str, found[:6])) + (", ..." if len(found) > 6 else "")
-        mend = "sort the rows, count slices from 0, and leave cells empty where nothing was observed"
-        raise DataError(f"the column {SLICE!r} of {of} is {shown}, but rows stand for slices 0, 1, 2, ...; {mend}")
+def _check_slices(found: Array, rows: Sequences) -> None:
+    """Refuse rows that are not those of the slices 0, 1, 2, ..., in numbers or as text."""
+    same = found == rows.slices
+    if np.all(same) or (found.astype(str) == rows.slices.astype(str)).all():
+        return
+    k = int(np.argmin(found.astype(str) == rows.slices.astype(str)))
+    of = "the DataFrame" if rows.titles is None else f"sequence {rows.titles[rows.codes[k]]!r}"
+    own = found[rows.codes == rows.codes[k]]
+    shown = ", ".join(map(str, own[:6])) + (", ..." if len(own) > 6 else "")
+    mend = "sort the rows, count slices from 0, and leave cells empty where nothing was observed"
+    raise DataError(f"the column {SLICE!r} of {of} is {shown}, but rows stand for slices 0, 1, 2, ...; {mend}")
 
 
 def _pairs(frame: Any) -> dict[Any, Any]:
@@ -126,12 +178,3 @@ def _pairs(frame: Any) -> dict[Any, Any]:
     T = 1 + max(t for of in columns.values() for t in of)
     nothing = np.full(len(frame), None)
     return {name: np.stack([of.get(t, nothing).astype(object) for t in range(T)], 1) for name, of in columns.items()}
-
-
-def _padded(rows: list[list[Any]], T: int) -> Any:
-    """Sequences of states as an array (B, T), with None after each one's end."""
-    padded = np.full((len(rows), T), None, object)
-    for k, row in enumerate(rows):
-        for t, state in enumerate(row):
-            padded[k, t] = state
-    return padded

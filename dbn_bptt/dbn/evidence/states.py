@@ -1,6 +1,6 @@
 """The states of a variable, by name or by index, as indices."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from difflib import get_close_matches
 from numbers import Real
 from typing import Any
@@ -14,10 +14,19 @@ from dbn_bptt.ops.kernels import Array
 MISSING = -1
 
 
-def indices(network: Network, name: Name, values: Any) -> Array:
+def _at(at: tuple[int, ...]) -> str:
+    """Where an entry of an array stands, in words."""
+    return f" at index {at if len(at) > 1 else at[0]}" if at else ""
+
+
+def indices(network: Network, name: Name, values: Any, place: Callable[[tuple[int, ...]], str] = _at) -> Array:
     """States as indices, -1 where one is missing.
 
     A number is the name of a state if any name is a number or reads as one, and an index otherwise.
+
+    Parameters
+    ----------
+    place : says in words where the entry stands that is no state
     """
     states = network.states[name]
     if isinstance(values, np.ma.MaskedArray):
@@ -26,12 +35,14 @@ def indices(network: Network, name: Name, values: Any) -> Array:
         values = plain
     array = _plain_array(values)
     if array is not None and array.dtype.kind in "iuf" and is_numbered(states):
-        return _numbers(name, array, len(states))
+        return _numbers(name, array, len(states), place)
     objects = _objects(name, values, states)
-    place = _places(states)
-    flat = [_index(value, place) for value in objects.ravel()]
+    stands = _places(states)
+    flat = [_index(value, stands) for value in objects.ravel()]
     if None in flat:
-        raise _no_state(name, objects, flat.index(None), states)
+        k = flat.index(None)
+        where = place(tuple(int(axis) for axis in np.unravel_index(k, objects.shape)))
+        raise _no_state(name, objects.ravel()[k], where, states)
     return np.array(flat, int).reshape(objects.shape)
 
 
@@ -91,7 +102,7 @@ def _number(state: Hashable) -> float | None:
         return None
 
 
-def _numbers(name: Name, array: Array, K: int) -> Array:
+def _numbers(name: Name, array: Array, K: int, place: Callable[[tuple[int, ...]], str]) -> Array:
     if array.dtype.kind != "f" and array.size and array.min() >= MISSING and array.max() < K:
         return array.astype(int)
     missing = np.isnan(array) if array.dtype.kind == "f" else np.zeros(array.shape, bool)
@@ -99,9 +110,8 @@ def _numbers(name: Name, array: Array, K: int) -> Array:
     wrong = (whole < MISSING) | (whole >= K) | (whole != np.floor(whole))
     if wrong.any():
         at = tuple(int(k) for k in np.argwhere(wrong)[0])
-        where = f" at index {at if len(at) > 1 else at[0]}" if at else ""
         states = f"its states are 0 to {K - 1}, and -1 or NaN is missing"
-        raise DataError(f"evidence of {name!r} is {array[at]}{where}; {states}")
+        raise DataError(f"evidence of {name!r} is {array[at]}{place(at)}; {states}")
     return whole.astype(int)
 
 
@@ -118,10 +128,8 @@ def _index(value: Any, place: Mapping[Hashable, int]) -> int | None:
     return place.get(_number(value)) if isinstance(value, str) else None
 
 
-def _no_state(name: Name, objects: Array, k: int, states: tuple[Hashable, ...]) -> DataError:
+def _no_state(name: Name, value: Any, where: str, states: tuple[Hashable, ...]) -> DataError:
     """The error for a value that is no state."""
-    value, at = objects.ravel()[k], [int(axis) for axis in np.unravel_index(k, objects.shape)]
-    where = f" at index {tuple(at) if len(at) > 1 else at[0]}" if at else ""
     near = get_close_matches(str(value), [str(state) for state in states], n=1, cutoff=0.7)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     shown = ", ".join(map(repr, states[:6])) + (", ..." if len(states) > 6 else "")

@@ -1,0 +1,121 @@
+"""Expectation maximisation over parts: the E-step is a sum, and each step is kept."""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dbn_bptt.dbn.learn import Climb, Counts, Fit, Rules, climbed, randomised
+from dbn_bptt.dbn.network import Network
+from dbn_bptt.dbn.query import Prepared, given_task, prepare, swept
+from dbn_bptt.dbn.reductions import SUM
+from dbn_bptt.errors import DataError
+from dbn_bptt.files import read_arrays, write_arrays
+from dbn_bptt.program.engines import Engine
+from dbn_bptt.scale.data import evidence_in
+from dbn_bptt.scale.parts import Part, listed
+from dbn_bptt.scale.sums import Total, total
+
+FOUND, REACHED, ORIGIN = "log-likelihoods", "reached", "origin"
+
+
+def fit(
+    model: Any, parts: Any, *, steps: int = 200, tolerance: float = 1e-6, prior: float = 0.0,
+    seed: int | np.random.Generator | None = None, engine: Engine = None, progress: bool = False,
+    checkpoint: str | os.PathLike[str] | None = None,
+) -> Fit:  # fmt: skip
+    """Learn all CPDs by expectation maximisation from the sequences of all parts, as `dbn.fit` does from those at hand.
+
+    Parameters
+    ----------
+    model, steps, tolerance, prior, seed : as in `dbn.fit`
+    parts : what the sequences are in, as in `log_likelihood`; it is gone through once for each step
+    engine : as in `dbn.smooth`
+    checkpoint : the path of a file, optional
+        Written after each step, whole or not at all. Where it is there already the fit goes on from it, to the same
+        model, bit for bit. It is refused for another model to begin with, other parts, or another prior.
+
+    Examples
+    --------
+    >>> from dbn_bptt import dbn, scale
+    >>> data = dbn.sample(dbn.umbrella(), 50, T=20, seed=1)["Umbrella"]
+    >>> found = scale.fit(dbn.umbrella(), [{"Umbrella": data[:30]}, {"Umbrella": data[30:]}], steps=5)
+    >>> found
+    Fit: log-likelihood -674.314 -> -673.305 in 5 steps, not converged
+    """
+    rules = Rules(steps, tolerance, prior)
+    prepared, inside = prepare(model, engine), listed(parts)
+    start = Climb(prepared.network if seed is None else randomised(prepared.network, seed))
+
+    def expected(network: Network) -> tuple[float, Counts]:
+        found = total(_counts, inside, Prepared(network, prepared.engine))
+        return found.number, dict(found.arrays)
+
+    if checkpoint is None:
+        return climbed(expected, start, rules, progress)
+    kept = Checkpoint(Path(checkpoint), _origin(start.network, inside, prior))
+    return climbed(expected, kept.resumed(start), rules, progress, kept.keep)
+
+
+def _counts(held: Any, model: Prepared) -> Total:
+    given, lengths = evidence_in(held, model.network)
+    answer = swept(given_task(model, given, lengths=lengths), SUM, ("params",))
+    return Total(float(np.sum(answer.log_likelihood)), answer.counts())
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A file that holds how far a fit has come, and what it began with."""
+
+    path: Path
+    origin: dict[str, str]
+
+    def keep(self, climb: Climb) -> None:
+        """Write it."""
+        numbers = {
+            FOUND: np.array(climb.log_likelihoods),
+            REACHED: np.array(climb.reached),
+            ORIGIN: np.array(json.dumps(self.origin)),
+        }
+        try:
+            write_arrays(self.path, Prepared(climb.network).tables | numbers)
+        except OSError as error:
+            raise DataError(
+                f"cannot write the checkpoint {self.path}: {error.strerror}; choose another place"
+            ) from None
+
+    def resumed(self, start: Climb) -> Climb:
+        """How far the fit has come that began there; a new file is written at once, so that a wrong path shows."""
+        try:
+            stored = read_arrays(self.path)
+        except FileNotFoundError:
+            self.keep(start)
+            return start
+        except OSError as error:
+            raise DataError(f"cannot read the checkpoint {self.path}: {error.strerror}; choose another path") from None
+        if ORIGIN not in stored:
+            raise DataError(f"{self.path} is no checkpoint of a fit; choose another path")
+        origin = json.loads(str(stored[ORIGIN]))
+        for what, own in self.origin.items():
+            if origin.get(what) != own:
+                raise DataError(f"the checkpoint {self.path} is of a fit {what}; delete it, or choose another path")
+        of = Prepared(start.network).structure
+        network = start.network.retabled(lambda table, slice_: stored[of.parameter(table.variable, slice_)])
+        return Climb(network, tuple(map(float, stored[FOUND])), float(stored[REACHED]))
+
+
+def _origin(start: Network, parts: Sequence[Part], prior: float) -> dict[str, str]:
+    """What a fit begins with, each under the words for another one."""
+    tables = [*start.first.values(), *start.later.values()]
+    said = repr([(table.variable, table.parents, start.states[table.variable]) for table in tables]).encode()
+    numbers = b"".join(np.ascontiguousarray(table.values).tobytes() for table in tables)
+    return {
+        "that began with another model": hashlib.sha256(said + numbers).hexdigest(),
+        "of other parts": json.dumps([part.title for part in parts]),
+        "with another prior": repr(float(prior)),
+    }
