@@ -132,17 +132,18 @@ def climbed(
     expected : the E-step: log p(evidence) under a network, and its expected counts
     keep : called after each step with what is needed to go on from there
     """
-    done, steps = len(climb.log_likelihoods), int(rules.steps)
-    for k in tqdm(range(done, max(done, steps) + 1), "EM", initial=done, total=steps + 1, disable=not progress):
-        found, counts = expected(climb.network)
-        log_likelihoods = (*climb.log_likelihoods, found)
-        reached = found + _log_prior(climb.network, rules.prior)
-        converged = reached - climb.reached <= rules.tolerance * abs(reached)
-        if converged or k >= steps:
-            break
-        climb = Climb(_maximised(climb.network, counts, rules.prior), log_likelihoods, reached)
-        keep(climb)
-    return Fit(to_pgmpy(climb.network), log_likelihoods, converged)
+    with tqdm(desc="EM", total=int(rules.steps), initial=len(climb.log_likelihoods), disable=not progress) as bar:
+        while True:
+            found, counts = expected(climb.network)
+            bar.set_postfix_str(f"log-likelihood {found:.6g}")
+            log_likelihoods = (*climb.log_likelihoods, found)
+            reached = found + _log_prior(climb.network, rules.prior)
+            converged = reached - climb.reached <= rules.tolerance * abs(reached)
+            if converged or len(log_likelihoods) > rules.steps:
+                return Fit(to_pgmpy(climb.network), log_likelihoods, converged)
+            climb = Climb(_maximised(climb.network, counts, rules.prior), log_likelihoods, reached)
+            keep(climb)
+            bar.update()
 
 
 def _maximised(network: Network, counts: Counts, prior: float) -> Network:
