@@ -14,6 +14,7 @@ NEEDED = {
     "12_a_character_model": ("jax", "optax"),
     "13_a_batch_over_devices": ("jax",),
     "14_parallel_in_time": ("jax",),
+    "16_many_sequences": ("distributed", "pyarrow"),
 }
 
 
