@@ -5,7 +5,7 @@ every column of counts a distribution.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import Any
 
@@ -20,7 +20,7 @@ from dbn_bptt.dbn.reductions import SUM
 from dbn_bptt.errors import DataError
 from dbn_bptt.ops.kernels import Array
 
-Counts = dict[tuple[Name, int], Array]  # by variable and slice
+Counts = dict[tuple[Name, int | str], Array]  # by variable and slice, and by emission and the name of a statistic
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Fit:
 
     Attributes
     ----------
-    model : a new pgmpy DynamicBayesianNetwork
+    model : a new pgmpy DynamicBayesianNetwork; with emissions a `Network` like the one that `emit` returned
     log_likelihoods : log p(evidence) before each step and after the last
     converged : whether the last step raised it by less than the tolerance
     """
@@ -51,7 +51,7 @@ def fit(
     steps: int = 200, tolerance: float = 1e-6, prior: float = 0.0, seed: int | np.random.Generator | None = None,
     progress: bool = False,
 ) -> Fit:  # fmt: skip
-    """Learn all CPDs by expectation maximisation.
+    """Learn all CPDs, and emissions, by expectation maximisation.
 
     A variable with one CPD for all slices (none given for slice 1, or an equal one) is learnt from all slices;
     otherwise that of slice 0 is learnt from the first slices, and that of slice 1 from later ones.
@@ -69,7 +69,7 @@ def fit(
     prior : float
         Added to every expected count: a Dirichlet prior with parameters 1 + prior.
     seed : int or numpy.random.Generator, optional
-        Begin with random CPDs instead of the model's.
+        Begin with random CPDs instead of the model's; emissions begin as they are.
 
     Examples
     --------
@@ -83,8 +83,10 @@ def fit(
     task = given_task(model, evidence, soft, T, lengths)
 
     def expected(network: Network) -> tuple[float, Counts]:
-        answer = swept(Task(Prepared(network, task.model.engine), task.evidence), SUM, ("params",))
-        return float(np.sum(answer.log_likelihood)), answer.counts()
+        model = Prepared(network, task.model.engine)
+        if not network.emissions:
+            return counted(Task(model, task.evidence))
+        return counted(given_task(model, evidence, soft, T, lengths))  # what an observation says has changed
 
     return climbed(expected, Climb(task.network if seed is None else randomised(task.network, seed)), rules, progress)
 
@@ -140,21 +142,39 @@ def climbed(
             reached = found + _log_prior(climb.network, rules.prior)
             converged = reached - climb.reached <= rules.tolerance * abs(reached)
             if converged or len(log_likelihoods) > rules.steps:
-                return Fit(to_pgmpy(climb.network), log_likelihoods, converged)
+                model = climb.network if climb.network.emissions else to_pgmpy(climb.network)
+                return Fit(model, log_likelihoods, converged)
             climb = Climb(_maximised(climb.network, counts, rules.prior), log_likelihoods, reached)
             keep(climb)
             bar.update()
 
 
+def counted(task: Task) -> tuple[float, Counts]:
+    """An E-step: log p(evidence), the expected counts of all tables, and the statistics of emissions."""
+    given, emissions = task.evidence, {name: task.network.emissions[name] for name in task.evidence.observed}
+    unknown = [task.structure.evidence(e.parent) for e in emissions.values() if e.parent not in given.seen]
+    answer = swept(task, SUM, ("params", *dict.fromkeys(unknown)))
+    counts: Counts = {(name, slice_): a for (name, slice_), a in answer.counts().items()}
+    for name, emission in emissions.items():
+        x, weights = given.observed[name], answer.marginal(emission.parent)
+        found = emission.statistics(x.reshape(-1, emission.size), weights.reshape(-1, emission.states))
+        counts |= {(name, title): a for title, a in found.items()}
+    return float(np.sum(answer.log_likelihood)), counts
+
+
 def _maximised(network: Network, counts: Counts, prior: float) -> Network:
-    """The network with the counts as distributions; a column without counts stays as it is."""
+    """The network with the counts as distributions; a column without counts stays as it is, and so does an emission."""
 
     def learnt(table: Table, slice_: int) -> Array:
         added = counts[table.variable, slice_] + prior
         total = added.sum(0)
         return np.where(total > 0, added / np.where(total > 0, total, 1.0), table.values)
 
-    return network.retabled(learnt)
+    emissions = dict(network.emissions)
+    for name, emission in emissions.items():
+        found = {str(title): a for (of, title), a in counts.items() if of == name}
+        emissions[name] = emission.maximised(found) if found else emission
+    return replace(network.retabled(learnt), emissions=emissions)
 
 
 def _log_prior(network: Network, prior: float) -> float:

@@ -6,7 +6,7 @@ same has one, *tied* over all slices; where only one is given and the other foll
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol, Self
 
 import numpy as np
 
@@ -26,7 +26,42 @@ class Table:
     values: Array = field(repr=False, compare=False)
 
 
-@dataclass(frozen=True)
+class Emission(Protocol):
+    """The distribution of an observed vector given its parent's state.
+
+    Attributes
+    ----------
+    parent : a variable of the network with K states
+    size : d, the numbers in an observation
+    """
+
+    parent: Name
+
+    @property
+    def states(self) -> int:
+        """K."""
+
+    @property
+    def size(self) -> int:
+        """d."""
+
+    def check(self, x: Array) -> None:
+        """Refuse observations (N, d) that it cannot emit; NaN is missing."""
+
+    def log_likelihoods(self, x: Array) -> Array:
+        """log p(x | state) of observations (N, d) under each state, (N, K); what is missing counts nothing."""
+
+    def statistics(self, x: Array, weights: Array) -> dict[str, Array]:
+        """Sums over observations (N, d) that count for each state with weights (N, K)."""
+
+    def maximised(self, statistics: Mapping[str, Array]) -> Self:
+        """The emission under which they are most probable."""
+
+    def drawn(self, states: Array, x: Array, rng: np.random.Generator) -> Array:
+        """Observations (N, d) with what is missing in x drawn, given a state for each (N,)."""
+
+
+@dataclass(frozen=True, repr=False)
 class Network:
     """A two-slice network.
 
@@ -35,12 +70,19 @@ class Network:
     states : by variable, the names of its states
     first, later : by variable, its table in slice 0 and in the slices after it
     tied : the variables that have one table for all slices
+    emissions : by name, observed vectors that depend on a variable's state
     """
 
     states: Mapping[Name, tuple[Hashable, ...]]
     first: Mapping[Name, Table]
     later: Mapping[Name, Table]
     tied: frozenset[Name]
+    emissions: Mapping[Name, Emission] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        states = [f"{name} ({len(states)} states)" for name, states in self.states.items()]
+        vectors = [f"{name} ({e.size} {'number' if e.size == 1 else 'numbers'})" for name, e in self.emissions.items()]
+        return f"Network of {', '.join([*states, *vectors])}"
 
     @property
     def names(self) -> tuple[Name, ...]:

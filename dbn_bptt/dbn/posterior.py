@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dbn_bptt.dbn.evidence.forms import is_pair
+from dbn_bptt.dbn.evidence.forms import entries, is_pair
 from dbn_bptt.dbn.network import Name
 from dbn_bptt.errors import DataError, unknown_name
 from dbn_bptt.ops.kernels import Array
@@ -94,14 +94,21 @@ class Paths:
     log_probability : log p(path, evidence) of the most probable path; None for drawn ones
     states : by variable, the names of its states
     sequences : the names of the sequences of a batch, if the evidence had some
+    vectors : of drawn paths, by name of an emission: (T, d), with axes in front as above
     """
 
     indices: Mapping[Name, Array] = field(repr=False)
     log_probability: Any
     states: Mapping[Name, tuple[Hashable, ...]]
     sequences: tuple[Hashable, ...] | None = field(default=None, repr=False)
+    vectors: Mapping[Name, Array] = field(default_factory=dict, repr=False)
 
     def __getitem__(self, key: Any) -> Array:
+        try:
+            if key in self.vectors:
+                return self.vectors[key]
+        except TypeError:  # no key, which is said below
+            pass
         return _picked(self.indices, key, 0, axis=-1)
 
     def __iter__(self) -> Iterator[Name]:
@@ -125,6 +132,9 @@ class Paths:
         lead = next(iter(self.indices.values())).shape
         inside = np.ravel(next(iter(self.indices.values()))) >= 0  # without what comes after a sequence's end
         columns = {name: np.ravel(self.named(name))[inside] for name in self.indices}
+        for name, x in self.vectors.items():
+            flat = x.reshape(-1, x.shape[-1])[inside]
+            columns |= dict(zip(entries(name, x.shape[-1]), flat.T, strict=True))
         return pd.DataFrame(columns, _index(lead, 0, self.sequences)[inside])
 
     def __str__(self) -> str:

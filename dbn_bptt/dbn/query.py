@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dbn_bptt.dbn.evidence.evidence import Evidence, Soft, evidence
+from dbn_bptt.dbn.evidence.evidence import TOO_SMALL, Evidence, Soft, evidence
 from dbn_bptt.dbn.forward import Structure, messages, program, scales, structure
 from dbn_bptt.dbn.network import Name, Network, read
 from dbn_bptt.dbn.reductions import DRAW, LOG_SUM, MAX, POSSIBLE, SUM, Reduction
@@ -20,7 +20,6 @@ from dbn_bptt.transforms.ragged import masks
 
 PORTION = 1 << 24  # numbers in the tables of a portion: some hundred MB of work
 IMPOSSIBLE = -1e200  # stands for the logarithm of 0: finite, and larger than any sum of logarithms of probabilities
-TOO_SMALL = 1e-200
 
 
 @dataclass(frozen=True)
@@ -94,6 +93,12 @@ class Task:
         """The likelihoods of a variable's states, 1 where nothing was seen."""
         return self.evidence.likelihoods[name] if name in self.evidence.likelihoods else self.nothing(name) + 1
 
+    def logarithms(self, name: Name) -> Array:
+        """The logarithms of the likelihoods of a variable's states."""
+        if name in self.evidence.logs:
+            return np.maximum(self.evidence.logs[name], IMPOSSIBLE)
+        return logarithms(self.evidence.likelihoods[name]) if name in self.evidence.likelihoods else self.nothing(name)
+
     def nothing(self, name: Name) -> Array:
         """The logarithms of the likelihoods of a variable of which nothing was seen."""
         return np.broadcast_to(0.0, (self.evidence.T, *self.evidence.batch, len(self.network.states[name])))
@@ -161,34 +166,34 @@ class Answer:
         total = (scale if logs else np.log(scale)).sum((0, 1)) + task.evidence.offset
         return total if batch else float(total)
 
-    def _reached(self) -> dict[Name, Array]:
-        """What reached the indicators of each variable, times these: (T, [B,] K), 0 after the end of a sequence."""
-        task, found = self.task, {}
-        for name in task.network.names:
-            if name in task.evidence.seen:
-                found[name] = task.evidence.likelihoods[name]  # indicators made from the states, and nobody else's
-                continue
-            reached = np.negative(self.gradients[task.structure.evidence(name)])
-            if name in task.evidence.likelihoods and not self.reduction.logs:
-                reached *= task.evidence.likelihoods[name]
-            if task.evidence.lengths is not None:
-                reached *= task.inside[..., None]
-            found[name] = np.maximum(reached, 0.0, out=reached)
-        return found
+    def _reached(self, name: Name) -> Array:
+        """What reached a variable's indicators, times these: (T, [B,] K), 0 after the end of a sequence."""
+        task = self.task
+        if name in task.evidence.seen:
+            return task.evidence.likelihoods[name]  # indicators made from the states, and nobody else's
+        reached = np.negative(self.gradients[task.structure.evidence(name)])
+        if name in task.evidence.likelihoods and not self.reduction.logs:
+            reached *= task.evidence.likelihoods[name]
+        if task.evidence.lengths is not None:
+            reached *= task.inside[..., None]
+        return np.maximum(reached, 0.0, out=reached)
+
+    def marginal(self, name: Name) -> Array:
+        """Probabilities, which what reached a variable's indicators is but for rounding: ([B,] T, K)."""
+        reached = self._reached(name)
+        if name not in self.task.evidence.seen:
+            total = reached @ np.ones((reached.shape[-1], 1))  # several times faster than a sum of short rows
+            np.divide(reached, total, out=reached, where=total > 0)
+        return np.moveaxis(reached, 0, -2) if self.task.evidence.batch else reached
 
     def marginals(self) -> dict[Name, Array]:
-        """Probabilities, which what reached the indicators is but for rounding: ([B,] T, K)."""
-        marginals = {}
-        for name, reached in self._reached().items():
-            if name not in self.task.evidence.seen:
-                total = reached @ np.ones((reached.shape[-1], 1))  # several times faster than a sum of short rows
-                np.divide(reached, total, out=reached, where=total > 0)
-            marginals[name] = np.moveaxis(reached, 0, -2) if self.task.evidence.batch else reached
-        return marginals
+        """Those of all variables."""
+        return {name: self.marginal(name) for name in self.task.network.names}
 
     def paths(self) -> dict[Name, Array]:
         """The states that the indicators reached, ([B,] T); -1 after the end of a sequence."""
-        states = {name: np.where(self.task.inside, a.argmax(-1), -1) for name, a in self._reached().items()}
+        inside = self.task.inside
+        states = {name: np.where(inside, self._reached(name).argmax(-1), -1) for name in self.task.network.names}
         return {name: np.moveaxis(a, 0, -1) for name, a in states.items()}
 
     def counts(self) -> dict[tuple[Name, int], Array]:
@@ -213,6 +218,8 @@ def swept(task: Task, reduction: Reduction, wrt: tuple[str, ...], numbers: Mappi
     wrt : "params", "inputs", or the names of single indicators (`Structure.evidence`)
     numbers : random numbers by name, for draws
     """
+    if reduction is SUM and task.evidence.is_small:
+        reduction = LOG_SUM
     answer = _in_portions(task, reduction, wrt, numbers)
     if reduction is SUM and (not all(map(_is_finite, answer.gradients.values())) or _is_too_small(answer)):
         answer = _run(task, LOG_SUM, wrt, numbers)
@@ -254,8 +261,7 @@ def _run(
     data = {of.evidence(name): a for name, a in given.likelihoods.items()}
     if reduction.logs:
         tables = {name: logarithms(a) for name, a in tables.items()}
-        seen = {name: logarithms(a) for name, a in given.likelihoods.items()}
-        data = {of.evidence(name): seen[name] if name in seen else task.nothing(name) for name in task.network.names}
+        data = {of.evidence(name): task.logarithms(name) for name in task.network.names}
     if reduction is POSSIBLE:
         tables, data = ({name: (a > 0).astype(float) for name, a in of.items()} for of in (tables, data))
     data |= more or {}

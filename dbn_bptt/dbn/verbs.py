@@ -10,7 +10,7 @@ import numpy as np
 from dbn_bptt.dbn.evidence.evidence import Soft
 from dbn_bptt.dbn.forward import polynomial, program
 from dbn_bptt.dbn.kalman import KalmanFilter, smooth_gaussian
-from dbn_bptt.dbn.network import Name
+from dbn_bptt.dbn.network import Emission, Name
 from dbn_bptt.dbn.posterior import Paths, Posterior
 from dbn_bptt.dbn.query import Answer, Task, alone, given_task, prepare, swept
 from dbn_bptt.dbn.reductions import DRAW, MAX, SUM
@@ -230,7 +230,22 @@ def sample(
     numbers = {name: rng.random((given.T, *copies.evidence.batch)) for name in drawing if name[0] == "u"}
     drawn = swept(copies, DRAW, ("inputs",), numbers).paths()
     shape = (*given.batch, size, given.T)
-    return Paths({n: a.reshape(shape) for n, a in drawn.items()}, None, task.network.states, given.sequences)
+    paths = {n: a.reshape(shape) for n, a in drawn.items()}
+    vectors = {
+        name: _emitted(emission, paths[emission.parent], given.observed.get(name), rng)
+        for name, emission in task.network.emissions.items()
+    }
+    return Paths(paths, None, task.network.states, given.sequences, vectors)
+
+
+def _emitted(emission: Emission, states: Array, observed: Array | None, rng: np.random.Generator) -> Array:
+    """Vectors along paths of states ([B,] size, T), with the numbers that were observed; NaN after a sequence's end."""
+    x = np.full((*states.shape, emission.size), np.nan)
+    if observed is not None:
+        x[...] = observed[..., None, :, :]
+    flat, inside = x.reshape(-1, emission.size), np.ravel(states) >= 0
+    flat[inside] = emission.drawn(np.ravel(states)[inside], flat[inside], rng)
+    return flat.reshape(x.shape)
 
 
 def log_likelihood(

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dbn_bptt.dbn.evidence.forms import SEQUENCE, SLICE, sequences_of
+from dbn_bptt.dbn.evidence.forms import SEQUENCE, SLICE, entries, gathered, sequences_of
 from dbn_bptt.dbn.network import Network
 from dbn_bptt.dbn.tables import read_evidence, read_parquet
 from dbn_bptt.errors import DataError, unknown_name
@@ -114,14 +114,8 @@ def _from_columns(frame: Any, template: Template) -> tuple[dict[str, Any], dict[
     rows = sequences_of(frame, list(titles))
     data = {}
     for name, of in titles.items():
-        there = [title for title in of if title in frame.columns]
-        if name in frame.columns:
-            values = _numbers(name, frame[name])
-        elif there:
-            if there != of:
-                raise DataError(f"the column {next(title for title in of if title not in there)!r} is missing")
-            values = np.stack([_numbers(title, frame[title]) for title in of], -1)
-        else:
+        values = gathered(frame, name, of)
+        if values is None:
             continue
         padded = rows.padded(values, 0)
         data[name] = padded if rows.titles is None else np.ascontiguousarray(np.swapaxes(padded, 0, 1))
@@ -129,20 +123,9 @@ def _from_columns(frame: Any, template: Template) -> tuple[dict[str, Any], dict[
 
 
 def _titles(template: Template, name: str) -> list[str]:
-    """What the columns of a vector's entries are called."""
+    """What the columns of a vector's numbers are called."""
     shape = template.symbols[name].shape
-    return [f"{name}[{k}]" for k in range(shape[0])] if len(shape) == 1 else []
-
-
-def _numbers(title: str, column: Any) -> Array:
-    """A column of numbers, or of vectors of one length."""
-    values: Array = column.to_numpy()
-    if values.dtype == object:
-        try:
-            return np.stack([np.asarray(v, float) for v in values])
-        except (TypeError, ValueError):
-            raise DataError(f"the column {title!r} holds what is no number, or vectors of several lengths") from None
-    return values
+    return entries(name, shape[0]) if len(shape) == 1 else []
 
 
 def _if_ragged(lengths: Array) -> Array | None:

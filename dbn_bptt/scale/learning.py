@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from dbn_bptt.dbn.learn import Climb, Counts, Fit, Rules, climbed, randomised
+from dbn_bptt.dbn.learn import Climb, Counts, Fit, Rules, climbed, counted, randomised
 from dbn_bptt.dbn.network import Network
-from dbn_bptt.dbn.query import Prepared, given_task, prepare, swept
-from dbn_bptt.dbn.reductions import SUM
+from dbn_bptt.dbn.query import Prepared, given_task, prepare
 from dbn_bptt.errors import DataError
 from dbn_bptt.files import read_arrays, write_arrays
 from dbn_bptt.program.engines import Engine
@@ -64,8 +63,7 @@ def fit(
 
 def _counts(held: Any, model: Prepared) -> Total:
     given, lengths = evidence_in(held, model.network)
-    answer = swept(given_task(model, given, lengths=lengths), SUM, ("params",))
-    return Total(float(np.sum(answer.log_likelihood)), answer.counts())
+    return Total(*counted(given_task(model, given, lengths=lengths)))
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ first: (T, K) or (T, B, K), one number a state, 1 where a state is possible and 
 """
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -19,6 +19,7 @@ from dbn_bptt.ops.kernels import Array
 from dbn_bptt.ops.shapes import Shape
 
 Soft = Mapping[Name, Any]
+TOO_SMALL = 1e-200  # numbers below it count as too small
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Evidence:
     ----------
     T, batch : the number of slices, and () or (B,)
     likelihoods : by variable (T, [B,] K), the largest of a slice 1 unless all are 0
+    logs : the logarithms of those of which some may be too small for a number
+    observed : by name of an emission, vectors ([B,] T, d)
     lengths : (B,), or None
     offset : [B], the logarithm of what the likelihoods were divided by, summed over slices and variables
     seen : the variables whose state is known in every slice of every sequence
@@ -42,26 +45,36 @@ class Evidence:
     offset: Any = 0.0
     seen: frozenset[Name] = frozenset()
     sequences: tuple[Hashable, ...] | None = None
+    logs: Mapping[Name, Array] = field(default_factory=dict)
+    observed: Mapping[Name, Array] = field(default_factory=dict)
+
+    @property
+    def is_small(self) -> bool:
+        """Whether a likelihood is too small for a number."""
+        return any(bool((self.likelihoods[name] < TOO_SMALL)[np.isfinite(a)].any()) for name, a in self.logs.items())
 
     def extended(self, horizon: int) -> "Evidence":
         """With slices of no evidence after it; all sequences end there."""
         longer = {n: np.concatenate([a, np.ones((horizon, *a.shape[1:]))]) for n, a in self.likelihoods.items()}
-        return replace(self, T=self.T + horizon, likelihoods=longer, lengths=None, seen=frozenset())
+        logs = {n: np.concatenate([a, np.zeros((horizon, *a.shape[1:]))]) for n, a in self.logs.items()}
+        return replace(self, T=self.T + horizon, likelihoods=longer, logs=logs, lengths=None, seen=frozenset())
 
     def repeated(self, size: int) -> "Evidence":
         """For as many copies of each sequence."""
-        whole = {name: a if self.batch else a[:, None] for name, a in self.likelihoods.items()}
-        copies = {name: np.repeat(a, size, axis=1) for name, a in whole.items()}
+
+        def copies(arrays: Mapping[Name, Array]) -> dict[Name, Array]:
+            return {name: np.repeat(a if self.batch else a[:, None], size, axis=1) for name, a in arrays.items()}
+
         lengths = None if self.lengths is None else np.repeat(self.lengths, size)
         batch = (size * (self.batch[0] if self.batch else 1),)
-        return Evidence(self.T, batch, copies, lengths)
+        return Evidence(self.T, batch, copies(self.likelihoods), lengths, logs=copies(self.logs))
 
     def portion(self, part: slice) -> "Evidence":
         """Of some of the sequences."""
-        likelihoods = {name: a[:, part] for name, a in self.likelihoods.items()}
+        likelihoods, logs = ({name: a[:, part] for name, a in of.items()} for of in (self.likelihoods, self.logs))
         lengths = None if self.lengths is None else self.lengths[part]
         batch = (len(range(*part.indices(self.batch[0]))),)
-        return Evidence(self.T, batch, likelihoods, lengths, seen=self.seen)
+        return Evidence(self.T, batch, likelihoods, lengths, seen=self.seen, logs=logs)
 
 
 def evidence(
@@ -85,6 +98,7 @@ def evidence(
     arrays = dict(forms.series)
     likely = {name: _likelihoods(network, name, values) for name, values in _soft(soft).items()}
     slices, batch = _extent(arrays, likely, forms, T)
+    emitted = _emitted(network, forms.observed)
     _add_single(network, arrays, forms, slices, batch)
     whole: dict[Name, Array] = {}
     for name in network.names:
@@ -102,9 +116,28 @@ def evidence(
         largest = whole[name].max(-1, keepdims=True)
         largest = np.where(largest > 0, largest, 1.0)
         whole[name], offset = whole[name] / largest, offset + np.log(largest).sum((0, -1))
-    seen = {name for name, states in arrays.items() if name not in likely and (states != MISSING).all()}
-    known = frozenset(seen) if ends is None else frozenset()
-    return Evidence(slices, batch, whole, ends, offset, known, forms.sequences)
+    logs: dict[Name, Array] = {}
+    for name, a in emitted.items():
+        a = a if ends is None else np.where(inside[..., None], a, 0.0)
+        with np.errstate(divide="ignore"):
+            logs[name] = a + np.log(whole[name]) if name in whole else a
+        largest = logs[name].max(-1, keepdims=True)
+        largest = np.where(np.isfinite(largest), largest, 0.0)
+        logs[name], offset = logs[name] - largest, offset + largest.sum((0, -1))
+        whole[name] = np.exp(logs[name])
+    hard = {name for name in arrays if name not in likely and name not in emitted}
+    known = frozenset(name for name in hard if (arrays[name] != MISSING).all()) if ends is None else frozenset()
+    return Evidence(slices, batch, whole, ends, offset, known, forms.sequences, logs, forms.observed)
+
+
+def _emitted(network: Network, observed: Mapping[Name, Array]) -> dict[Name, Array]:
+    """The logarithms of the likelihoods of states under observed vectors, (T, [B,] K), by parent."""
+    logs: dict[Name, Array] = {}
+    for name, x in observed.items():
+        emission = network.emissions[name]
+        found = emission.log_likelihoods(x.reshape(-1, emission.size)).reshape(*x.shape[:-1], -1)
+        logs[emission.parent] = logs.get(emission.parent, 0.0) + np.moveaxis(found, -2, 0)
+    return logs
 
 
 def _soft(given: Any) -> Soft:
@@ -150,6 +183,7 @@ def _extent(
     """The number of slices and the batch axes on which everything agrees."""
     leads = [(f"evidence of {name!r}", a.shape) for name, a in arrays.items()]
     leads += [(f"soft evidence of {name!r}", a.shape[:-1]) for name, a in likely.items()]
+    leads += [(f"evidence of {name!r}", a.shape[:-1]) for name, a in forms.observed.items()]
     for what, lead in leads:
         if len(lead) not in (1, 2) or 0 in lead:
             raise DataError(f"{what} has shape {lead}; give (T,) for one sequence, (B, T) for a batch")

@@ -1,7 +1,7 @@
 """The forms of evidence: series by variable, single states by variable and slice, and DataFrames of either."""
 
-from collections.abc import Collection, Hashable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -22,11 +22,13 @@ class Forms:
     ----------
     series : by variable, indices of states, (T,) or (B, T), -1 where one is missing
     single : by (variable, slice), one state
+    observed : by name of an emission, vectors (T, d) or (B, T, d), NaN where a number is missing
     lengths, sequences : of the sequences of a DataFrame that tells them apart, and what it calls them
     """
 
     series: Mapping[Name, Array]
     single: Mapping[tuple[Name, int], Any]
+    observed: Mapping[Name, Array] = field(default_factory=dict)
     lengths: Any = None
     sequences: tuple[Hashable, ...] | None = None
 
@@ -44,16 +46,42 @@ def _sorted(network: Network, given: Any) -> Forms:
         raise DataError(f"evidence must be {forms}, not {type(given).__name__}")
     series: dict[Name, Array] = {}
     single: dict[tuple[Name, int], Any] = {}
+    observed: dict[Name, Array] = {}
     for key, value in (given or {}).items():
+        if key in network.emissions:
+            observed[key] = vectors(network, key, value)
+            continue
         pair = (key[0], int(key[1])) if key not in network.states and is_pair(key) else None
         name = pair[0] if pair else key
         if name not in network.states:
-            raise unknown_name(name, network.names, "variable")
+            raise unknown_name(name, [*network.names, *network.emissions], "variable")
         if pair:
             single[pair] = value
         else:
             series[name] = indices(network, name, value)
-    return Forms(series, single)
+    return Forms(series, single, observed)
+
+
+def vectors(network: Network, name: Name, values: Any) -> Array:
+    """Observations of an emission, (T, d) or (B, T, d)."""
+    emission = network.emissions[name]
+    d = emission.size
+    form = f"it must be (T, {d}) or (B, T, {d})" + (", or (T,) or (B, T)" if d == 1 else "")
+    try:
+        array = np.asarray(values, float)
+    except (TypeError, ValueError):
+        raise DataError(f"evidence of {name!r} is no array of numbers; {form}") from None
+    array = array[..., None] if d == 1 and (array.ndim == 1 or array.shape[-1:] != (1,)) else array
+    if array.ndim not in (2, 3) or array.shape[-1] != d or 0 in array.shape:
+        raise DataError(f"evidence of {name!r} has shape {np.shape(values)}; {form}")
+    if np.isinf(array).any():
+        at = tuple(int(k) for k in np.argwhere(np.isinf(array))[0])
+        raise DataError(f"evidence of {name!r} is {array[at]} at index {at}; give numbers, NaN where one is missing")
+    try:
+        emission.check(array.reshape(-1, d))
+    except DataError as error:
+        raise DataError(f"evidence of {name!r}: {error}") from None
+    return array
 
 
 def is_pair(key: Any) -> bool:
@@ -77,15 +105,50 @@ def _columns(network: Network, frame: Any) -> Forms:
         return replace(_sorted(network, _pairs(frame)), sequences=tuple(frame.index))
     rows = sequences_of(frame, network.names)
     series: dict[Name, Array] = {}
+    titles = {name: entries(name, emission.size) for name, emission in network.emissions.items()}
+    known = [*network.names, *titles, *(title for of in titles.values() for title in of)]
     for name in names:
         if name in network.states:
             series[name] = indices(network, name, frame[name].to_numpy(), rows.place)
-        elif name not in (SEQUENCE, SLICE):
-            raise unknown_name(name, network.names, "variable")
-    if not series:  # rows that say nothing still tell how many slices there are
+        elif name not in (SEQUENCE, SLICE, *known):
+            raise unknown_name(name, known, "variable")
+    observed = {
+        name: rows.padded(vectors(network, name, values), np.nan)
+        for name, of in titles.items()
+        if (values := gathered(frame, name, of)) is not None
+    }
+    if not series and not observed:  # rows that say nothing still tell how many slices there are
         series = {network.names[0]: np.full(len(frame), MISSING)}
     padded = {name: rows.padded(states, MISSING) for name, states in series.items()}
-    return Forms(padded, {}, rows.lengths if rows.titles is not None else None, rows.titles)
+    return Forms(padded, {}, observed, rows.lengths if rows.titles is not None else None, rows.titles)
+
+
+def entries(name: Name, size: int) -> list[str]:
+    """What the columns of a vector's numbers are called."""
+    return [f"{name}[{k}]" for k in range(size)]
+
+
+def gathered(frame: Any, name: Name, titles: Sequence[str]) -> Array | None:
+    """A vector in each row of a table, out of a column of vectors or a column for each number; None without any."""
+    if name in frame.columns:
+        return _numbers(name, frame[name])
+    there = [title for title in titles if title in frame.columns]
+    if not there:
+        return None
+    if there != titles:
+        raise DataError(f"the column {next(title for title in titles if title not in there)!r} is missing")
+    return np.stack([_numbers(title, frame[title]) for title in titles], -1)
+
+
+def _numbers(title: Name, column: Any) -> Array:
+    """A column of numbers, or of vectors of one length."""
+    values: Array = column.to_numpy()
+    if values.dtype.kind in "iufb":
+        return values
+    try:
+        return np.stack([np.asarray(np.nan if v is None else v, float) for v in values])
+    except (TypeError, ValueError):
+        raise DataError(f"the column {title!r} holds what is no number, or vectors of several lengths") from None
 
 
 @dataclass(frozen=True)
