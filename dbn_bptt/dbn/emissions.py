@@ -77,6 +77,15 @@ class Gaussian:
         """d."""
         return self.means.shape[1]
 
+    @property
+    def parameters(self) -> dict[str, Array]:
+        """Means and covariances."""
+        return {"means": self.means, "covariances": self.covariances}
+
+    def at(self, parameters: Mapping[str, Array]) -> "Gaussian":
+        """With other ones."""
+        return replace(self, means=parameters["means"], covariances=parameters["covariances"])
+
     def check(self, x: Array) -> None:
         """Any number will do."""
 
@@ -84,9 +93,11 @@ class Gaussian:
         """(N, K)."""
         found = np.zeros((len(x), self.states))
         for rows, of in _patterns(x):
-            z = np.einsum("nki,kji->nkj", x[rows][:, None, of] - self.means[:, of], self._whitening(of))
+            white, centre = self._whitening(of), self.means[:, of].mean(0)
+            shifts = np.einsum("kji,ki->kj", white, self.means[:, of] - centre)
+            z = (x[rows][:, of] - centre) @ white.reshape(-1, of.sum()).T - shifts.ravel()  # all states in one product
             scale = np.linalg.slogdet(self.covariances[:, of][:, :, of])[1] + of.sum() * np.log(2 * np.pi)
-            found[rows] = -0.5 * ((z**2).sum(-1) + scale)
+            found[rows] = -0.5 * ((z**2).reshape(len(z), self.states, -1).sum(-1) + scale)
         return found
 
     def _whitening(self, of: Array) -> Array:
@@ -155,7 +166,7 @@ class Gaussian:
         for rows, of in _patterns(x):
             moved = x[rows][:, of] - found[rows][:, of]
             found[rows] += np.einsum("nij,nj->ni", self._gain(of)[states[rows]], moved)
-        return found
+        return np.where(np.isnan(x), found, x)
 
 
 def gaussian(parent: Name, means: Any, covariances: Any, *, shape: str = "full", floor: float = 0.0) -> Gaussian:
@@ -237,6 +248,15 @@ class Poisson:
     def size(self) -> int:
         """d."""
         return self.rates.shape[1]
+
+    @property
+    def parameters(self) -> dict[str, Array]:
+        """Rates."""
+        return {"rates": self.rates}
+
+    def at(self, parameters: Mapping[str, Array]) -> "Poisson":
+        """With other ones."""
+        return replace(self, rates=parameters["rates"])
 
     def check(self, x: Array) -> None:
         """Refuse what is no count."""

@@ -45,6 +45,13 @@ class Emission(Protocol):
     def size(self) -> int:
         """d."""
 
+    @property
+    def parameters(self) -> Mapping[str, Array]:
+        """What is learnt, by name."""
+
+    def at(self, parameters: Mapping[str, Array]) -> Self:
+        """The emission with other parameters."""
+
     def check(self, x: Array) -> None:
         """Refuse observations (N, d) that it cannot emit; NaN is missing."""
 

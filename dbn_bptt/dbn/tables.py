@@ -10,10 +10,11 @@ from typing import Any
 
 from dbn_bptt.dbn.evidence.forms import SEQUENCE, SLICE
 from dbn_bptt.dbn.network import Network
-from dbn_bptt.errors import DataError, unknown_name
+from dbn_bptt.errors import DataError
 from dbn_bptt.files import write_whole
 
-MISSING = ("-1", "-1.0", "nan", "na", "none", "null")  # what programs write into cells where nothing was observed
+NOTHING = ("nan", "na", "none", "null")  # what programs write into cells where nothing was observed
+MISSING = ("-1", "-1.0", *NOTHING)  # or into those of states, where no state is called so
 ENDINGS = (".csv", ".parquet")
 
 
@@ -23,18 +24,17 @@ def read_evidence(network: Network, path: str | os.PathLike[str]) -> Any:
     frame = read_parquet(path) if path.suffix.lower() == ".parquet" else _read_csv(path)
     called = {str(name): name for name in network.names}
     for title in frame.columns:
-        if title in called:
-            states = network.states[called[title]]
-            if frame[title].dtype.kind == "O":
-                frame[title] = [None if _is_missing(v, states) else v for v in frame[title]]
-        elif title not in (SEQUENCE, SLICE):
-            mend = "a column has no name; write the file without an index, or name it t"
-            raise DataError(f"{path}: {unknown_name(title, network.names, 'variable') if title else mend}")
+        if not title:
+            raise DataError(f"{path}: a column has no name; write the file without an index, or name it t")
+        if frame[title].dtype.kind == "O" and title not in (SEQUENCE, SLICE):
+            states = network.states[called[title]] if title in called else ()
+            words = MISSING if title in called else NOTHING
+            frame[title] = [None if _is_missing(v, words, states) else v for v in frame[title]]
     return frame.rename(columns=called)
 
 
-def _is_missing(cell: Any, states: tuple[Hashable, ...]) -> bool:
-    return cell is None or (isinstance(cell, str) and cell.lower() in MISSING and cell not in states)
+def _is_missing(cell: Any, words: tuple[str, ...], states: tuple[Hashable, ...]) -> bool:
+    return cell is None or (isinstance(cell, str) and cell.lower() in words and cell not in states)
 
 
 def read_parquet(path: Path) -> Any:

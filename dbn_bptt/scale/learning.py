@@ -4,17 +4,18 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dbn_bptt.dbn.learn import Climb, Counts, Fit, Rules, climbed, counted, randomised
-from dbn_bptt.dbn.network import Network
+from dbn_bptt.dbn.network import Name, Network
 from dbn_bptt.dbn.query import Prepared, given_task, prepare
 from dbn_bptt.errors import DataError
 from dbn_bptt.files import read_arrays, write_arrays
+from dbn_bptt.ops.kernels import Array
 from dbn_bptt.program.engines import Engine
 from dbn_bptt.scale.data import evidence_in
 from dbn_bptt.scale.parts import Part, listed
@@ -81,7 +82,7 @@ class Checkpoint:
             ORIGIN: np.array(json.dumps(self.origin)),
         }
         try:
-            write_arrays(self.path, Prepared(climb.network).tables | numbers)
+            write_arrays(self.path, Prepared(climb.network).tables | _emitted(climb.network) | numbers)
         except OSError as error:
             raise DataError(
                 f"cannot write the checkpoint {self.path}: {error.strerror}; choose another place"
@@ -104,14 +105,31 @@ class Checkpoint:
                 raise DataError(f"the checkpoint {self.path} is of a fit {what}; delete it, or choose another path")
         of = Prepared(start.network).structure
         network = start.network.retabled(lambda table, slice_: stored[of.parameter(table.variable, slice_)])
+        emissions = {
+            name: emission.at({what: stored[_entry(name, what)] for what in emission.parameters})
+            for name, emission in network.emissions.items()
+        }
+        network = replace(network, emissions=emissions)
         return Climb(network, tuple(map(float, stored[FOUND])), float(stored[REACHED]))
+
+
+def _entry(name: Name, what: str) -> str:
+    return f"{what} of {name}"
+
+
+def _emitted(network: Network) -> dict[str, Array]:
+    """The parameters of emissions, by name of an entry."""
+    found = [(name, what, a) for name, emission in network.emissions.items() for what, a in emission.parameters.items()]
+    return {_entry(name, what): a for name, what, a in found}
 
 
 def _origin(start: Network, parts: Sequence[Part], prior: float) -> dict[str, str]:
     """What a fit begins with, each under the words for another one."""
     tables = [*start.first.values(), *start.later.values()]
     said = repr([(table.variable, table.parents, start.states[table.variable]) for table in tables]).encode()
-    numbers = b"".join(np.ascontiguousarray(table.values).tobytes() for table in tables)
+    said += repr([(name, type(e).__name__, e.parent, e.states) for name, e in start.emissions.items()]).encode()
+    arrays = [*(table.values for table in tables), *_emitted(start).values()]
+    numbers = b"".join(np.ascontiguousarray(a).tobytes() for a in arrays)
     return {
         "that began with another model": hashlib.sha256(said + numbers).hexdigest(),
         "of other parts": json.dumps([part.title for part in parts]),

@@ -96,6 +96,8 @@ def test_steps_of_expectation_maximisation(name, steps):
         np.testing.assert_allclose(emission.rates, theirs.lambdas_, rtol=1e-8)
     else:
         np.testing.assert_allclose(emission.means, theirs.means_, atol=1e-8)
-        expected = theirs._covars_[:, 0] if name == "spherical" else theirs.covars_  # whose shape is wrong for one variance
+        expected = (
+            theirs._covars_[:, 0] if name == "spherical" else theirs.covars_
+        )  # whose shape is wrong for one variance
         ours = emission.covariances[:, 0, 0] if name == "spherical" else emission.covariances
         np.testing.assert_allclose(ours, np.reshape(expected, ours.shape), atol=1e-8)
