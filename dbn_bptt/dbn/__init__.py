@@ -14,7 +14,7 @@ from dbn_bptt.dbn.bif import read_bif, write_bif
 from dbn_bptt.dbn.convert import from_template, unrolled
 from dbn_bptt.dbn.cost_to_go import ValueFunction, value_function
 from dbn_bptt.dbn.description import interface, summary
-from dbn_bptt.dbn.emissions import emit, gaussian, poisson
+from dbn_bptt.dbn.emissions import emission, emit, gaussian, mixture, poisson
 from dbn_bptt.dbn.kalman import GaussianPosterior, kalman_data, linear_gaussian
 from dbn_bptt.dbn.learn import Fit, fit
 from dbn_bptt.dbn.models import umbrella
@@ -27,7 +27,7 @@ from dbn_bptt.dbn.verbs import expected_counts, filter, log_likelihood, predict,
 
 __all__ = [
     "smooth", "filter", "predict", "viterbi", "sample", "log_likelihood", "expected_counts", "fit",
-    "emit", "gaussian", "poisson", "Network",
+    "emit", "gaussian", "mixture", "poisson", "emission", "Network",
     "prepare", "Prepared", "Posterior", "Paths", "Fit", "template", "unrolled", "from_template", "interface", "summary",
     "sigmoid_belief", "unit_posterior", "UnitPosterior", "sigmoid_belief_as_pgmpy",
     "linear_gaussian", "GaussianPosterior", "kalman_data", "value_function", "ValueFunction",

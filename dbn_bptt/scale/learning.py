@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from dbn_bptt.dbn.emissions.own import Expressed
 from dbn_bptt.dbn.learn import Climb, Counts, Fit, Rules, climbed, counted, randomised
 from dbn_bptt.dbn.network import Name, Network
 from dbn_bptt.dbn.query import Prepared, given_task, prepare
@@ -50,6 +51,7 @@ def fit(
     """
     rules = Rules(steps, tolerance, prior)
     prepared, inside = prepare(model, engine), listed(parts)
+    _check_sums(prepared.network)
     start = Climb(prepared.network if seed is None else randomised(prepared.network, seed))
 
     def expected(network: Network) -> tuple[float, Counts]:
@@ -65,6 +67,14 @@ def fit(
 def _counts(held: Any, model: Prepared) -> Total:
     given, lengths = evidence_in(held, model.network)
     return Total(*counted(given_task(model, given, lengths=lengths)))
+
+
+def _check_sums(network: Network) -> None:
+    """Refuse emissions of whose observations no sum says enough."""
+    own = [name for name, emission in network.emissions.items() if isinstance(emission, Expressed)]
+    if own:
+        mend = "train its parameters by dbn.fit on sequences that fit into one process"
+        raise DataError(f"the M-step of {own[0]!r}, an emission of your own, needs all observations at once; {mend}")
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ MEANS, COVARIANCES = RNG.normal(size=(K, D)), ROOTS @ np.swapaxes(ROOTS, 1, 2) +
 RATES = RNG.uniform(0.5, 4, (K, D))
 NORMAL = dbn.emit(BASE, "X", dbn.gaussian("Z", MEANS, COVARIANCES))
 COUNTS = dbn.emit(BASE, "X", dbn.poisson("Z", RATES))
+SHARES, CENTRES = RNG.dirichlet(np.ones(2), K), RNG.normal(size=(K, 2, D))
+MIXED = dbn.emit(BASE, "X", dbn.mixture("Z", SHARES, CENTRES, np.stack([COVARIANCES, COVARIANCES[::-1]], 1)))
 X = RNG.normal(size=(T, D))
 HOLES = np.array([[0.3, np.nan], [np.nan, np.nan], [-1.0, 0.2], [np.nan, 0.5]])
 
@@ -34,6 +36,15 @@ def _normal(k, x):
 
 def _poisson(k, x):
     return sum(stats.poisson(rate).logpmf(n) for rate, n in zip(RATES[k], x, strict=True) if not np.isnan(n))
+
+
+def _mixture(k, x):
+    seen = ~np.isnan(x)
+    if not seen.any():
+        return 0.0
+    parts = [(SHARES[k, 0], CENTRES[k, 0], COVARIANCES[k]), (SHARES[k, 1], CENTRES[k, 1], COVARIANCES[::-1][k])]
+    own = [np.log(p) + stats.multivariate_normal(m[seen], c[np.ix_(seen, seen)]).logpdf(x[seen]) for p, m, c in parts]
+    return np.logaddexp(*own)
 
 
 def _enumerated(emitted, x, y=None):
@@ -56,6 +67,8 @@ def _enumerated(emitted, x, y=None):
 CASES = {
     "Gaussian": (NORMAL, _normal, X),
     "Gaussian with holes": (NORMAL, _normal, HOLES),
+    "mixture": (MIXED, _mixture, X),
+    "mixture with holes": (MIXED, _mixture, HOLES),
     "Poisson": (COUNTS, _poisson, np.array([[1.0, 0], [3, 2], [0, 0], [7, 1]])),
     "Poisson with holes": (COUNTS, _poisson, np.array([[1.0, np.nan], [np.nan, np.nan], [0, 4], [np.nan, 1]])),
 }
@@ -127,7 +140,7 @@ def _stuck():
 
 # ------------------------------------------------------------------------------------------------------------- learning
 @pytest.mark.parametrize("holes", [0.0, 0.3])
-@pytest.mark.parametrize("name", ["full", "diagonal", "spherical", "tied", "Poisson"])
+@pytest.mark.parametrize("name", ["full", "diagonal", "spherical", "tied", "mixture", "Poisson"])
 def test_learning_never_lowers_the_likelihood_and_ends_where_its_gradient_is_zero(name, holes):
     rng = np.random.default_rng(3)
     x = rng.poisson(rng.uniform(1, 8, (5, 20, 1)), (5, 20, D)).astype(float) + (
@@ -137,18 +150,21 @@ def test_learning_never_lowers_the_likelihood_and_ends_where_its_gradient_is_zer
     covariances = {"full": COVARIANCES, "diagonal": np.ones((K, D)), "spherical": np.ones(K), "tied": np.eye(D)}.get(
         name
     )
-    emission = dbn.poisson("Z", RATES) if name == "Poisson" else dbn.gaussian("Z", MEANS, covariances, shape=name)
+    emission = dbn.poisson("Z", RATES) if name == "Poisson" else dbn.mixture("Z", SHARES, CENTRES, 1.0, floor=0.05)
+    if name in ("full", "diagonal", "spherical", "tied"):
+        emission = dbn.gaussian("Z", MEANS, covariances, shape=name)
     found = dbn.fit(dbn.emit(BASE, "X", emission), {"X": x}, steps=600, tolerance=1e-13)
     assert (np.diff(found.log_likelihoods) > -1e-9).all()
     best, model = found.log_likelihoods[-1], found.model
     own = model.emissions["X"]
     for k, d in product(range(K), range(D)):
         for step in (-1e-3, 1e-3):
-            moved = (own.rates if name == "Poisson" else own.means).copy()
+            learnt = "rates" if name == "Poisson" else "means"
+            moved = own.parameters[learnt].copy()
             moved[k, d] += step
             if name == "Poisson" and moved[k, d] < 0:
                 continue
-            other = own.at(dict(own.parameters) | {"rates" if name == "Poisson" else "means": moved})
+            other = own.at(dict(own.parameters) | {learnt: moved})
             changed = replace(model, emissions={"X": other})
             assert dbn.log_likelihood(changed, {"X": x}).sum() < best + 1e-6
 
@@ -168,16 +184,84 @@ def test_parts_and_all_at_once_learn_the_same(tmp_path):
     )
 
 
-def test_a_checkpoint_keeps_emissions(tmp_path):
-    drawn = dbn.sample(NORMAL, 12, T=15, seed=1)["X"]
+@pytest.mark.parametrize("model", [NORMAL, COUNTS, MIXED], ids=["Gaussian", "Poisson", "mixture"])
+def test_a_checkpoint_keeps_emissions(model, tmp_path):
+    drawn = dbn.sample(model, 12, T=15, seed=1)["X"]
     parts, path = [{"X": drawn[:5]}, {"X": drawn[5:]}], tmp_path / "fit.npz"
-    whole = scale.fit(NORMAL, parts, steps=6, tolerance=0)
-    scale.fit(NORMAL, parts, steps=2, tolerance=0, checkpoint=path)
-    found = scale.fit(NORMAL, parts, steps=6, tolerance=0, checkpoint=path)
+    whole = scale.fit(model, parts, steps=6, tolerance=0)
+    scale.fit(model, parts, steps=2, tolerance=0, checkpoint=path)
+    found = scale.fit(model, parts, steps=6, tolerance=0, checkpoint=path)
     assert found.log_likelihoods == whole.log_likelihoods
-    assert (found.model.emissions["X"].covariances == whole.model.emissions["X"].covariances).all()
+    for name, a in found.model.emissions["X"].parameters.items():
+        assert (a == whole.model.emissions["X"].parameters[name]).all()
     with pytest.raises(db.DataError, match="began with another model"):
-        scale.fit(COUNTS, parts, checkpoint=path)
+        scale.fit(BASE, parts, checkpoint=path)
+
+
+# ---------------------------------------------------------------------------------------------------------- one's own
+def _logits():
+    """One of four symbols, as an indicator vector, from logits."""
+    t = db.SliceTemplate("logits")
+    x, logits = t.input("x", 4), t.parameter("logits", (K, 4))
+    t.define(t.variable("log_likelihood", K), logits @ x - db.logsumexp(logits, -1))
+    return t
+
+
+SYMBOLS = build({"Z": K, "S": 4}, [("Z", "S", 0), ("Z", "Z", 1)], seed=7)
+
+
+def _with_logits(draw=None):
+    chain = build({"Z": K}, [("Z", "Z", 1)], seed=7)
+    for t in (0, 1):
+        chain.get_cpds(("Z", t)).values[...] = SYMBOLS.get_cpds(("Z", t)).values
+    table = SYMBOLS.get_cpds(("S", 0)).values
+    return dbn.emit(chain, "S", dbn.emission("Z", _logits(), {"logits": np.log(table.T)}, draw=draw, steps=100))
+
+
+def test_an_emission_of_ones_own_is_the_table_that_it_says():
+    s = np.random.default_rng(0).integers(0, 4, (6, 30))
+    s[2, 5:9] = -1
+    vectors = np.where(s[..., None] >= 0, np.eye(4)[s], np.nan)
+    model = _with_logits()
+    found, expected = dbn.smooth(model, {"S": vectors}), dbn.smooth(SYMBOLS, {"S": s})
+    np.testing.assert_allclose(found["Z"], expected["Z"], atol=1e-12)
+    np.testing.assert_allclose(found.log_likelihood, expected.log_likelihood, rtol=1e-12)
+    s, vectors = np.delete(s, 2, 0), np.delete(vectors, 2, 0)  # tables count what is missing, which is slower
+    learnt, by_tables = (dbn.fit(m, {"S": e}, steps=5, tolerance=0) for m, e in ((model, vectors), (SYMBOLS, s)))
+    np.testing.assert_allclose(learnt.log_likelihoods, by_tables.log_likelihoods, rtol=1e-6)
+    assert (np.diff(learnt.log_likelihoods) > 0).all()
+
+
+def test_an_emission_may_be_a_network_given_covariates():
+    """p(y | z, u) with u a part of the vector: a mixture of experts that remembers."""
+    t = db.SliceTemplate("experts")
+    x, W, v = t.input("yu", 3), t.parameter("W", (K, 2)), t.parameter("v", K)
+    t.define(
+        t.variable("log_likelihood", K),
+        -0.5 * db.square(x @ np.array([1.0, 0, 0]) - db.tanh(W @ (np.eye(3)[1:] @ x)) - v),
+    )
+    rng = np.random.default_rng(1)
+    u = rng.normal(size=(200, 2))
+    y = np.tanh(u @ [1.0, -2.0]) + 0.3 * rng.normal(size=200)
+    start = {"W": rng.normal(size=(K, 2)), "v": np.zeros(K)}
+    model = dbn.emit(build({"Z": K}, [("Z", "Z", 1)]), "YU", dbn.emission("Z", t, start))
+    found = dbn.fit(model, {"YU": np.column_stack([y, u])}, steps=20)
+    assert (np.diff(found.log_likelihoods) > -1e-9).all()
+    assert found.log_likelihoods[-1] > found.log_likelihoods[0] + 10
+    with pytest.raises(db.DataError, match="nothing tells how vectors of this emission are drawn"):
+        dbn.sample(model, 2, T=3)
+
+
+def test_vectors_of_ones_own_are_drawn_as_one_says():
+    def draw(states, parameters, rng):
+        p = np.exp(parameters["logits"][states])
+        return np.eye(4)[[rng.choice(4, p=row / row.sum()) for row in p]]
+
+    paths = dbn.sample(_with_logits(draw), 2000, T=2, seed=1)
+    table = SYMBOLS.get_cpds(("S", 0)).values
+    for k in range(K):
+        own = paths["S"][paths["Z"] == k].mean(0)
+        np.testing.assert_allclose(own, table[:, k], atol=0.05)
 
 
 # -------------------------------------------------------------------------------------------------------------- sampling
@@ -224,6 +308,21 @@ def test_a_network_says_what_is_in_it():
     assert str(NORMAL) == "Network of Z (3 states), Y (2 states), X (2 numbers)"
 
 
+def _called(new):
+    t = db.SliceTemplate("logits")
+    x, logits = t.input("x", 4), t.parameter("logits", (K, 4))
+    t.define(t.variable(new, K), logits @ x)
+    return t
+
+
+def _lagged():
+    t = db.SliceTemplate("lagged")
+    x, logits = t.input("x", 4), t.parameter("logits", (K, 4))
+    out = t.variable("log_likelihood", K)
+    t.define(out, logits @ x + out.prev)
+    return t
+
+
 MISTAKES = [
     (lambda: dbn.emit(BASE, "Z", dbn.poisson("Z", RATES)), "'Z' is a variable already"),
     (lambda: dbn.emit(NORMAL, "X", dbn.poisson("Z", RATES)), "'X' is a variable already"),
@@ -237,6 +336,14 @@ MISTAKES = [
     (lambda: dbn.gaussian("Z", np.ones((1, 1, 1)), 1.0), "a row for each state"),
     (lambda: dbn.gaussian("Z", MEANS, 1.0, floor=-1), "the least variance is 0 or more"),
     (lambda: dbn.poisson("Z", [0.0, 1.0]), "positive numbers"),
+    (lambda: dbn.mixture("Z", [0.5, 0.5], CENTRES, 1.0), "weights must be .K, M. probabilities"),
+    (lambda: dbn.mixture("Z", SHARES, MEANS[0], 1.0), "means has shape"),
+    (lambda: dbn.emission("Z", db.SliceTemplate("t"), {}), "has one input, a vector"),
+    (lambda: dbn.emission("Z", _called("other"), {}), "defines a variable 'log_likelihood'"),
+    (lambda: dbn.emission("Z", _logits(), {}), "parameter 'logits' is missing"),
+    (lambda: dbn.emission("Z", _lagged(), {"logits": np.ones((K, 4))}), "is read in another slice"),
+    (lambda: dbn.smooth(_with_logits(), {"S": [[1, 0, np.nan, 0]]}), "a vector has some numbers and lacks others"),
+    (lambda: scale.fit(_with_logits(), [{"S": np.eye(4)}]), "needs all observations at once; train its parameters by dbn.fit"),
     (lambda: dbn.smooth(NORMAL, {"X": np.ones((3, 3))}), r"evidence of 'X' has shape \(3, 3\); it must be \(T, 2\)"),
     (lambda: dbn.smooth(NORMAL, {"X": [[np.inf, 0]]}), "evidence of 'X' is inf at index"),
     (lambda: dbn.smooth(NORMAL, {"X": [["a", "b"]]}), "evidence of 'X' is no array of numbers"),

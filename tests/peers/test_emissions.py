@@ -1,5 +1,7 @@
 """Emissions of vectors against hmmlearn: likelihoods, posteriors, paths, and steps of expectation maximisation."""
 
+import warnings
+
 import numpy as np
 import pytest
 from pgmpy.factors.discrete import TabularCPD
@@ -57,7 +59,29 @@ def _poissons():
     return theirs, ours, rng.poisson(rng.uniform(1, 6, (sum(LENGTHS), 1)), (sum(LENGTHS), D))
 
 
-MODELS = {**{kind: (lambda kind=kind: _gaussians(kind)) for kind in SHAPES}, "Poisson": _poissons}
+def _mixtures(kind):
+    rng, start, move = _random(2)
+    M = 2
+    weights, means = rng.dirichlet(np.ones(M), K), rng.normal(size=(K, M, D))
+    roots = rng.normal(size=(K, M, D, D))
+    whole = roots @ np.swapaxes(roots, 2, 3) + np.eye(D)
+    given = {"full": whole, "diag": np.diagonal(whole, axis1=2, axis2=3).copy(), "spherical": whole[..., 0, 0]}[kind]
+    theirs = hmm.GMMHMM(K, M, covariance_type=kind, min_covar=0.0, init_params="", tol=0.0, implementation="log")
+    theirs.n_features = D
+    theirs.startprob_, theirs.transmat_, theirs.weights_, theirs.means_ = start, move, weights, means
+    theirs.covars_ = given
+    theirs._init_covar_priors()
+    theirs._fix_priors_shape()
+    ours = dbn.emit(_chain(start, move), "X", dbn.mixture("Z", weights, means, given, shape=SHAPES[kind]))
+    x = rng.normal(size=(sum(LENGTHS), D)) * 1.5 + rng.integers(-2, 3, (sum(LENGTHS), 1))
+    return theirs, ours, x
+
+
+MODELS = {
+    **{kind: (lambda kind=kind: _gaussians(kind)) for kind in SHAPES},
+    "Poisson": _poissons,
+    **{f"mixture, {kind}": (lambda kind=kind: _mixtures(kind)) for kind in ("full", "diag", "spherical")},
+}
 
 
 def _ragged(x):
@@ -83,7 +107,7 @@ def test_likelihoods_posteriors_and_paths(name):
 
 
 @pytest.mark.parametrize("steps", [1, 50])
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", [name for name in MODELS if "mixture" not in name])
 def test_steps_of_expectation_maximisation(name, steps):
     theirs, ours, x = MODELS[name]()
     theirs.n_iter = theirs.monitor_.n_iter = steps
@@ -101,3 +125,47 @@ def test_steps_of_expectation_maximisation(name, steps):
         )  # whose shape is wrong for one variance
         ours = emission.covariances[:, 0, 0] if name == "spherical" else emission.covariances
         np.testing.assert_allclose(ours, np.reshape(expected, ours.shape), atol=1e-8)
+
+
+@pytest.mark.parametrize("kind", ["full", "diag", "spherical"])
+def test_a_step_of_a_mixture(kind):
+    """hmmlearn takes covariances about the means before the step, which is no maximum; the rest is the same."""
+    theirs, ours, x = _mixtures(kind)
+    before = ours.emissions["X"].components.means
+    theirs.n_iter = theirs.monitor_.n_iter = 1
+    found = dbn.fit(ours, _ragged(x), lengths=LENGTHS, steps=1, tolerance=0).model
+    theirs.fit(x, LENGTHS)
+    emission = found.emissions["X"]
+    np.testing.assert_allclose(found.later["Z"].values.T, theirs.transmat_, atol=1e-8)
+    np.testing.assert_allclose(emission.weights, theirs.weights_, atol=1e-8)
+    np.testing.assert_allclose(emission.components.means, theirs.means_.reshape(-1, D), atol=1e-8)
+    if kind == "full":
+        moved = emission.components.means - before
+        about = emission.components.covariances + moved[:, :, None] * moved[:, None]
+        np.testing.assert_allclose(about, theirs.covars_.reshape(about.shape), atol=1e-8)
+
+
+@pytest.mark.parametrize("steps", [1, 50])
+@pytest.mark.parametrize("kind", ["full", "diag", "spherical"])
+def test_a_mixture_of_one_state_is_that_of_scikit_learn(kind, steps):
+    sklearn = pytest.importorskip("sklearn.mixture", reason="scikit-learn is not installed")
+    rng, M = np.random.default_rng(5), 3
+    x = rng.normal(size=(200, D)) + 3 * rng.integers(-1, 2, (200, 1))
+    weights, means = rng.dirichlet(np.ones(M)), rng.normal(size=(M, D))
+    given = {"full": np.array([np.eye(D)] * M), "diag": np.ones((M, D)), "spherical": np.ones(M)}[kind]
+    theirs = sklearn.GaussianMixture(
+        M, covariance_type=kind, tol=0.0, reg_covar=0.0, max_iter=steps, weights_init=weights, means_init=means,
+        precisions_init=given,
+    )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it has not converged
+        theirs.fit(x)
+    one = DynamicBayesianNetwork([(("Z", 0), ("Z", 1))])
+    one.add_cpds(TabularCPD(("Z", 0), 1, [[1.0]]), TabularCPD(("Z", 1), 1, [[1.0]], [("Z", 0)], [1]))
+    emission = dbn.mixture("Z", weights[None], means[None], given[None], shape=SHAPES[kind])
+    found = dbn.fit(dbn.emit(one, "X", emission), {"X": x}, steps=steps, tolerance=0).model.emissions["X"]
+    np.testing.assert_allclose(found.weights[0], theirs.weights_, atol=1e-8)
+    np.testing.assert_allclose(found.components.means, theirs.means_, atol=1e-8)
+    own = found.components.covariances
+    own = {"full": own, "diag": np.diagonal(own, axis1=1, axis2=2), "spherical": own[:, 0, 0]}[kind]
+    np.testing.assert_allclose(own, theirs.covariances_, atol=1e-8)

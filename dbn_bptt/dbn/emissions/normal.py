@@ -1,54 +1,19 @@
-"""What hidden states emit that is no state: vectors of numbers, with their likelihoods and how these are learnt.
+"""Normal distributions, one for each state."""
 
-An observation multiplies the indicator of its parent's state, e_v[k], by p(x | state k). So every verb is the same
-sweep, and what reaches the indicator is the posterior probability with which an observation counts for a state: the
-weight that it has in the M-step, whose statistics are sums over observations.
-"""
-
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from dbn_bptt.dbn.network import Emission, Name, Network, read
-from dbn_bptt.errors import DataError, ModelError, unknown_name
+from dbn_bptt.dbn.emissions.numbers import LEAST, finite, patterns
+from dbn_bptt.dbn.network import Name
+from dbn_bptt.errors import DataError, ModelError
 from dbn_bptt.ops.kernels import Array
 
 SHAPES = ("full", "diagonal", "spherical", "tied")  # of covariances
-LEAST = 1e-12  # the share of all observations below which a state has too few to learn from
 
 
-def emit(model: Any, name: Name, emission: Emission) -> Network:
-    """A model with an observed vector besides: every verb takes what this returns, and evidence of the vector by name.
-
-    Parameters
-    ----------
-    model : pgmpy DynamicBayesianNetwork with discrete CPDs, or what `emit` returned
-    name : what the vector is called in evidence: arrays (T, d) or (B, T, d), (T,) or (B, T) where d = 1; NaN is missing
-    emission : `gaussian` or `poisson`, with the variable whose state the vector depends on
-
-    Examples
-    --------
-    >>> from dbn_bptt import dbn
-    >>> rain = dbn.emit(dbn.umbrella(), "Clouds", dbn.gaussian("Rain", [0.2, 0.9], 0.1))
-    >>> dbn.smooth(rain, {"Clouds": [0.8, 0.1, 0.5], "Umbrella": [1, 0, -1]})["Rain"].round(3)
-    array([[0.082, 0.918],
-           [0.99 , 0.01 ],
-           [0.764, 0.236]])
-    """
-    network = read(model)
-    if name in network.states or name in network.emissions:
-        raise ModelError(f"{name!r} is a variable already; give the vector another name")
-    if emission.parent not in network.states:
-        raise unknown_name(emission.parent, network.names, "variable")
-    if emission.states != len(network.states[emission.parent]):
-        has = f"{emission.parent!r} has {len(network.states[emission.parent])}"
-        raise ModelError(f"the emission of {name!r} has {emission.states} states, but {has}; give it a row for each")
-    return replace(network, emissions={**network.emissions, name: emission})
-
-
-# ------------------------------------------------------------------------------------------------------------- Gaussian
 @dataclass(frozen=True)
 class Gaussian:
     """A normal distribution for each state; made by `gaussian`.
@@ -92,7 +57,7 @@ class Gaussian:
     def log_likelihoods(self, x: Array) -> Array:
         """(N, K)."""
         found = np.zeros((len(x), self.states))
-        for rows, of in _patterns(x):
+        for rows, of in patterns(x):
             white, centre = self._whitening(of), self.means[:, of].mean(0)
             shifts = np.einsum("kji,ki->kj", white, self.means[:, of] - centre)
             z = (x[rows][:, of] - centre) @ white.reshape(-1, of.sum()).T - shifts.ravel()  # all states in one product
@@ -114,7 +79,7 @@ class Gaussian:
     def statistics(self, x: Array, weights: Array) -> dict[str, Array]:
         """Weights, and first and second moments about the means, missing numbers by their conditional distribution."""
         first, second = np.zeros_like(self.means), np.zeros(self.covariances.shape)
-        for rows, of in _patterns(x):
+        for rows, of in patterns(x):
             w, gain = weights[rows], self._gain(of)
             about = np.einsum("kij,nkj->nki", gain, x[rows][:, None, of] - self.means[:, of])
             first += np.einsum("nk,nki->ki", w, about)
@@ -163,7 +128,7 @@ class Gaussian:
         root = np.linalg.cholesky(self.covariances)
         noise = rng.standard_normal((len(states), self.size))
         found = self.means[states] + np.einsum("nij,nj->ni", root[states], noise)
-        for rows, of in _patterns(x):
+        for rows, of in patterns(x):
             moved = x[rows][:, of] - found[rows][:, of]
             found[rows] += np.einsum("nij,nj->ni", self._gain(of)[states[rows]], moved)
         return np.where(np.isnan(x), found, x)
@@ -191,12 +156,12 @@ def gaussian(parent: Name, means: Any, covariances: Any, *, shape: str = "full",
     """
     if shape not in SHAPES:
         raise DataError(f"shape={shape!r}; give one of {', '.join(map(repr, SHAPES))}")
-    centres = _finite("means", means)
+    centres = finite("means", means)
     centres = centres[:, None] if centres.ndim == 1 else centres
     if centres.ndim != 2 or 0 in centres.shape:
         raise DataError(f"means has shape {np.shape(means)}; it must be (K, d), a row for each state")
     K, d = centres.shape
-    given = _finite("covariances", covariances)
+    given = finite("covariances", covariances)
     whole = _whole(given, shape, K, d)
     if whole is None:
         forms = {"full": "(K, d, d)", "diagonal": "(K, d)", "spherical": "(K,)", "tied": "(d, d)"}[shape]
@@ -223,113 +188,3 @@ def _whole(given: Array, shape: str, K: int, d: int) -> Array | None:
     if not own and d == 1 and given.shape in ((K,), (K, 1)):
         own = [given.reshape(K, 1, 1)]
     return own[0] if own else None
-
-
-# -------------------------------------------------------------------------------------------------------------- Poisson
-@dataclass(frozen=True)
-class Poisson:
-    """Counts with a rate for each state; made by `poisson`.
-
-    Attributes
-    ----------
-    parent : whose states these are
-    rates : (K, d)
-    """
-
-    parent: Name
-    rates: Array = field(repr=False)
-
-    @property
-    def states(self) -> int:
-        """K."""
-        return len(self.rates)
-
-    @property
-    def size(self) -> int:
-        """d."""
-        return self.rates.shape[1]
-
-    @property
-    def parameters(self) -> dict[str, Array]:
-        """Rates."""
-        return {"rates": self.rates}
-
-    def at(self, parameters: Mapping[str, Array]) -> "Poisson":
-        """With other ones."""
-        return replace(self, rates=parameters["rates"])
-
-    def check(self, x: Array) -> None:
-        """Refuse what is no count."""
-        wrong = (x < 0) | (x != np.floor(x)) & ~np.isnan(x)
-        if wrong.any():
-            raise DataError(f"{x[wrong][0]:g} is no count; counts are 0, 1, 2, ..., and NaN is missing")
-
-    def log_likelihoods(self, x: Array) -> Array:
-        """(N, K)."""
-        from scipy.special import gammaln, xlogy
-
-        seen = ~np.isnan(x)
-        counts = np.where(seen, x, 0.0)
-        powers = xlogy(counts[:, None], self.rates).sum(-1)
-        return np.asarray(powers - seen @ self.rates.T - gammaln(counts + 1).sum(-1, keepdims=True))
-
-    def statistics(self, x: Array, weights: Array) -> dict[str, Array]:
-        """Weights, (K, d) since some numbers may be missing, and sums of counts."""
-        seen = ~np.isnan(x)
-        return {"weights": weights.T @ seen, "first": weights.T @ np.where(seen, x, 0.0)}
-
-    def maximised(self, statistics: Mapping[str, Array]) -> "Poisson":
-        """Mean counts."""
-        weights = statistics["weights"]
-        learnt = weights > LEAST * weights.sum(0)
-        return replace(self, rates=np.where(learnt, statistics["first"] / np.where(learnt, weights, 1.0), self.rates))
-
-    def drawn(self, states: Array, x: Array, rng: np.random.Generator) -> Array:
-        """(N, d)."""
-        return np.where(np.isnan(x), rng.poisson(self.rates[states]), x)
-
-
-def poisson(parent: Name, rates: Any) -> Poisson:
-    """Counts with a rate for each state of a variable, for `emit`.
-
-    Parameters
-    ----------
-    parent : the variable
-    rates : (K, d), or (K,) for one count; positive
-
-    Examples
-    --------
-    >>> from dbn_bptt import dbn
-    >>> dbn.poisson("Rain", [1.0, 5.0]).size
-    1
-    """
-    found = _finite("rates", rates)
-    found = found[:, None] if found.ndim == 1 else found
-    if found.ndim != 2 or 0 in found.shape or (found <= 0).any():
-        raise DataError(
-            f"rates must be (K, d) positive numbers, a row for each state; they have shape {np.shape(rates)}"
-        )
-    return Poisson(parent, found)
-
-
-# --------------------------------------------------------------------------------------------------------------- shared
-def _finite(what: str, values: Any) -> Array:
-    try:
-        found = np.array(values, float)
-    except (TypeError, ValueError):
-        raise DataError(f"{what} is no array of numbers") from None
-    if not np.isfinite(found).all():
-        raise DataError(f"{what} holds NaN or infinity; all numbers must be finite")
-    return found
-
-
-def _patterns(x: Array) -> Iterator[tuple[Array, Array]]:
-    """Rows with the same numbers missing, as masks of the rows and of the numbers that are there, if any is."""
-    seen = ~np.isnan(x)
-    if seen.all():
-        yield np.ones(len(x), bool), np.ones(x.shape[1], bool)
-        return
-    patterns, which = np.unique(seen, axis=0, return_inverse=True)
-    for k, of in enumerate(patterns):
-        if of.any():
-            yield which.ravel() == k, of
