@@ -12,7 +12,7 @@ from dbn_bptt.dbn import verbs
 from dbn_bptt.dbn.bif import bif_text, read_bif, write_bif
 from dbn_bptt.dbn.description import summary
 from dbn_bptt.dbn.query import Prepared, prepare
-from dbn_bptt.dbn.tables import ENDINGS, check_ending, csv_text, read_evidence, write_table
+from dbn_bptt.dbn.tables import check_place, csv_text, read_evidence, write_table
 from dbn_bptt.errors import DataError
 
 Options = argparse.Namespace
@@ -28,7 +28,7 @@ def inferred(verb: Callable[..., Any]) -> Callable[[Options], tuple[str, int]]:
 
     def command(options: Options) -> tuple[str, int]:
         if options.out is not None:
-            check_ending(options.out, ENDINGS)
+            check_place(options.out)
         model = prepare(read_bif(options.model), options.engine)
         evidence = None if options.evidence is None else read_evidence(model.network, options.evidence)
         table, log_likelihood = verb(model, evidence, options)
@@ -71,8 +71,7 @@ def sample(model: Prepared, evidence: Any, options: Options) -> tuple[Any, Any]:
     """Paths drawn from the posterior."""
     if evidence is None and options.T is None:
         raise DataError("how long are the paths? give EVIDENCE, or -T N for N slices without any")
-    if options.seed < 0:
-        raise DataError(f"seed is {options.seed}; give a number from 0 on")
+    _check_seed(options.seed)
     return verbs.sample(model, options.size, evidence, seed=options.seed, T=options.T).to_frame(), None
 
 
@@ -89,7 +88,8 @@ def log_likelihood(model: Prepared, evidence: Any, options: Options) -> tuple[An
 def fit(options: Options) -> tuple[str, int]:
     """The model learnt from files, as BIF."""
     if options.out is not None:
-        check_ending(options.out, (".bif",))
+        check_place(options.out, (".bif",))
+    _check_seed(options.seed)
     model = read_bif(options.model)
     found = scale.fit(
         model, options.patterns, steps=options.steps, tolerance=options.tolerance, prior=options.prior,
@@ -100,6 +100,11 @@ def fit(options: Options) -> tuple[str, int]:
         return bif_text(found.model).rstrip("\n"), 0
     write_bif(found.model, options.out)
     return f"wrote {options.out}", 0
+
+
+def _check_seed(seed: int | None) -> None:
+    if seed is not None and seed < 0:
+        raise DataError(f"seed is {seed}; give a number from 0 on")
 
 
 def summarised(options: Options) -> tuple[str, int]:

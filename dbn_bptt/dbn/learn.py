@@ -101,7 +101,7 @@ class Rules:
 
     def __post_init__(self) -> None:
         numbers = (self.steps, self.prior, self.tolerance)
-        whole = all(isinstance(number, Real) for number in numbers) and self.steps == int(self.steps)
+        whole = all(isinstance(number, Real) for number in numbers) and np.isfinite(self.steps) and self.steps % 1 == 0
         if not (whole and 0 <= self.prior < np.inf and self.steps >= 1 and self.tolerance >= 0):
             given = f"steps={self.steps!r}, prior={self.prior!r}, tolerance={self.tolerance!r}"
             raise DataError(f"{given}; give at least one step, and a prior and a tolerance of 0 or more")

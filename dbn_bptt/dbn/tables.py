@@ -22,6 +22,9 @@ def read_evidence(network: Network, path: str | os.PathLike[str]) -> Any:
     """The evidence in a CSV or Parquet file as a DataFrame: a column for each variable that has one in it."""
     path = Path(path)
     frame = read_parquet(path) if path.suffix.lower() == ".parquet" else _read_csv(path)
+    doubled = frame.columns[frame.columns.duplicated()]
+    if len(doubled):
+        raise DataError(f"{path} has two columns {doubled[0]!r}; keep one")
     called = {str(name): name for name in network.names}
     for title in frame.columns:
         if not title:
@@ -34,7 +37,9 @@ def read_evidence(network: Network, path: str | os.PathLike[str]) -> Any:
 
 
 def _is_missing(cell: Any, words: tuple[str, ...], states: tuple[Hashable, ...]) -> bool:
-    return cell is None or (isinstance(cell, str) and cell.lower() in words and cell not in states)
+    if cell is None or not isinstance(cell, str):
+        return cell is None
+    return cell.lower() in words and cell.lower() not in {str(state).lower() for state in states}
 
 
 def read_parquet(path: Path) -> Any:
@@ -69,6 +74,8 @@ def _read_csv(path: Path) -> Any:
         raise DataError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
     if not rows:
         raise DataError(f"{path} is empty; give a line of column names, and a row for each slice")
+    while len(rows) > 1 and len(rows[0]) > 1 and not rows[-1]:
+        rows.pop()  # lines without anything at the end
     head, *body = rows
     body = [row or [""] for row in body]  # a blank line of a file with one column is a slice without evidence
     for k, row in enumerate(body):
@@ -79,9 +86,11 @@ def _read_csv(path: Path) -> Any:
 
 def plain(table: Any) -> Any:
     """A DataFrame for files: its index among its columns, and columns ``Z=state`` for pairs (variable, state)."""
+    titles = [_title(title) for title in table.columns]
     levels = [name for name in table.index.names if name is not None]
-    table = table.set_axis([_title(title) for title in table.columns], axis=1)
-    return table.reset_index() if levels else table
+    table = table.set_axis(titles, axis=1)
+    free = {name: f"{name} (index)" if name in titles else name for name in levels}
+    return table.rename_axis(index=free).reset_index() if levels else table
 
 
 def _title(title: Any) -> str:
@@ -96,7 +105,7 @@ def csv_text(table: Any) -> str:
 def write_table(table: Any, path: str | os.PathLike[str]) -> None:
     """Write a DataFrame to a CSV or Parquet file, by its ending; whole or not at all."""
     path = Path(path)
-    check_ending(path, ENDINGS)
+    check_place(path)
     if path.suffix.lower() == ".csv":
         content = csv_text(table).encode()
     else:
@@ -110,10 +119,14 @@ def write_table(table: Any, path: str | os.PathLike[str]) -> None:
         raise DataError(f"cannot write {path}: {error.strerror}; choose another place") from None
 
 
-def check_ending(path: Path, endings: Sequence[str]) -> None:
-    """Refuse a file whose ending tells no format that is written."""
+def check_place(path: Path, endings: Sequence[str] = ENDINGS) -> None:
+    """Refuse, before any work, a file that cannot be written, or whose ending tells no format that is."""
     if path.suffix.lower() not in endings:
         raise DataError(f"the ending of {path} tells no format; use {' or '.join(endings)}")
+    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK) or path.is_dir():
+        raise DataError(
+            f"cannot write {path}: {path.parent} is no folder that you may write into; choose another place"
+        )
 
 
 def _of_one_type(table: Any) -> Any:

@@ -149,6 +149,9 @@ class Fusion:
         inside = {id(item) for item in stretch.items}
         others = [i for i in self.of.items if id(i) not in inside and not isinstance(i, Allocate)]
         elsewhere = {*self.results, *(name for name, _ in arrays_in(others))}
+        shows = [i for i in stretch.items if isinstance(i, Instruction) and self._is_without_work(i)]
+        for i in reversed(shows):  # what is shown elsewhere has to be there
+            elsewhere |= {p.array for p in i.operands} if i.target.array in elsewhere else set()
         sweeps = swept(self._without_views(stretch, elsewhere))
         made = dict.fromkeys(name for s in sweeps for m in s.members for name in m.writes)
         used = {place.array for s in sweeps for m in s.members for place in m.reads} | made.keys()
@@ -161,6 +164,7 @@ class Fusion:
         return [
             *(item for name, item in allocated.items() if name in elsewhere or name in used - own),
             *(Allocate(Place(name)) for name in made if name in fresh - own - allocated.keys()),
+            *(i for i in shows if i.target.array in elsewhere),
             Fused(sweeps, frozenset(own)),
         ]
 

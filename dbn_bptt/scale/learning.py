@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -39,7 +38,8 @@ def fit(
     engine : as in `dbn.smooth`
     checkpoint : the path of a file, optional
         Written after each step, whole or not at all. Where it is there already the fit goes on from it, to the same
-        model, bit for bit. It is refused for another model to begin with, other parts, or another prior.
+        model, bit for bit (with as many threads of BLAS); one that is further than `steps` is handed back as it is. It
+        is refused for another model to begin with, engine, prior or data, for which the first E-step is done again.
 
     Examples
     --------
@@ -56,17 +56,29 @@ def fit(
 
     def expected(network: Network) -> tuple[float, Counts]:
         found = total(_counts, inside, Prepared(network, prepared.engine))
+        if not found.arrays:
+            raise DataError("no part has a sequence; give some to learn from")
         return found.number, dict(found.arrays)
 
     if checkpoint is None:
         return climbed(expected, start, rules, progress)
-    kept = Checkpoint(Path(checkpoint), _origin(start.network, inside, prior))
-    return climbed(expected, kept.resumed(start), rules, progress, kept.keep)
+    kept = Checkpoint(Path(checkpoint), _origin(start.network, prepared.engine, prior))
+    climb = kept.resumed(start)
+    if climb.log_likelihoods:
+        now = expected(start.network)[0]
+        if not np.isclose(now, climb.log_likelihoods[0], rtol=1e-9, atol=0):
+            was = f"log p(evidence) was {climb.log_likelihoods[0]:.10g} under the first model, and is {now:.10g}"
+            raise DataError(
+                f"the checkpoint {checkpoint} is of a fit to other data: {was}; delete it, or choose another"
+            )
+    return climbed(expected, climb, rules, progress, kept.keep)
 
 
-def _counts(held: Any, model: Prepared) -> Total:
-    given, lengths = evidence_in(held, model.network)
-    return Total(*counted(given_task(model, given, lengths=lengths)))
+def _counts(part: Part, model: Prepared) -> Total:
+    opened = evidence_in(part, model.network)
+    if opened is None:
+        return Total()
+    return Total(*counted(given_task(model, opened.data, lengths=opened.lengths)), opened.labels)
 
 
 def _check_sums(network: Network) -> None:
@@ -107,9 +119,10 @@ class Checkpoint:
             return start
         except OSError as error:
             raise DataError(f"cannot read the checkpoint {self.path}: {error.strerror}; choose another path") from None
-        if ORIGIN not in stored:
-            raise DataError(f"{self.path} is no checkpoint of a fit; choose another path")
-        origin = json.loads(str(stored[ORIGIN]))
+        try:
+            origin = dict(json.loads(str(stored[ORIGIN])))
+        except (KeyError, ValueError, TypeError):
+            raise DataError(f"{self.path} is no checkpoint of a fit; choose another path") from None
         for what, own in self.origin.items():
             if origin.get(what) != own:
                 raise DataError(f"the checkpoint {self.path} is of a fit {what}; delete it, or choose another path")
@@ -133,7 +146,7 @@ def _emitted(network: Network) -> dict[str, Array]:
     return {_entry(name, what): a for name, what, a in found}
 
 
-def _origin(start: Network, parts: Sequence[Part], prior: float) -> dict[str, str]:
+def _origin(start: Network, engine: Engine, prior: float) -> dict[str, str]:
     """What a fit begins with, each under the words for another one."""
     tables = [*start.first.values(), *start.later.values()]
     said = repr([(table.variable, table.parents, start.states[table.variable]) for table in tables]).encode()
@@ -141,7 +154,7 @@ def _origin(start: Network, parts: Sequence[Part], prior: float) -> dict[str, st
     arrays = [*(table.values for table in tables), *_emitted(start).values()]
     numbers = b"".join(np.ascontiguousarray(a).tobytes() for a in arrays)
     return {
-        "that began with another model": hashlib.sha256(said + numbers).hexdigest(),
-        "of other parts": json.dumps([part.title for part in parts]),
+        "that began with another model or seed": hashlib.sha256(said + numbers).hexdigest(),
+        "on another engine": repr(engine),
         "with another prior": repr(float(prior)),
     }

@@ -4,7 +4,7 @@ import glob
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,12 @@ class Part:
     ----------
     title : what messages call it
     held : the path of a file; data; or what becomes data in Dask's hands
-    before : of a part of one table, the part before it
+    of_table : whether it is a partition of one table
     """
 
     title: str
     held: Any = field(repr=False)
-    before: Any = field(default=None, repr=False)
+    of_table: bool = False
 
 
 def listed(parts: Any) -> list[Part]:
@@ -49,14 +49,19 @@ def listed(parts: Any) -> list[Part]:
         raise DataError(f"parts is a {type(parts).__name__}; give {forms}")
     if not found:
         raise DataError("there are no parts; give at least one")
-    return [Part(f"part {k}{part.title}", part.held, part.before) for k, part in enumerate(found)]
+    return [replace(part, title=f"part {k}{part.title}") for k, part in enumerate(found)]
 
 
 def _is_one(item: Any) -> bool:
     """Whether something is a path or a part and no iterable of these."""
-    if isinstance(item, str | os.PathLike | Mapping) or hasattr(item, "columns"):
+    if isinstance(item, str | os.PathLike | Mapping) or hasattr(item, "columns") or is_future(item):
         return True
     return "dask" in sys.modules and bool(sys.modules["dask"].is_dask_collection(item))
+
+
+def is_future(item: Any) -> bool:
+    """Whether something is a Future of Dask's."""
+    return type(item).__name__ == "Future" and type(item).__module__.startswith("distributed")
 
 
 def _opened(item: Any) -> Iterator[Part]:
@@ -79,10 +84,10 @@ def _opened(item: Any) -> Iterator[Part]:
 
 def _partitions(collection: Any) -> list[Part]:
     """The partitions of a Dask bag or dataframe."""
-    if hasattr(collection, "chunks"):
-        raise DataError(
-            "parts is a Dask array, which has no names; give a bag, a dataframe, or Delayed dicts of arrays"
-        )
+    kind = type(collection).__name__
+    if hasattr(collection, "chunks") or kind == "Series":
+        mend = "give a bag, a dataframe, or Delayed dicts of arrays"
+        raise DataError(f"parts is a Dask {kind.lower()}, which has no names; {mend}")
     pieces = list(collection.to_delayed())
-    before = [None, *pieces[:-1]] if hasattr(collection, "columns") else [None] * len(pieces)
-    return [Part("", piece, last) for piece, last in zip(pieces, before, strict=True)]
+    of_table = hasattr(collection, "columns") and len(pieces) > 1
+    return [Part("", piece, of_table) for piece in pieces]

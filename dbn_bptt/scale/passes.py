@@ -18,7 +18,7 @@ from dbn_bptt.ops.kernels import Array
 from dbn_bptt.program import Program
 from dbn_bptt.program.engines import Engine
 from dbn_bptt.scale.data import data_in, evidence_in
-from dbn_bptt.scale.parts import listed
+from dbn_bptt.scale.parts import Part, listed
 from dbn_bptt.scale.sums import Total, total
 from dbn_bptt.template.stored import check_parameters
 
@@ -59,10 +59,12 @@ def value_and_grad(program: Program, theta: Mapping[str, Any], parts: Any) -> tu
     return found.number, {str(name): a for name, a in found.arrays.items()}
 
 
-def _gradients(held: Any, program: Program, theta: Mapping[str, Array]) -> Total:
-    data, initial, lengths = data_in(held, program.template)
-    loss, gradients = program.value_and_grad(theta, data, initial=initial, lengths=lengths)
-    return Total(loss, gradients)
+def _gradients(part: Part, program: Program, theta: Mapping[str, Array]) -> Total:
+    opened = data_in(part, program.template)
+    if opened is None:
+        return Total()
+    loss, gradients = program.value_and_grad(theta, opened.data, initial=opened.initial, lengths=opened.lengths)
+    return Total(loss, gradients, opened.labels)
 
 
 def log_likelihood(model: Any, parts: Any, *, engine: Engine = None) -> float:
@@ -84,9 +86,12 @@ def log_likelihood(model: Any, parts: Any, *, engine: Engine = None) -> float:
     return total(_log_likelihood, listed(parts), prepare(model, engine)).number
 
 
-def _log_likelihood(held: Any, model: Prepared) -> Total:
-    given, lengths = evidence_in(held, model.network)
-    return Total(float(np.sum(swept(given_task(model, given, lengths=lengths), SUM, ()).log_likelihood)))
+def _log_likelihood(part: Part, model: Prepared) -> Total:
+    opened = evidence_in(part, model.network)
+    if opened is None:
+        return Total()
+    found = swept(given_task(model, opened.data, lengths=opened.lengths), SUM, ()).log_likelihood
+    return Total(float(np.sum(found)), labels=opened.labels)
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,7 @@ class Smoothed:
 
     Attributes
     ----------
-    paths : the files, in the order of the parts
+    paths : the files, in the order of the parts; none for a part without sequences
     log_likelihood : log p(evidence) of all sequences together
     """
 
@@ -104,7 +109,8 @@ class Smoothed:
 
     def __str__(self) -> str:
         files = "1 file" if len(self.paths) == 1 else f"{len(self.paths)} files"
-        return f"Smoothed: {files} in {self.paths[0].parent}, log-likelihood {self.log_likelihood:.6g}"
+        where = f" in {self.paths[0].parent}" if self.paths else ""
+        return f"Smoothed: {files}{where}, log-likelihood {self.log_likelihood:.6g}"
 
     __repr__ = __str__
 
@@ -136,14 +142,17 @@ def smooth(model: Any, parts: Any, to: str | os.PathLike[str], *, engine: Engine
     _check_folder(folder, paths)
     prepared = prepare(model, engine)
     found = total(_posteriors, inside, prepared, own=paths)
-    return Smoothed(tuple(paths), found.number)
+    return Smoothed(tuple(path for path in paths if path.exists()), found.number)
 
 
-def _posteriors(held: Any, path: Path, model: Prepared) -> Total:
-    given, lengths = evidence_in(held, model.network)
-    posterior = verbs.smooth(model, given, lengths=lengths)
+def _posteriors(part: Part, path: Path, model: Prepared) -> Total:
+    opened = evidence_in(part, model.network)
+    if opened is None:
+        path.unlink(missing_ok=True)  # of a run before
+        return Total()
+    posterior = verbs.smooth(model, opened.data, lengths=opened.lengths)
     write_table(posterior.to_frame(), path)
-    return Total(float(np.sum(posterior.log_likelihood)))
+    return Total(float(np.sum(posterior.log_likelihood)), labels=opened.labels)
 
 
 def _check_folder(folder: Path, paths: list[Path]) -> None:

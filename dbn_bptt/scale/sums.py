@@ -2,15 +2,14 @@
 
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import reduce
+from dataclasses import dataclass, field, replace
+from functools import partial, reduce
 from operator import add
 from typing import Any, NoReturn
 
-from dbn_bptt.dbn.evidence.forms import SEQUENCE
 from dbn_bptt.errors import DataError, DbnBpttError
 from dbn_bptt.ops.kernels import Array
-from dbn_bptt.scale.parts import Part
+from dbn_bptt.scale.parts import Part, is_future
 
 BRANCHES = 8  # sums that one node of the tree adds
 SHOWN = 5  # faults that a message names
@@ -22,17 +21,19 @@ class Total:
 
     Attributes
     ----------
-    number, arrays : a log-likelihood or a loss, and what comes with it
+    number, arrays : a log-likelihood or a loss, and what comes with it; a part without sequences adds none
+    labels : of parts that are tables, by title, whether it is of one table, and what it calls its sequences
     faults : the parts whose data are bad, and how; with any, number and arrays count nothing
     """
 
     number: float = 0.0
     arrays: Mapping[Any, Array] = field(default_factory=dict)
+    labels: tuple[tuple[str, bool, Array], ...] = ()
     faults: tuple[tuple[str, DbnBpttError], ...] = ()
 
 
 def total(work: Callable[..., Total], parts: Sequence[Part], *common: Any, own: Sequence[Any] | None = None) -> Total:
-    """The sum of ``work(data, *common)`` over the data of parts.
+    """The sum of ``work(part, *common)`` over parts, whose data are there when it is called.
 
     Parameters
     ----------
@@ -43,70 +44,79 @@ def total(work: Callable[..., Total], parts: Sequence[Part], *common: Any, own: 
     DbnBpttError
         Where data are bad, after all parts are done; it names them.
     """
-    call, sent, computed = _dask() if importlib.util.find_spec("dask") else (_itself, _itself, _itself)
-    shared = [sent(a) for a in common]
-    arguments = [[*([] if own is None else [own[k]]), *shared] for k in range(len(parts))]
+    call, sent, packed, computed = _dask() if importlib.util.find_spec("dask") else _in_turn()
+    shared = packed((work, common))
     level = [
-        call(_attempted)(work, part.title, sent(part.held), _last(call, part), *more)
-        for part, more in zip(parts, arguments, strict=True)
+        call(_attempted)(shared, part.title, part.of_table, sent(part.held), *([] if own is None else [own[k]]))
+        for k, part in enumerate(parts)
     ]
     while len(level) > 1:
         level = [call(added)(level[k : k + BRANCHES]) for k in range(0, len(level), BRANCHES)]
     found: Total = computed(level[0])
-    if found.faults:
-        _refuse(found.faults, len(parts))
+    faults = found.faults or _split(found.labels)
+    if faults:
+        _refuse(faults, len(parts))
     return found
 
 
-def _itself(a: Any) -> Any:
-    return a
+Executor = tuple[Callable[[Any], Any], Callable[[Any], Any], Callable[[Any], Any], Callable[[Any], Any]]
 
 
-def _dask() -> tuple[Callable[[Any], Any], Callable[[Any], Any], Callable[[Any], Any]]:
-    """How Dask calls a function later, is handed something, and computes."""
+def _in_turn() -> Executor:
+    """How a function is called, is handed data, is handed what all parts share, and computes: at once."""
+    return (lambda f: f), (lambda held: held), (lambda shared: lambda: shared), (lambda last: last)
+
+
+def _dask() -> Executor:
+    """The same, later and elsewhere; what all share travels as bytes, so that a worker can say what it lacks."""
+    import cloudpickle
     from dask.base import is_dask_collection
     from dask.delayed import delayed
 
     def sent(held: Any) -> Any:
-        is_there = is_dask_collection(held) or type(held).__module__.startswith("distributed")
+        is_there = is_dask_collection(held) or is_future(held)
         return held if is_there else delayed(held, traverse=False, pure=False)
 
-    return delayed(pure=False), sent, lambda last: last.compute()
+    def packed(shared: Any) -> Any:
+        return delayed(partial(cloudpickle.loads, cloudpickle.dumps(shared)), traverse=False, pure=False)
+
+    return delayed(pure=False), sent, packed, lambda last: last.compute()
 
 
 def added(totals: Sequence[Total]) -> Total:
     """The sum of totals, from the first one on."""
-    faults = reduce(add, (t.faults for t in totals))
+    labels, faults = (reduce(add, of) for of in zip(*((t.labels, t.faults) for t in totals), strict=True))
     if faults:
         return Total(faults=faults)
-    arrays = {name: reduce(add, (t.arrays[name] for t in totals)) for name in totals[0].arrays}
-    return Total(reduce(add, (t.number for t in totals)), arrays)
+    some = [t.arrays for t in totals if t.arrays]
+    arrays = {name: reduce(add, (of[name] for of in some)) for name in (some[0] if some else ())}
+    return Total(reduce(add, (t.number for t in totals)), arrays, labels)
 
 
-def _attempted(work: Callable[..., Total], title: str, held: Any, before: Any, *common: Any) -> Total:
+def _attempted(shared: Callable[[], Any], title: str, of_table: bool, held: Any, *own: Any) -> Total:
     """The work on a part, or the fault in its data."""
     try:
-        _check_whole(held, before)
-        return work(held, *common)
+        work, common = shared()
+        found: Total = work(replace(Part(title, held), of_table=of_table), *own, *common)
+        return found
     except DbnBpttError as error:
         return Total(faults=((title, error),))
+    except Exception as error:
+        error.add_note(f"in {title}")
+        raise
 
 
-def _last(call: Callable[[Any], Any], part: Part) -> Any:
-    return None if part.before is None else call(_last_sequence)(part.before)
-
-
-def _last_sequence(frame: Any) -> Any:
-    """The sequence in the last row of a table; None where it tells none apart."""
-    rows = frame.reset_index() if SEQUENCE in frame.index.names else frame
-    return rows[SEQUENCE].tolist()[-1] if SEQUENCE in rows.columns and len(rows) else None
-
-
-def _check_whole(held: Any, before: Any) -> None:
-    """Refuse a part of a table that begins within a sequence."""
-    if before is not None and len(held) and _last_sequence(held.iloc[:1]) == before:
-        mend = "keep the rows of a sequence in one partition, as set_index('sequence') does"
-        raise DataError(f"sequence {before!r} begins in the partition before; {mend}")
+def _split(labels: Sequence[tuple[str, bool, Array]]) -> tuple[tuple[str, DbnBpttError], ...]:
+    """The parts that go on with a sequence of another one: of one table any, of files the one before."""
+    faults: list[tuple[str, DbnBpttError]] = []
+    seen: dict[Any, str] = {}
+    for title, of_table, own in labels:
+        again = next((label for label in own.tolist()[: None if of_table else 1] if label in seen), None)
+        if again is not None:
+            mend = "keep its rows in one part, as set_index('sequence') does, or let a column t count its slices"
+            faults.append((title, DataError(f"sequence {again!r} is in {seen[again]} too; {mend}")))
+        seen = {**(seen if of_table else {}), **dict.fromkeys(own.tolist() if of_table else own[-1:].tolist(), title)}
+    return tuple(faults)
 
 
 def _refuse(faults: Sequence[tuple[str, DbnBpttError]], of: int) -> NoReturn:

@@ -126,7 +126,10 @@ MISTAKES = [
         ["smooth", "model.bif", "seen.csv", "--out", "x.png"],
         "the ending of x.png tells no format; use .csv or .parquet",
     ),
-    (["smooth", "model.bif", "seen.csv", "--out", "no/x.csv"], "cannot write no/x.csv: No such file or directory"),
+    (
+        ["smooth", "model.bif", "seen.csv", "--out", "no/x.csv"],
+        "cannot write no/x.csv: no is no folder that you may write into",
+    ),
     (["fit", "model.bif", "seen.csv", "--out", "x.csv"], "the ending of x.csv tells no format; use .bif"),
     (["fit", "model.bif", "*.parq"], "no file is like *.parq"),
     (["fit", "model.bif", "model.bif"], "the ending of model.bif tells no format; parts are files of"),

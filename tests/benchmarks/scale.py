@@ -30,7 +30,7 @@ from dbn_bptt.dbn.query import Prepared, given_task, swept
 from dbn_bptt.dbn.reductions import SUM
 from dbn_bptt.scale.data import evidence_in
 from dbn_bptt.scale.learning import _counts
-from dbn_bptt.scale.parts import listed
+from dbn_bptt.scale.parts import Part, listed
 from dbn_bptt.scale.sums import total
 
 K, T, IN_A_PART = 4, 100, 5000
@@ -108,7 +108,7 @@ def plain_processes(n: int) -> Iterator[ProcessPoolExecutor]:
 def counted(share: tuple[list[Path], Prepared]) -> None:
     """The counts of some files, which nobody wants."""
     for path in share[0]:
-        _counts(path, share[1])
+        _counts(Part("", path), share[1])
 
 
 def median(step: Callable[[], Any], runs: int) -> float:
@@ -132,8 +132,8 @@ def stages(path: Path, model: Prepared, runs: int) -> list[tuple[str, float]]:
     """Where the time of one file goes, in one process."""
     frame = pd.read_parquet(path)
     task = given_task(model, frame)
-    whole = median(lambda: _counts(path, model), runs)
-    read = median(lambda: evidence_in(path, model.network), runs)
+    whole = median(lambda: _counts(Part("", path), model), runs)
+    read = median(lambda: evidence_in(Part("", path), model.network), runs)
     arranged = median(lambda: given_task(model, frame), runs)
     counted = median(lambda: swept(task, SUM, ("params",)).counts(), runs)
     return [("a file", whole), ("reading Parquet", read), ("rows to sequences", arranged), ("the sweep", counted)]

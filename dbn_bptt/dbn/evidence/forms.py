@@ -8,7 +8,7 @@ import numpy as np
 
 from dbn_bptt.dbn.evidence.states import MISSING, indices
 from dbn_bptt.dbn.network import Name, Network
-from dbn_bptt.errors import DataError, unknown_name
+from dbn_bptt.errors import DataError, UnknownNameError, unknown_name
 from dbn_bptt.ops.kernels import Array
 
 SEQUENCE, SLICE = "sequence", "t"
@@ -37,12 +37,45 @@ def sorted_forms(network: Network, given: Any) -> Forms:
     """Sort evidence by its form, and refuse names that are not in the network."""
     if hasattr(given, "columns") and hasattr(given, "iloc"):
         return _columns(network, given)
+    if isinstance(given, list) and given and all(isinstance(record, Mapping) for record in given):
+        return _records(network, given)
     return _sorted(network, given)
+
+
+def _records(network: Network, records: list[Mapping[Name, Any]]) -> Forms:
+    """Sequences with a dict each as a ragged batch."""
+    forms = []
+    for k, record in enumerate(records):
+        try:
+            forms.append(_sorted(network, record))
+        except (DataError, UnknownNameError) as error:
+            raise type(error)(f"sequence {k}: {error}") from None
+    lengths = []
+    for k, (form, record) in enumerate(zip(forms, records, strict=True)):
+        if record.keys() != records[0].keys() or form.single:
+            has = ", ".join(map(str, record)) or "nothing"
+            raise DataError(f"sequence {k} has {has}, but sequence 0 {', '.join(map(str, records[0])) or 'nothing'}")
+        leads = {name: a.shape for name, a in form.series.items()}
+        leads |= {name: a.shape[:-1] for name, a in form.observed.items()}
+        if len(set(leads.values())) != 1 or any(len(lead) != 1 or not lead[0] for lead in leads.values()):
+            shapes = ", ".join(f"{name!r} {lead}" for name, lead in leads.items())
+            raise DataError(f"sequence {k} has {shapes}; give all of it the same slices, (T,)")
+        lengths.append(next(iter(leads.values()))[0])
+
+    def padded(own: list[Array], fill: Any) -> Array:
+        whole = np.full((len(own), max(lengths), *own[0].shape[1:]), fill, own[0].dtype)
+        for k, a in enumerate(own):
+            whole[k, : len(a)] = a
+        return whole
+
+    series = {name: padded([form.series[name] for form in forms], MISSING) for name in forms[0].series}
+    observed = {name: padded([form.observed[name] for form in forms], np.nan) for name in forms[0].observed}
+    return Forms(series, {}, observed, np.array(lengths), tuple(range(len(records))))
 
 
 def _sorted(network: Network, given: Any) -> Forms:
     if given is not None and not isinstance(given, Mapping):
-        forms = "a dict from variables to states, from (variable, slice) to a state, or a DataFrame"
+        forms = "a dict from variables to states, from (variable, slice) to a state, a list of dicts, or a DataFrame"
         raise DataError(f"evidence must be {forms}, not {type(given).__name__}")
     series: dict[Name, Array] = {}
     single: dict[tuple[Name, int], Any] = {}
@@ -130,9 +163,11 @@ def entries(name: Name, size: int) -> list[str]:
 
 def gathered(frame: Any, name: Name, titles: Sequence[str]) -> Array | None:
     """A vector in each row of a table, out of a column of vectors or a column for each number; None without any."""
-    if name in frame.columns:
-        return _numbers(name, frame[name])
     there = [title for title in titles if title in frame.columns]
+    if name in frame.columns:
+        if there:
+            raise DataError(f"{name!r} stands in a column of its own and in {there[0]!r}; keep one")
+        return _numbers(name, frame[name])
     if not there:
         return None
     if there != titles:
@@ -190,6 +225,9 @@ def sequences_of(frame: Any, variables: Collection[Name]) -> Sequences:
     index = [level for level in frame.index.names if level not in (SEQUENCE, SLICE)]
     if len(index) > 1:
         raise DataError("the DataFrame's index has several levels; call that of the sequences 'sequence'")
+    if index[:1] not in ([], [None]) and (index[0] in variables or not frame.index.is_unique):
+        mend = "call it 'sequence' or 't', or take reset_index(drop=True)"
+        raise DataError(f"the DataFrame's index is called {index[0]!r}, which says nothing of sequences; {mend}")
     named, slices = (_label(variables, frame, title) for title in (SEQUENCE, SLICE))
     if named is None:
         rows = Sequences(np.zeros(len(frame), int), np.arange(len(frame)), np.array([len(frame)]), None)
@@ -203,6 +241,14 @@ def sequences_of(frame: Any, variables: Collection[Name]) -> Sequences:
     if slices is not None:
         _check_slices(slices, rows)
     return rows
+
+
+def labels_of(frame: Any, variables: Collection[Name]) -> Array | None:
+    """What a table calls its sequences, each once; None where it tells none apart."""
+    import pandas as pd
+
+    found = _label(variables, frame, SEQUENCE)
+    return None if found is None else np.asarray(pd.unique(found))
 
 
 def _label(variables: Collection[Name], frame: Any, title: str) -> Any:
@@ -220,10 +266,13 @@ def _label(variables: Collection[Name], frame: Any, title: str) -> Any:
 
 def _check_slices(found: Array, rows: Sequences) -> None:
     """Refuse rows that are not those of the slices 0, 1, 2, ..., in numbers or as text."""
-    same = found == rows.slices
-    if np.all(same) or (found.astype(str) == rows.slices.astype(str)).all():
+    try:
+        same = found.astype(float) == rows.slices
+    except (TypeError, ValueError):
+        same = found.astype(str) == rows.slices.astype(str)
+    if same.all():
         return
-    k = int(np.argmin(found.astype(str) == rows.slices.astype(str)))
+    k = int(np.argmin(same))
     of = "the DataFrame" if rows.titles is None else f"sequence {rows.titles[rows.codes[k]]!r}"
     own = found[rows.codes == rows.codes[k]]
     shown = ", ".join(map(str, own[:6])) + (", ..." if len(own) > 6 else "")

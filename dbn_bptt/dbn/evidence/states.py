@@ -38,7 +38,11 @@ def indices(network: Network, name: Name, values: Any, place: Callable[[tuple[in
         return _numbers(name, array, len(states), place)
     objects = _objects(name, values, states)
     stands = _places(states)
-    flat = [_index(value, stands) for value in objects.ravel()]
+    by_place = not any(isinstance(state, Real) or _number(state) is not None for state in states)
+    flat = [
+        _read_as(value, states) if by_place and isinstance(value, bool | np.bool_) else _index(value, stands)
+        for value in objects.ravel()
+    ]
     if None in flat:
         k = flat.index(None)
         where = place(tuple(int(axis) for axis in np.unravel_index(k, objects.shape)))
@@ -113,6 +117,12 @@ def _numbers(name: Name, array: Array, K: int, place: Callable[[tuple[int, ...]]
         states = f"its states are 0 to {K - 1}, and -1 or NaN is missing"
         raise DataError(f"evidence of {name!r} is {array[at]}{place(at)}; {states}")
     return whole.astype(int)
+
+
+def _read_as(value: Any, states: tuple[Hashable, ...]) -> int | None:
+    """Where the state stands that reads as True or as False, among names of which none is a number."""
+    found = [k for k, state in enumerate(states) if str(state).lower() == str(value).lower()]
+    return found[0] if len(found) == 1 else None
 
 
 def _index(value: Any, place: Mapping[Hashable, int]) -> int | None:
