@@ -77,6 +77,19 @@ def test_a_batch_of_which_numpy_runs_the_scan_and_loops_the_borders(both_ways):
 
 
 @needs_llvm
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_views_of_a_scan_that_numpy_runs_beside_loops_are_there(cell):
+    t = db.cells.CELLS[cell](n_inputs=2, n_hidden=8, n_outputs=3)
+    rng = np.random.default_rng(0)
+    data = {"x": rng.normal(size=(5, 64, 2)), "y": rng.integers(0, 3, (5, 64))}
+    (loss, found), (expected, gradients) = (
+        db.compile(t, engine).value_and_grad(t.initial_parameters(0), data) for engine in ("native", "numpy")
+    )
+    assert loss == pytest.approx(expected, rel=1e-12)
+    for name, gradient in gradients.items():
+        np.testing.assert_allclose(found[name], gradient, atol=1e-12 * abs(gradient).max())
+
+
 def test_what_loops_write_into_an_array_in_another_order_is_not_lost():
     text = "def f(first, last, T, B, dtype, y_):\n    for b in range(first, last):\n"
     text += "        for i in range(3):\n            y_[0, b, i] = 1.0\n"

@@ -87,6 +87,23 @@ def test_futures_stay_where_they_are(clients, folder):
         assert scale.log_likelihood(MODEL, parts) == scale.log_likelihood(MODEL, folder)
 
 
+def test_one_future_is_a_part(clients):
+    with clients[1].as_current():
+        part = clients[1].submit(dict, Y=[0, 1, 2])
+        assert scale.log_likelihood(MODEL, part) == dbn.log_likelihood(MODEL, {"Y": [0, 1, 2]})
+
+
+def test_a_worker_that_lacks_an_operation_says_so(clients):
+    cubed = db.operation("cubed here alone", lambda a: a**3, [lambda g, y, a: 3 * a * a * g])
+    t = db.SliceTemplate("of an operation that workers have not imported")
+    x, h = t.input("x", 2), t.variable("h", 2)
+    t.define(h, cubed(t.parameter("w", 2) * x))
+    t.loss("L", db.sum(h))
+    part = {"x": np.ones((3, 2))}
+    with clients[1].as_current(), pytest.raises(db.TemplateError, match=r"part 0: .*'cubed here alone'"):
+        scale.value_and_grad(db.compile(t), {"w": np.ones(2)}, part)
+
+
 def test_posteriors_are_written_by_the_workers(clients, folder, tmp_path):
     with clients[2].as_current():
         found = scale.smooth(MODEL, folder, to=tmp_path)
