@@ -64,7 +64,8 @@ def smooth(
         `GaussianPosterior`.
     evidence : dict or DataFrame, optional
         ``{"Y": states}`` with (T,) states for one sequence or (B, T) for a batch, by name or index, -1 or NaN where
-        one is missing; ``{("Y", 2): state}``; or a DataFrame with a column for each variable.
+        one is missing; ``{("Y", 2): state}``; a list of dicts with a sequence (T,) each, of any lengths; or a DataFrame
+        with a column for each variable. A vector of `emit` has an axis of d numbers more.
     soft : dict, optional
         Likelihoods of states, (T, K) or (B, T, K), by variable.
     T : int, optional
