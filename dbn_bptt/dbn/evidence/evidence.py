@@ -84,8 +84,8 @@ def evidence(
 
     Parameters
     ----------
-    given : a mapping from variables to states (T,) or (B, T), from (variable, slice) to a state, a list of mappings with
-        a sequence (T,) each, or a DataFrame
+    given : a mapping from variables to states (T,) or (B, T), from (variable, slice) to a state, a list of mappings
+        with a sequence (T,) each, or a DataFrame
         States by name, or by index where no name is a number; -1, NaN and None are missing. The columns of a
         DataFrame are variables, its rows slices, a column or index level ``sequence`` tells sequences apart; or its
         columns are pairs (variable, slice) and its rows sequences. A column or level ``t`` must count the rows of each
