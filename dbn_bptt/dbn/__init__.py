@@ -19,6 +19,7 @@ from dbn_bptt.dbn.kalman import GaussianPosterior, kalman_data, linear_gaussian
 from dbn_bptt.dbn.learn import Fit, fit
 from dbn_bptt.dbn.models import umbrella
 from dbn_bptt.dbn.network import Network
+from dbn_bptt.dbn.online import Online, start
 from dbn_bptt.dbn.posterior import Paths, Posterior
 from dbn_bptt.dbn.query import Prepared, prepare
 from dbn_bptt.dbn.stochastic_units import UnitPosterior, sigmoid_belief, unit_posterior
@@ -27,6 +28,7 @@ from dbn_bptt.dbn.verbs import expected_counts, filter, log_likelihood, predict,
 
 __all__ = [
     "smooth", "filter", "predict", "viterbi", "sample", "log_likelihood", "expected_counts", "fit",
+    "start", "Online",
     "emit", "gaussian", "mixture", "poisson", "emission", "Network",
     "prepare", "Prepared", "Posterior", "Paths", "Fit", "template", "unrolled", "from_template", "interface", "summary",
     "sigmoid_belief", "unit_posterior", "UnitPosterior", "sigmoid_belief_as_pgmpy",

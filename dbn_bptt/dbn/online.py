@@ -1,0 +1,183 @@
+"""Evidence that comes a slice at a time: the message of the slice before is all that has to be kept."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from dbn_bptt.dbn.evidence.evidence import Evidence, Soft, evidence
+from dbn_bptt.dbn.forward import Structure, messages, polynomial, program, scales
+from dbn_bptt.dbn.network import Name, Network
+from dbn_bptt.dbn.posterior import Posterior
+from dbn_bptt.dbn.query import IMPOSSIBLE, Prepared, Task, logarithms, prepare
+from dbn_bptt.dbn.reductions import LOG_SUM
+from dbn_bptt.errors import DataError, ImpossibleEvidenceError, positive
+from dbn_bptt.ops.kernels import Array
+from dbn_bptt.ops.shapes import Shape
+from dbn_bptt.program import Program, compile
+from dbn_bptt.program.engines import Engine
+from dbn_bptt.sweep.given import trusted
+from dbn_bptt.transforms.segments import segment
+
+
+@dataclass(frozen=True)
+class Online:
+    """What is known after some slices; made by `start`. It can be pickled, sent, and gone on from more than once.
+
+    Attributes
+    ----------
+    model : the model
+    batch : () for one sequence, (B,) for many at once
+    lag : how many slices posteriors wait for evidence after them
+    t : the number of slices seen
+    before : the logarithm of the message that came before the window, by variable of the template; {} at the start
+    window : the logarithms of the likelihoods of the last slices, at most `lag`, by variable: (n, [B,] K)
+    """
+
+    model: Prepared
+    batch: Shape = ()
+    lag: int = 0
+    t: int = 0
+    before: Mapping[str, Array] = field(default_factory=dict, repr=False)
+    window: Mapping[Name, Array] = field(default_factory=dict, repr=False)
+
+    def step(self, given: Mapping[Name, Any] | None = None, *, soft: Soft | None = None) -> "tuple[Online, Posterior]":
+        """The state after one more slice, and the posterior of the slice `lag` before it, or of slice 0 until then.
+
+        Parameters
+        ----------
+        given : by variable, its state, or (B,) states; by name of an emission a vector (d,) or (B, d); None, -1 and
+            NaN are missing
+        soft : by variable, likelihoods (K,) or (B, K)
+
+        Returns
+        -------
+        state : what to go on from
+        posterior : of one slice, a row; its log-likelihood is that of the new evidence given all before it
+
+        Raises
+        ------
+        ImpossibleEvidenceError
+            Where the evidence has probability 0 given all before it.
+        """
+        found = _of_one_slice(self.model.network, given or {}, soft or {}, self.batch)
+        task = Task(self.model, found)
+        new = {name: task.logarithms(name) for name in self.model.network.names}
+        window = {name: np.concatenate([self.window[name], a]) if self.window else a for name, a in new.items()}
+        run = _run(self, window, self.batch)
+        scale = run.scale[-1]
+        if (scale < IMPOSSIBLE / 2).any():
+            mend = "check it, or the zeros in the CPDs"
+            raise ImpossibleEvidenceError(f"the evidence of slice {self.t} has probability 0 given that before; {mend}")
+        marginals = {name: self._row(a[:1]) for name, a in run.marginals.items()}
+        log_likelihood = scale + found.offset if self.batch else float(scale + found.offset)
+        states = self.model.network.states
+        posterior = Posterior(marginals, log_likelihood, states, self.t + 1 - len(next(iter(window.values()))))
+        if len(next(iter(window.values()))) <= self.lag:
+            return replace(self, t=self.t + 1, window=window), posterior
+        message = {name: a[0] for name, a in run.messages.items()}
+        rest = {name: a[1:] for name, a in window.items()} if self.lag else {}
+        return replace(self, t=self.t + 1, window=rest, before=message), posterior
+
+    def predict(self, horizon: int = 1) -> Posterior:
+        """The distribution of every variable in the slices to come, as `dbn.predict` gives it."""
+        ahead = positive(horizon, f"horizon is {horizon!r}; it must be a positive number of slices")
+        nothing = {n: np.zeros((ahead, *self.batch, len(s))) for n, s in self.model.network.states.items()}
+        whole = {n: np.concatenate([self.window[n], a]) if self.window else a for n, a in nothing.items()}
+        found = _run(self, whole, self.batch).marginals
+        nothing_said = np.zeros(self.batch) if self.batch else 0.0
+        marginals = {name: self._row(a[-ahead:]) for name, a in found.items()}
+        return Posterior(marginals, nothing_said, self.model.network.states, self.t)
+
+    def _row(self, a: Array) -> Array:
+        """Slices (n, [B,] K) as rows ([B,] n, K)."""
+        return np.moveaxis(a, 0, -2) if self.batch else a
+
+
+def start(model: Any, sequences: int | None = None, *, lag: int = 0, engine: Engine = None) -> Online:
+    """Begin inference on evidence that comes a slice at a time.
+
+    Each step takes the same time and memory, and finds what `filter` finds; with a lag what `smooth` finds for a slice
+    given the evidence up to so many slices after it.
+
+    Parameters
+    ----------
+    model : pgmpy DynamicBayesianNetwork with discrete CPDs, what `prepare` made of it, or what `emit` returned
+    sequences : so many sequences at once; each evidence has an axis for them then
+    lag : how many slices of evidence after its own a posterior waits for
+    engine : "numpy", "native", "jax" or None; what runs a step
+
+    Examples
+    --------
+    >>> from dbn_bptt import dbn
+    >>> state = dbn.start(dbn.umbrella())
+    >>> for seen in (1, 1, 0):
+    ...     state, posterior = state.step({"Umbrella": seen})
+    ...     print(posterior["Rain"].round(3), round(posterior.log_likelihood, 3))
+    [[0.182 0.818]] -0.598
+    [[0.117 0.883]] -0.448
+    [[0.809 0.191]] -1.071
+    >>> state.predict(2)["Rain"].round(3)
+    array([[0.624, 0.376],
+           [0.549, 0.451]])
+    """
+    if isinstance(lag, bool) or not isinstance(lag, int) or lag < 0:
+        raise DataError(f"lag={lag!r}; give a number of slices, 0 or more")
+    wrong = f"sequences={sequences!r}; give a positive number, or None for one sequence without an axis for it"
+    return Online(prepare(model, engine), () if sequences is None else (positive(sequences, wrong),), lag)
+
+
+@dataclass(frozen=True)
+class _Run:
+    scale: Array
+    messages: dict[str, Array]
+    marginals: dict[Name, Array]
+
+
+@lru_cache(maxsize=64)
+def _following(of: Structure, engine: Engine) -> Program:
+    """The program of slices after the first, from the message of the slice before them."""
+    return compile(segment(polynomial(of, LOG_SUM).frozen, is_first=False, is_last=True), engine)
+
+
+def _run(state: Online, window: Mapping[Name, Array], batch: Shape) -> _Run:
+    """The sweep over the slices of a window, from the message before it."""
+    of, n = state.model.structure, len(next(iter(window.values())))
+    begins = state.t == (len(next(iter(state.window.values()))) if state.window else 0)
+    runs = program(of, LOG_SUM, False, state.model.engine) if begins else _following(of, state.model.engine)
+    tables = {name: logarithms(a) for name, a in state.model.tables.items()}
+    data = {of.evidence(name): a for name, a in window.items()}
+    given = trusted(runs.template, tables, data, n, batch)
+    if not begins:
+        given = replace(given, initial={name: a[None] for name, a in state.before.items()})
+    outcome = runs.run(given, series=(*scales(of), *messages(of)), wrt=("inputs",))
+    reached = outcome.gradients.named()
+    marginals = {}
+    for name in window:
+        p = np.maximum(-reached[of.evidence(name)], 0.0)
+        total = p.sum(-1, keepdims=True)
+        marginals[name] = np.divide(p, total, out=p, where=total > 0)
+    found = {name: outcome.series[name] for name in messages(of)}
+    scale = np.sum([outcome.series[name].reshape(n, *batch) for name in scales(of)], 0)
+    return _Run(scale, found, marginals)
+
+
+def _of_one_slice(network: Network, given: Mapping[Name, Any], soft: Soft, batch: Shape) -> Evidence:
+    """The evidence of one slice, checked."""
+    if not isinstance(given, Mapping):
+        raise DataError(f"the evidence of a slice is a dict from variables to states, not {type(given).__name__}")
+
+    def with_time(name: Name, value: Any) -> Any:
+        if not batch:
+            return [value]
+        if not hasattr(value, "__len__") or len(value) != batch[0]:
+            raise DataError(f"evidence of {name!r} is {value!r}; give one for each of the {batch[0]} sequences")
+        return [[one] for one in value]
+
+    series = {name: with_time(name, value) for name, value in given.items()}
+    likely = {name: with_time(name, value) for name, value in soft.items()}
+    if batch and not series and not likely:
+        series = {network.names[0]: [[None]] * batch[0]}
+    return evidence(network, series, likely, 1)
