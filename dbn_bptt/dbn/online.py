@@ -11,7 +11,7 @@ from dbn_bptt.dbn.evidence.evidence import Evidence, Soft, evidence
 from dbn_bptt.dbn.forward import Structure, messages, polynomial, program, scales
 from dbn_bptt.dbn.network import Name, Network
 from dbn_bptt.dbn.posterior import Posterior
-from dbn_bptt.dbn.query import IMPOSSIBLE, Prepared, Task, logarithms, prepare
+from dbn_bptt.dbn.query import IMPOSSIBLE, Prepared, Task, prepare
 from dbn_bptt.dbn.reductions import LOG_SUM
 from dbn_bptt.errors import DataError, ImpossibleEvidenceError, positive
 from dbn_bptt.ops.kernels import Array
@@ -147,9 +147,8 @@ def _run(state: Online, window: Mapping[Name, Array], batch: Shape) -> _Run:
     of, n = state.model.structure, len(next(iter(window.values())))
     begins = state.t == (len(next(iter(state.window.values()))) if state.window else 0)
     runs = program(of, LOG_SUM, False, state.model.engine) if begins else _following(of, state.model.engine)
-    tables = {name: logarithms(a) for name, a in state.model.tables.items()}
     data = {of.evidence(name): a for name, a in window.items()}
-    given = trusted(runs.template, tables, data, n, batch)
+    given = trusted(runs.template, state.model.log_tables, data, n, batch)
     if not begins:
         given = replace(given, initial={name: a[None] for name, a in state.before.items()})
     outcome = runs.run(given, series=(*scales(of), *messages(of)), wrt=("inputs",))

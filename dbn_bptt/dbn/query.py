@@ -49,6 +49,11 @@ class Prepared:
             for name, table in tables.items()
         }
 
+    @cached_property
+    def log_tables(self) -> dict[str, Array]:
+        """Their logarithms."""
+        return {name: logarithms(a) for name, a in self.tables.items()}
+
 
 def prepare(model: Any, engine: Engine = None) -> Prepared:
     """Read a model once, for many calls: every verb takes what this returns in place of the model.
@@ -260,7 +265,7 @@ def _run(
     tables = task.model.tables
     data = {of.evidence(name): a for name, a in given.likelihoods.items()}
     if reduction.logs:
-        tables = {name: logarithms(a) for name, a in tables.items()}
+        tables = task.model.log_tables
         data = {of.evidence(name): task.logarithms(name) for name in task.network.names}
     if reduction is POSSIBLE:
         tables, data = ({name: (a > 0).astype(float) for name, a in of.items()} for of in (tables, data))
