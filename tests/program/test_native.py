@@ -90,6 +90,7 @@ def test_views_of_a_scan_that_numpy_runs_beside_loops_are_there(cell):
         np.testing.assert_allclose(found[name], gradient, atol=1e-12 * abs(gradient).max())
 
 
+@needs_llvm
 def test_what_loops_write_into_an_array_in_another_order_is_not_lost():
     text = "def f(first, last, T, B, dtype, y_):\n    for b in range(first, last):\n"
     text += "        for i in range(3):\n            y_[0, b, i] = 1.0\n"
