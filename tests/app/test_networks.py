@@ -91,24 +91,20 @@ def test_the_summary(files, capsys):
     assert _run(capsys, "summary", files / "model.bif")[0] == f"{dbn.summary(MODEL)}\n"
 
 
-@pytest.mark.parametrize("options", [[], ["--prior", "0.5"], ["--seed", "2"]], ids=str)
-def test_a_model_is_learnt_from_a_pattern(options, files, capsys):
+def test_a_model_is_learnt_from_a_pattern(files, capsys):
     for name in ("a", "b"):
         SEEN[SEEN["sequence"] == name].to_csv(files / f"part_{name}.csv", index=False)
-    out, err = _run(capsys, "fit", files / "model.bif", files / "part_*.csv", "--steps", 4, *options)
-    numbers = dict(zip([option[2:] for option in options[::2]], map(float, options[1::2]), strict=True))
-    numbers |= {"seed": int(numbers["seed"])} if "seed" in numbers else {}
-    expected = dbn.fit(dbn.read_bif(files / "model.bif"), SEEN, steps=4, **numbers)
+    common = ["--steps", 4, "--prior", "0.5", "--seed", 2]
+    out, err = _run(capsys, "fit", files / "model.bif", files / "part_*.csv", *common)
+    expected = dbn.fit(dbn.read_bif(files / "model.bif"), SEEN, steps=4, prior=0.5, seed=2)
     assert err.splitlines()[-1] == str(expected)
-    (files / "printed.bif").write_text(out)
-    out, _ = _run(
-        capsys, "fit", files / "model.bif", files / "seen.csv", "--steps", 4, *options, "--out", files / "f.bif"
+    assert _run(capsys, "fit", files / "model.bif", files / "seen.csv", *common, "--out", files / "f.bif")[0] == (
+        f"wrote {files / 'f.bif'}\n"
     )
-    assert out == f"wrote {files / 'f.bif'}\n"
-    for path in ("printed.bif", "f.bif"):
-        for cpd in expected.model.cpds:
-            node = cpd.variables[0]
-            np.testing.assert_allclose(dbn.read_bif(files / path).get_cpds(node).values, cpd.values, atol=1e-12)
+    assert (files / "f.bif").read_text().split()[:20] == out.split()[:20]
+    found = dbn.read_bif(files / "f.bif")
+    for cpd in expected.model.cpds:
+        np.testing.assert_allclose(found.get_cpds(cpd.variables[0]).values, cpd.values, atol=1e-12)
 
 
 def test_an_interrupted_fit_goes_on(files, capsys):
