@@ -11,7 +11,7 @@ array([[0.138, 0.862],
 """
 
 from dbn_bptt.dbn.bif import read_bif, write_bif
-from dbn_bptt.dbn.convert import from_template, unrolled
+from dbn_bptt.dbn.convert import from_template, to_pgmpy, unrolled
 from dbn_bptt.dbn.cost_to_go import ValueFunction, value_function
 from dbn_bptt.dbn.description import interface, summary
 from dbn_bptt.dbn.emissions import emission, emit, gaussian, mixture, poisson
@@ -29,7 +29,7 @@ from dbn_bptt.dbn.verbs import expected_counts, filter, log_likelihood, predict,
 __all__ = [
     "smooth", "filter", "predict", "viterbi", "sample", "log_likelihood", "expected_counts", "fit",
     "start", "Online",
-    "emit", "gaussian", "mixture", "poisson", "emission", "Network",
+    "emit", "gaussian", "mixture", "poisson", "emission", "Network", "to_pgmpy",
     "prepare", "Prepared", "Posterior", "Paths", "Fit", "template", "unrolled", "from_template", "interface", "summary",
     "sigmoid_belief", "unit_posterior", "UnitPosterior", "sigmoid_belief_as_pgmpy",
     "linear_gaussian", "GaussianPosterior", "kalman_data", "value_function", "ValueFunction",

@@ -12,7 +12,16 @@ from dbn_bptt.template.traversal import dependencies
 
 
 def to_pgmpy(network: Network) -> Any:
-    """A network as a pgmpy `DynamicBayesianNetwork`, with a CPD of every node."""
+    """The discrete part of a `Network`, without emissions, as a pgmpy `DynamicBayesianNetwork` with a CPD of every node.
+
+    Examples
+    --------
+    >>> from dbn_bptt import dbn
+    >>> network = dbn.emit(dbn.umbrella(), "Level", dbn.gaussian("Rain", [0.0, 3.0], 1.0))
+    >>> dbn.to_pgmpy(network).get_cpds(("Rain", 1)).values
+    array([[0.7, 0.3],
+           [0.3, 0.7]])
+    """
     from pgmpy.models import DynamicBayesianNetwork
 
     model = DynamicBayesianNetwork()

@@ -29,7 +29,7 @@ def read_evidence(network: Network, path: str | os.PathLike[str]) -> Any:
     for title in frame.columns:
         if not title:
             raise DataError(f"{path}: a column has no name; write the file without an index, or name it t")
-        if frame[title].dtype.kind == "O" and title not in (SEQUENCE, SLICE):
+        if frame[title].dtype.kind == "O" and (title in called or title not in (SEQUENCE, SLICE)):
             states = network.states[called[title]] if title in called else ()
             words = MISSING if title in called else NOTHING
             frame[title] = [None if _is_missing(v, words, states) else v for v in frame[title]]

@@ -77,7 +77,7 @@ def _arrays(held: Any) -> Mapping[str, Any]:
             raise DataError(f"cannot read {held}: {error.strerror}") from None
     if not isinstance(held, Mapping):
         forms = "a dict, a DataFrame, or a list of dicts with a sequence each"
-        raise DataError(f"it holds a {type(held).__name__}; a part is {forms}")
+        raise DataError(f"it is of type {type(held).__name__}; a part is {forms}")
     return held
 
 

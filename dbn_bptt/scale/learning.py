@@ -150,7 +150,7 @@ def _origin(start: Network, engine: Engine, prior: float) -> dict[str, str]:
     """What a fit begins with, each under the words for another one."""
     tables = [*start.first.values(), *start.later.values()]
     said = repr([(table.variable, table.parents, start.states[table.variable]) for table in tables]).encode()
-    said += repr([(name, type(e).__name__, e.parent, e.states) for name, e in start.emissions.items()]).encode()
+    said += repr([(name, emission, emission.states) for name, emission in start.emissions.items()]).encode()
     arrays = [*(table.values for table in tables), *_emitted(start).values()]
     numbers = b"".join(np.ascontiguousarray(a).tobytes() for a in arrays)
     return {

@@ -46,7 +46,7 @@ def listed(parts: Any) -> list[Part]:
         found = [part for item in parts for part in _opened(item)]
     else:
         forms = "paths, a Dask bag or dataframe, or an iterable of dicts, DataFrames or Delayed"
-        raise DataError(f"parts is a {type(parts).__name__}; give {forms}")
+        raise DataError(f"parts is of type {type(parts).__name__}; give {forms}")
     if not found:
         raise DataError("there are no parts; give at least one")
     return [replace(part, title=f"part {k}{part.title}") for k, part in enumerate(found)]

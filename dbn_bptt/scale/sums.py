@@ -2,7 +2,7 @@
 
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial, reduce
 from operator import add
 from typing import Any, NoReturn
@@ -97,7 +97,7 @@ def _attempted(shared: Callable[[], Any], title: str, of_table: bool, held: Any,
     """The work on a part, or the fault in its data."""
     try:
         work, common = shared()
-        found: Total = work(replace(Part(title, held), of_table=of_table), *own, *common)
+        found: Total = work(Part(title, held, of_table), *own, *common)
         return found
     except DbnBpttError as error:
         return Total(faults=((title, error),))
@@ -111,11 +111,14 @@ def _split(labels: Sequence[tuple[str, bool, Array]]) -> tuple[tuple[str, DbnBpt
     faults: list[tuple[str, DbnBpttError]] = []
     seen: dict[Any, str] = {}
     for title, of_table, own in labels:
-        again = next((label for label in own.tolist()[: None if of_table else 1] if label in seen), None)
+        names = own.tolist()
+        again = next((name for name in (names if of_table else names[:1]) if name in seen), None)
         if again is not None:
             mend = "keep its rows in one part, as set_index('sequence') does, or let a column t count its slices"
             faults.append((title, DataError(f"sequence {again!r} is in {seen[again]} too; {mend}")))
-        seen = {**(seen if of_table else {}), **dict.fromkeys(own.tolist() if of_table else own[-1:].tolist(), title)}
+        if not of_table:
+            seen.clear()
+        seen.update(dict.fromkeys(names if of_table else names[-1:], title))
     return tuple(faults)
 
 

@@ -304,12 +304,12 @@ def test_a_sequence_in_two_partitions_is_refused(frame):
 PROGRAM = db.compile(RNN)
 MISTAKES = [
     (lambda d: scale.log_likelihood(MODEL, []), "there are no parts"),
-    (lambda d: scale.log_likelihood(MODEL, 3), "parts is a int; give paths"),
+    (lambda d: scale.log_likelihood(MODEL, 3), "parts is of type int; give paths"),
     (lambda d: scale.log_likelihood(MODEL, f"{d}/*.csv"), "no file is like"),
     (lambda d: scale.log_likelihood(MODEL, d), "no file of .parquet, .csv, .npz is in"),
     (lambda d: scale.log_likelihood(MODEL, f"{d}/model.bif"), "the ending of .*model.bif tells no format"),
     (lambda d: scale.log_likelihood(MODEL, f"{d}/none.csv"), "none.csv.*cannot read .*No such file"),
-    (lambda d: scale.log_likelihood(MODEL, [np.zeros(3)]), "part 0: it holds a ndarray; a part is a dict"),
+    (lambda d: scale.log_likelihood(MODEL, [np.zeros(3)]), "part 0: it is of type ndarray; a part is a dict"),
     (lambda d: scale.log_likelihood(MODEL, [[{"Y": [0]}, {"Q": [0]}]]), "part 0: sequence 1: unknown variable 'Q'"),
     (lambda d: scale.log_likelihood(MODEL, [[{"Y": [0], "Z": [0, 1]}]]), "sequence 0 has 'Y' .1,., 'Z' .2,.; give all of it"),
     (lambda d: scale.log_likelihood(MODEL, [{"Q": [0]}]), "unknown variable 'Q'"),

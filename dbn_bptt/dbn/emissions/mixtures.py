@@ -26,7 +26,7 @@ class Mixture:
 
     parent: Name
     weights: Array = field(repr=False)
-    components: Gaussian = field(repr=False)
+    components: Gaussian
 
     @property
     def states(self) -> int:
