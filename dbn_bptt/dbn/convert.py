@@ -12,7 +12,7 @@ from dbn_bptt.template.traversal import dependencies
 
 
 def to_pgmpy(network: Network) -> Any:
-    """The discrete part of a `Network`, without emissions, as a pgmpy `DynamicBayesianNetwork` with a CPD of every node.
+    """The discrete part of a `Network`, without emissions, as a pgmpy `DynamicBayesianNetwork` with all CPDs.
 
     Examples
     --------
