@@ -11,6 +11,7 @@ from dbn_bptt import scale
 from dbn_bptt.dbn import verbs
 from dbn_bptt.dbn.bif import bif_text, read_bif, write_bif
 from dbn_bptt.dbn.description import summary
+from dbn_bptt.dbn.evidence.forms import SEQUENCE, labels_of
 from dbn_bptt.dbn.query import Prepared, prepare
 from dbn_bptt.dbn.tables import check_place, csv_text, read_evidence, write_table
 from dbn_bptt.errors import DataError
@@ -79,10 +80,9 @@ def log_likelihood(model: Prepared, evidence: Any, options: Options) -> tuple[An
     """log p(evidence) of each sequence."""
     import pandas as pd
 
-    found = verbs.filter(model, evidence)
-    names = range(np.size(found.log_likelihood)) if found.sequences is None else found.sequences
-    index = pd.Index(names, name="sequence") if np.ndim(found.log_likelihood) else None
-    return pd.DataFrame({"log_likelihood": np.atleast_1d(found.log_likelihood)}, index), found.log_likelihood
+    found, names = verbs.log_likelihood(model, evidence), labels_of(evidence, model.network.names)
+    index = None if names is None else pd.Index(names, name=SEQUENCE)
+    return pd.DataFrame({"log_likelihood": np.atleast_1d(found)}, index), found
 
 
 def fit(options: Options) -> tuple[str, int]:

@@ -66,7 +66,7 @@ class Online:
         task = Task(self.model, found)
         new = {name: task.logarithms(name) for name in self.model.network.names}
         window = {name: np.concatenate([self.window[name], a]) if self.window else a for name, a in new.items()}
-        run = _run(self, window, self.batch)
+        run = _run(self, window)
         scale = run.scale[-1]
         if (scale < IMPOSSIBLE / 2).any():
             mend = "check it, or the zeros in the CPDs"
@@ -74,8 +74,8 @@ class Online:
         marginals = {name: self._row(a[:1]) for name, a in run.marginals.items()}
         log_likelihood = scale + found.offset if self.batch else float(scale + found.offset)
         states = self.model.network.states
-        posterior = Posterior(marginals, log_likelihood, states, self.t + 1 - len(next(iter(window.values()))))
-        if len(next(iter(window.values()))) <= self.lag:
+        posterior = Posterior(marginals, log_likelihood, states, self.t + 1 - _slices(window))
+        if _slices(window) <= self.lag:
             return replace(self, t=self.t + 1, window=window), posterior
         message = {name: a[0] for name, a in run.messages.items()}
         rest = {name: a[1:] for name, a in window.items()} if self.lag else {}
@@ -86,7 +86,7 @@ class Online:
         ahead = positive(horizon, f"horizon is {horizon!r}; it must be a positive number of slices")
         nothing = {n: np.zeros((ahead, *self.batch, len(s))) for n, s in self.model.network.states.items()}
         whole = {n: np.concatenate([self.window[n], a]) if self.window else a for n, a in nothing.items()}
-        found = _run(self, whole, self.batch).marginals
+        found = _run(self, whole).marginals
         nothing_said = np.zeros(self.batch) if self.batch else 0.0
         marginals = {name: self._row(a[-ahead:]) for name, a in found.items()}
         return Posterior(marginals, nothing_said, self.model.network.states, self.t)
@@ -142,13 +142,18 @@ def _following(of: Structure, engine: Engine) -> Program:
     return compile(segment(polynomial(of, LOG_SUM).frozen, is_first=False, is_last=True), engine)
 
 
-def _run(state: Online, window: Mapping[Name, Array], batch: Shape) -> _Run:
+def _slices(window: Mapping[Name, Array]) -> int:
+    """How many slices a window has."""
+    return len(next(iter(window.values()))) if window else 0
+
+
+def _run(state: Online, window: Mapping[Name, Array]) -> _Run:
     """The sweep over the slices of a window, from the message before it."""
-    of, n = state.model.structure, len(next(iter(window.values())))
-    begins = state.t == (len(next(iter(state.window.values()))) if state.window else 0)
+    of, n = state.model.structure, _slices(window)
+    begins = state.t == _slices(state.window)
     runs = program(of, LOG_SUM, False, state.model.engine) if begins else _following(of, state.model.engine)
     data = {of.evidence(name): a for name, a in window.items()}
-    given = trusted(runs.template, state.model.log_tables, data, n, batch)
+    given = trusted(runs.template, state.model.log_tables, data, n, state.batch)
     if not begins:
         given = replace(given, initial={name: a[None] for name, a in state.before.items()})
     outcome = runs.run(given, series=(*scales(of), *messages(of)), wrt=("inputs",))
@@ -159,7 +164,7 @@ def _run(state: Online, window: Mapping[Name, Array], batch: Shape) -> _Run:
         total = p.sum(-1, keepdims=True)
         marginals[name] = np.divide(p, total, out=p, where=total > 0)
     found = {name: outcome.series[name] for name in messages(of)}
-    scale = np.sum([outcome.series[name].reshape(n, *batch) for name in scales(of)], 0)
+    scale = np.sum([outcome.series[name].reshape(n, *state.batch) for name in scales(of)], 0)
     return _Run(scale, found, marginals)
 
 

@@ -47,7 +47,8 @@ def evidence_in(part: Part, network: Network) -> Opened | None:
     if isinstance(held, list | tuple):
         return Opened([dict(_arrays(record)) for record in held], {}) if len(held) else None
     evidence = dict(_arrays(held))
-    return Opened(evidence, {}, None if LENGTHS in network.states else evidence.pop(LENGTHS, None))
+    is_observed = LENGTHS in network.states or LENGTHS in network.emissions
+    return Opened(evidence, {}, None if is_observed else evidence.pop(LENGTHS, None))
 
 
 def data_in(part: Part, template: Template) -> Opened | None:

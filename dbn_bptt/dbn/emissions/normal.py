@@ -111,7 +111,7 @@ class Gaussian:
         covariances = 0.5 * (covariances + np.swapaxes(covariances, -1, -2))
         variances, axes = np.linalg.eigh(covariances)
         largest = np.abs(variances).max(-1, keepdims=True)
-        collapsed = (variances <= np.maximum(1e-13 * largest, 0.0)).any(-1)
+        collapsed = (variances <= 1e-13 * largest).any(-1)
         if self.floor == 0 and collapsed.any():
             k = int(np.flatnonzero(collapsed)[0])
             mend = "give floor=, the least variance to learn, or fewer states"
