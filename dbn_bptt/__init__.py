@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from dbn_bptt.lazy import loaded_when_used
 
 if TYPE_CHECKING:
-    from dbn_bptt import cells, dbn, link, paths, render, scale
+    from dbn_bptt import cells, dbn, exercises, link, paths, render, scale
     from dbn_bptt.agreement import Report, compare
     from dbn_bptt.errors import (
         DataError,
@@ -67,7 +67,8 @@ if TYPE_CHECKING:
     from dbn_bptt.transforms.tangent import tangent
 
 __all__ = [
-    "cells", "dbn", "paths", "link", "render", "scale", "SliceTemplate", "unroll", "forward", "backward", "bptt",
+    "cells", "dbn", "paths", "link", "render", "scale", "exercises",
+    "SliceTemplate", "unroll", "forward", "backward", "bptt",
     "Values", "Messages", "Result", "ragged",
     "adjoint", "tangent", "equations", "save", "load", "compare", "Report", "compile", "Program", "Parallel", "rtrl",
     "hessian_vector_product",
@@ -83,6 +84,7 @@ __getattr__, __dir__ = loaded_when_used(
     {
         "cells": "",
         "dbn": "",
+        "exercises": "",
         "link": "",
         "paths": "",
         "render": "",

@@ -36,13 +36,13 @@ LAYERS = [
     ["paths"],
     ["link"],
     ["reference"],
-    ["agreement"],
+    ["agreement", "exercises"],
     ["render"],
     ["app"],
     ["__main__"],
 ]
 LINE = ["ops", "template", "transforms", "sweep", "program"]  # each stands on the one before
-WINGS = {"dbn", "paths", "link", "render", "app", "scale"}
+WINGS = {"dbn", "paths", "link", "render", "app", "scale", "exercises"}
 HEAVY = ["pgmpy", "matplotlib", "torch", "jax", "dask", "pandas", "pytest"]
 
 

@@ -22,6 +22,13 @@ from dbn_bptt.template.traversal import frames, resolved, terms, transformed, wa
 Format = Literal["latex", "text"]
 
 
+class Equations(str):
+    """LaTeX that a notebook shows as a formula."""
+
+    def _repr_latex_(self) -> str:
+        return f"$${self}$$"
+
+
 def equations(template: Described, format: Format = "latex") -> str:
     r"""The equations of a template, one a line; of an adjoint template, those that it adds.
 
@@ -29,7 +36,7 @@ def equations(template: Described, format: Format = "latex") -> str:
     ----------
     template : SliceTemplate
     format : "latex" or "text"
-        LaTeX is an `aligned` environment for a display; text is plain ASCII, with ' for the transpose.
+        LaTeX is an `aligned` environment, which a notebook displays; text is plain ASCII, with ' for the transpose.
 
     Examples
     --------
@@ -67,7 +74,7 @@ def equations(template: Described, format: Format = "latex") -> str:
     if format == "text":
         return "\n".join(f"{left} = {right}" for left, right in lines)
     body = " \\\\\n".join(f"{left} &= {right}" for left, right in lines)
-    return f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}"
+    return Equations(f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}")
 
 
 def _lines(template: Template, definition: Definition, writer: "Writer") -> Iterator[tuple[str, str]]:

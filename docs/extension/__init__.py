@@ -1,0 +1,1 @@
+"""What the site derives from the package and the tree."""

@@ -1,0 +1,48 @@
+"""Files of the tree that pages link to, as pages: examples and sources, whole."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+LINK = re.compile(r"\]\((?:\.\./)+((?:examples|dbn_bptt)/[\w/]+\.py)\)")
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Sphinx's entry."""
+    app.connect("builder-inited", lambda app: write(Path(app.srcdir)))
+    app.connect("source-read", _pointed)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def write(docs: Path) -> None:
+    """A page for every example and for each file that a page links to."""
+    examples = sorted(path.relative_to(docs.parent).as_posix() for path in (docs.parent / "examples").glob("*.py"))
+    sources = [page for page in docs.glob("**/*.md") if "generated" not in page.parts]
+    linked = {path for page in sources for path in LINK.findall(page.read_text(encoding="utf-8"))}
+    for path in sorted({*examples, *linked}):
+        target = docs / "generated" / "files" / (path.removesuffix(".py") + ".md")
+        up = "../" * (len(target.relative_to(docs).parts) - 1)
+        _put(target, f"# {path}\n\n```{{literalinclude}} {up}../{path}\n:language: python\n```\n")
+    listed = "".join(f"{path.removesuffix('.py')}\n" for path in examples)
+    others = "".join(f"{path.removesuffix('.py')}\n" for path in sorted(linked - set(examples)))
+    table = "```{{toctree}}\n:maxdepth: 1\n{}\n```\n"
+    _put(
+        docs / "generated" / "files" / "index.md",
+        "# Examples\n\nShort scripts, each printing its result.\n\n"
+        + table.format(listed)
+        + "\nFiles of the package that pages link to:\n\n"
+        + table.format(others),
+    )
+
+
+def _pointed(app: Any, page: str, source: list[str]) -> None:
+    """Links to files of the tree lead to their pages; what needs a program of its own to be drawn is text."""
+    up = "../" * page.count("/")
+    source[0] = LINK.sub(lambda found: f"]({up}generated/files/{found[1].removesuffix('.py')}.md)", source[0])
+    source[0] = source[0].replace("```mermaid", "```text")
+
+
+def _put(path: Path, text: str) -> None:
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
