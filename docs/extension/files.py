@@ -1,10 +1,10 @@
-"""Files of the tree that pages link to, as pages: examples and sources, whole."""
+"""Files of the tree as pages: the README in front, examples and sources whole, where pages link to them."""
 
 import re
 from pathlib import Path
 from typing import Any
 
-LINK = re.compile(r"\]\((?:\.\./)+((?:examples|dbn_bptt)/[\w/]+\.py)\)")
+LINK = re.compile(r"\]\((?:\.\./)*((?:examples|dbn_bptt)/[\w/]+\.py)\)")
 
 
 def setup(app: Any) -> dict[str, bool]:
@@ -17,7 +17,7 @@ def setup(app: Any) -> dict[str, bool]:
 def write(docs: Path) -> None:
     """A page for every example and for each file that a page links to."""
     examples = sorted(path.relative_to(docs.parent).as_posix() for path in (docs.parent / "examples").glob("*.py"))
-    sources = [page for page in docs.glob("**/*.md") if "generated" not in page.parts]
+    sources = [docs.parent / "README.md", *(page for page in docs.glob("**/*.md") if "generated" not in page.parts)]
     linked = {path for page in sources for path in LINK.findall(page.read_text(encoding="utf-8"))}
     for path in sorted({*examples, *linked}):
         target = docs / "generated" / "files" / (path.removesuffix(".py") + ".md")
@@ -37,9 +37,16 @@ def write(docs: Path) -> None:
 
 def _pointed(app: Any, page: str, source: list[str]) -> None:
     """Links to files of the tree lead to their pages; what needs a program of its own to be drawn is text."""
+    text = source[0].replace("% README\n", _front(Path(app.srcdir).parent))
     up = "../" * page.count("/")
-    source[0] = LINK.sub(lambda found: f"]({up}generated/files/{found[1].removesuffix('.py')}.md)", source[0])
-    source[0] = source[0].replace("```mermaid", "```text")
+    text = LINK.sub(lambda found: f"]({up}generated/files/{found[1].removesuffix('.py')}.md)", text)
+    source[0] = text.replace("```mermaid", "```text")
+
+
+def _front(root: Path) -> str:
+    """The README as a page of the site, whose folder is docs."""
+    text = (root / "README.md").read_text(encoding="utf-8")
+    return text.replace("](docs/", "](").replace("](examples)", "](generated/files/index.md)")
 
 
 def _put(path: Path, text: str) -> None:
