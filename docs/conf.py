@@ -4,11 +4,13 @@ What is derived from the package and the tree is in docs/extension: the referenc
 are linked to, the notebooks, the formulas.
 """
 
+import os
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
+os.environ["PYTHONWARNINGS"] = "ignore:IProgress"  # of tqdm, in a notebook without widgets
 
 project = "dbn_bptt"
 author = "the dbn_bptt authors"
@@ -23,9 +25,9 @@ source_suffix = {".md": "myst-nb", ".rst": "restructuredtext"}
 # pages
 html_theme = "furo"
 html_title = "dbn_bptt"
-html_static_path = ["_static"]
-html_css_files = ["extension.css"]
-html_js_files = ["extension.js"]
+html_static_path, html_favicon = ["_static"], "_static/favicon.svg"
+html_css_files = ["site.css"]
+html_js_files = ["site.js"]
 html_copy_source = False
 html_show_sphinx = False
 html_math_renderer = "mathml"

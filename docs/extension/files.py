@@ -46,7 +46,7 @@ def _pointed(app: Any, page: str, source: list[str]) -> None:
 def _front(root: Path) -> str:
     """The README as a page of the site, whose folder is docs."""
     text = (root / "README.md").read_text(encoding="utf-8")
-    return text.replace("](docs/", "](").replace("](examples)", "](generated/files/index.md)")
+    return text.replace("[docs/", "[").replace("](docs/", "](").replace("](examples)", "](generated/files/index.md)")
 
 
 def _put(path: Path, text: str) -> None:

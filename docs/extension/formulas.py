@@ -1,5 +1,6 @@
 """Formulas as MathML, which browsers draw themselves: no script, no font, no other host."""
 
+import re
 from typing import Any
 
 from docutils.nodes import SkipNode
@@ -13,7 +14,7 @@ def setup(app: Any) -> dict[str, bool]:
 
 
 def _inline(translator: Any, node: Any) -> None:
-    translator.body.append(convert(node.astext()))
+    translator.body.append(convert(_spaced(node.astext())))
     raise SkipNode
 
 
@@ -23,5 +24,10 @@ def _display(translator: Any, node: Any) -> None:
 
 
 def _plain(latex: str) -> str:
-    """A display without the dollars that a notebook's output has."""
-    return latex.strip().removeprefix("$$").removesuffix("$$")
+    """A display without the dollars that a notebook's output has; an environment for lines that the converter knows."""
+    return _spaced(latex.strip().removeprefix("$$").removesuffix("$$").replace("{aligned}", "{align*}"))
+
+
+def _spaced(latex: str) -> str:
+    """With the space that TeX sets after the name of a function."""
+    return re.sub(r"\\(log|tanh|exp|max|min)\s+(?=[\w\\])", r"\\\1\\, ", latex)

@@ -1,6 +1,8 @@
 """Every exercise accepts its solution and refuses each typical mistake with the hint for it."""
 
 import inspect
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from dbn_bptt import exercises
 from dbn_bptt.errors import UnknownNameError
 
+BOOK = Path(__file__).parents[2] / "docs" / "book"
 ALL = [(chapter, exercise) for chapter, of in exercises.chapters().items() for exercise in of]
 MISTAKES = [
     pytest.param(exercise, hint, mistake, id=f"{exercise.name}-{k}")
@@ -29,6 +32,24 @@ def test_twelve_chapters_have_two_exercises_at_least_and_each_three_mistakes():
     assert all(len(of) >= 2 for of in exercises.chapters().values())
     assert {exercise.name for _, exercise in ALL if len(exercise.mistakes) < 3} == set()
     assert len({exercise.name for _, exercise in ALL}) == len(ALL)
+
+
+def test_each_chapter_of_the_book_asks_for_its_exercises():
+    for page in sorted(BOOK.glob("[0-9]*.md")):
+        source = page.read_text(encoding="utf-8")
+        asked = re.findall(r"exercises\.check\((\w+)\)", source)
+        assert asked == [exercise.name for exercise in exercises.chapters()[int(page.stem[:2])]]
+        assert all(f"def {name}(" in source for name in asked)
+
+
+def test_a_stub_of_the_book_has_the_arguments_of_its_solution():
+    stubs = dict(
+        re.findall(
+            r"def (\w+)\((.*?)\):\n    \"\"\"", "".join(p.read_text(encoding="utf-8") for p in BOOK.glob("[0-9]*.md"))
+        )
+    )
+    for _, exercise in ALL:
+        assert stubs[exercise.name] == ", ".join(inspect.signature(exercise.solution).parameters)
 
 
 @EACH
