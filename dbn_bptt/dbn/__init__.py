@@ -15,13 +15,14 @@ from dbn_bptt.dbn.convert import from_template, to_pgmpy, unrolled
 from dbn_bptt.dbn.cost_to_go import ValueFunction, value_function
 from dbn_bptt.dbn.description import interface, summary
 from dbn_bptt.dbn.emissions import emission, emit, gaussian, mixture, poisson
+from dbn_bptt.dbn.evidence.evidence import Observations
 from dbn_bptt.dbn.kalman import GaussianPosterior, kalman_data, linear_gaussian
 from dbn_bptt.dbn.learn import Fit, fit
 from dbn_bptt.dbn.models import umbrella
 from dbn_bptt.dbn.network import Network
 from dbn_bptt.dbn.online import Online, start
 from dbn_bptt.dbn.posterior import Paths, Posterior
-from dbn_bptt.dbn.query import Prepared, prepare
+from dbn_bptt.dbn.query import Prepared, observe, prepare
 from dbn_bptt.dbn.stochastic_units import UnitPosterior, sigmoid_belief, unit_posterior
 from dbn_bptt.dbn.stochastic_units import as_pgmpy as sigmoid_belief_as_pgmpy
 from dbn_bptt.dbn.verbs import expected_counts, filter, log_likelihood, predict, sample, smooth, template, viterbi
@@ -30,7 +31,8 @@ __all__ = [
     "smooth", "filter", "predict", "viterbi", "sample", "log_likelihood", "expected_counts", "fit",
     "start", "Online",
     "emit", "gaussian", "mixture", "poisson", "emission", "Network", "to_pgmpy",
-    "prepare", "Prepared", "Posterior", "Paths", "Fit", "template", "unrolled", "from_template", "interface", "summary",
+    "prepare", "Prepared", "observe", "Observations",
+    "Posterior", "Paths", "Fit", "template", "unrolled", "from_template", "interface", "summary",
     "sigmoid_belief", "unit_posterior", "UnitPosterior", "sigmoid_belief_as_pgmpy",
     "linear_gaussian", "GaussianPosterior", "kalman_data", "value_function", "ValueFunction",
     "read_bif", "write_bif", "umbrella",

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from dbn_bptt.dbn.convert import to_pgmpy
 from dbn_bptt.dbn.evidence.evidence import Soft
 from dbn_bptt.dbn.network import Name, Network, Table
-from dbn_bptt.dbn.query import Prepared, Task, given_task, swept
+from dbn_bptt.dbn.query import Prepared, Task, observe, prepare, swept
 from dbn_bptt.dbn.reductions import SUM
 from dbn_bptt.errors import DataError
 from dbn_bptt.ops.kernels import Array
@@ -80,15 +80,14 @@ def fit(
     True
     """
     rules = Rules(steps, tolerance, prior)
-    task = given_task(model, evidence, soft, T, lengths)
+    prepared = prepare(model)
+    seen = observe(prepared, evidence, soft=soft, T=T, lengths=lengths)
 
     def expected(network: Network) -> tuple[float, Counts]:
-        model = Prepared(network, task.model.engine)
-        if not network.emissions:
-            return counted(Task(model, task.evidence))
-        return counted(given_task(model, evidence, soft, T, lengths))  # what an observation says has changed
+        return counted(Task(Prepared(network, prepared.engine), seen.under(network)))
 
-    return climbed(expected, Climb(task.network if seed is None else randomised(task.network, seed)), rules, progress)
+    start = prepared.network if seed is None else randomised(prepared.network, seed)
+    return climbed(expected, Climb(start), rules, progress)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dbn_bptt.dbn.evidence.evidence import TOO_SMALL, Evidence, Soft, evidence
+from dbn_bptt.dbn.evidence.evidence import TOO_SMALL, Evidence, Observations, Soft, evidence, observations
 from dbn_bptt.dbn.forward import Structure, messages, program, scales, structure
 from dbn_bptt.dbn.network import Name, Network, read
 from dbn_bptt.dbn.reductions import DRAW, LOG_SUM, MAX, POSSIBLE, SUM, Reduction
@@ -123,6 +123,31 @@ class Task:
     def portion(self, part: slice) -> "Task":
         """The task of some of the sequences."""
         return Task(self.model, self.evidence.portion(part))
+
+
+def observe(
+    model: Any, evidence: Any = None, *, soft: Soft | None = None, T: int | None = None, lengths: Any = None
+) -> Observations:
+    """Read and check evidence once, for many calls: every verb takes what this returns in place of the evidence.
+
+    Parameters
+    ----------
+    model, evidence, soft, T, lengths
+        As in `smooth`; another model of the same variables and states may be asked about it later.
+
+    Returns
+    -------
+    Observations
+        ``.chosen([0, 2])`` are some of its sequences, ``.slices`` is the number of slices of all of them.
+
+    Examples
+    --------
+    >>> from dbn_bptt import dbn
+    >>> seen = dbn.observe(dbn.umbrella(), {"Umbrella": [[1, 1, 0], [0, 0, 1]]})
+    >>> dbn.log_likelihood(dbn.umbrella(), seen).round(3), dbn.log_likelihood(dbn.umbrella(), seen.chosen([1])).round(3)
+    (array([-2.117, -2.231]), array([-2.231]))
+    """
+    return observations(prepare(model).network, evidence, soft, T, lengths)
 
 
 def given_task(

@@ -31,7 +31,7 @@ WINGS = {
 def setup(app: Any) -> dict[str, bool]:
     """Sphinx's entry."""
     app.connect("builder-inited", lambda app: write(Path(app.srcdir) / "generated" / "reference"))
-    app.connect("autodoc-process-docstring", _marked)
+    app.connect("autodoc-process-docstring", _marked, priority=100)  # before NumPy's sections become markup
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 

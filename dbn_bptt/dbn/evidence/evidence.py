@@ -77,10 +77,85 @@ class Evidence:
         return Evidence(self.T, batch, likelihoods, lengths, seen=self.seen, logs=logs)
 
 
+@dataclass(frozen=True)
+class Observations:
+    """Evidence that was read once, which every verb takes in place of it; see `observe`.
+
+    Attributes
+    ----------
+    states : by variable, the names of the states of the model that it was read for
+    T, batch : the number of slices, and () or (B,)
+    likelihoods : by variable (T, [B,] K), the largest of a slice 1 unless all are 0; without those of vectors
+    observed : by name of an emission, vectors ([B,] T, d)
+    lengths : (B,), or None
+    offset : [B], the logarithm of what the likelihoods were divided by, summed over slices and variables
+    seen : the variables whose state is given in every slice of every sequence
+    sequences : the names of the sequences of a batch, if they have some
+    """
+
+    states: Mapping[Name, tuple[Hashable, ...]] = field(repr=False)
+    T: int
+    batch: Shape
+    likelihoods: Mapping[Name, Array] = field(repr=False)
+    observed: Mapping[Name, Array] = field(repr=False)
+    lengths: Array | None = field(default=None, repr=False)
+    offset: Any = field(default=0.0, repr=False)
+    seen: frozenset[Name] = field(default=frozenset(), repr=False)
+    sequences: tuple[Hashable, ...] | None = field(default=None, repr=False)
+
+    @property
+    def slices(self) -> int:
+        """How many slices all sequences have together."""
+        return int(self.T * np.prod(self.batch, dtype=int) if self.lengths is None else self.lengths.sum())
+
+    def chosen(self, rows: Any) -> "Observations":
+        """Of some sequences of a batch, by their numbers."""
+        rows = np.asarray(rows, int)
+        lengths = None if self.lengths is None else self.lengths[rows]
+        T = self.T if lengths is None else int(lengths.max())
+        return replace(
+            self,
+            T=T,
+            batch=rows.shape,
+            likelihoods={name: a[:T, rows] for name, a in self.likelihoods.items()},
+            observed={name: x[rows, :T] for name, x in self.observed.items()},
+            lengths=lengths,
+            offset=self.offset if np.ndim(self.offset) == 0 else np.asarray(self.offset)[rows],
+            sequences=None if self.sequences is None else tuple(self.sequences[k] for k in rows),
+        )
+
+    def under(self, network: Network) -> Evidence:
+        """With what the observed vectors say of their parents' states in a network."""
+        if network.states != self.states:
+            raise DataError(
+                "the evidence was read for a model of other variables or states; read it again for this one"
+            )
+        whole, logs, offset = dict(self.likelihoods), dict[Name, Array](), self.offset
+        for name, a in _emitted(network, self.observed).items():
+            if self.lengths is not None:
+                a = np.where((np.arange(self.T)[:, None] < self.lengths)[..., None], a, 0.0)
+            with np.errstate(divide="ignore"):
+                logs[name] = a + np.log(whole[name]) if name in whole else a
+            largest = logs[name].max(-1, keepdims=True)
+            largest = np.where(np.isfinite(largest), largest, 0.0)
+            logs[name], offset = logs[name] - largest, offset + largest.sum((0, -1))
+            whole[name] = np.exp(logs[name])
+        return Evidence(
+            self.T, self.batch, whole, self.lengths, offset, self.seen - set(logs), self.sequences, logs, self.observed
+        )
+
+
 def evidence(
     network: Network, given: Any = None, soft: Soft | None = None, T: int | None = None, lengths: Any = None
 ) -> Evidence:
-    """Read evidence.
+    """Evidence as `observations` reads it, under a network."""
+    return observations(network, given, soft, T, lengths).under(network)
+
+
+def observations(
+    network: Network, given: Any = None, soft: Soft | None = None, T: int | None = None, lengths: Any = None
+) -> Observations:
+    """Read evidence; what was read before is handed back as it is.
 
     Parameters
     ----------
@@ -94,12 +169,15 @@ def evidence(
     T : the number of slices, where nothing else tells it
     lengths : (B,), the lengths of the sequences of a batch
     """
+    if isinstance(given, Observations):
+        if any(option is not None for option in (soft, T, lengths)):
+            raise DataError("the evidence was read already; give soft, T and lengths to observe")
+        return given
     T = None if T is None else positive(T, f"T is {T!r}; the number of slices must be a positive integer")
     forms = sorted_forms(network, given)
     arrays = dict(forms.series)
     likely = {name: _likelihoods(network, name, values) for name, values in _soft(soft).items()}
     slices, batch = _extent(arrays, likely, forms, T)
-    emitted = _emitted(network, forms.observed)
     _add_single(network, arrays, forms, slices, batch)
     whole: dict[Name, Array] = {}
     for name in network.names:
@@ -117,18 +195,9 @@ def evidence(
         largest = whole[name].max(-1, keepdims=True)
         largest = np.where(largest > 0, largest, 1.0)
         whole[name], offset = whole[name] / largest, offset + np.log(largest).sum((0, -1))
-    logs: dict[Name, Array] = {}
-    for name, a in emitted.items():
-        a = a if ends is None else np.where(inside[..., None], a, 0.0)
-        with np.errstate(divide="ignore"):
-            logs[name] = a + np.log(whole[name]) if name in whole else a
-        largest = logs[name].max(-1, keepdims=True)
-        largest = np.where(np.isfinite(largest), largest, 0.0)
-        logs[name], offset = logs[name] - largest, offset + largest.sum((0, -1))
-        whole[name] = np.exp(logs[name])
-    hard = {name for name in arrays if name not in likely and name not in emitted}
+    hard = {name for name in arrays if name not in likely}
     known = frozenset(name for name in hard if (arrays[name] != MISSING).all()) if ends is None else frozenset()
-    return Evidence(slices, batch, whole, ends, offset, known, forms.sequences, logs, forms.observed)
+    return Observations(network.states, slices, batch, whole, forms.observed, ends, offset, known, forms.sequences)
 
 
 def _emitted(network: Network, observed: Mapping[Name, Array]) -> dict[Name, Array]:
