@@ -13,7 +13,7 @@ Right: grad_c is what it should be in 3 cases.
 
 import inspect
 
-from dbn_bptt.errors import unknown_name
+from dbn_bptt.errors import DataError, unknown_name
 from dbn_bptt.exercises import (
     algebras,
     any_network,
@@ -67,6 +67,8 @@ def check(answer: Answer) -> Verdict:
     ------
     UnknownNameError
         No exercise is called like the function.
+    DataError
+        What is given is no function, or has no name.
 
     Examples
     --------
@@ -79,7 +81,11 @@ def check(answer: Answer) -> Verdict:
     >>> print(verdict)
     unit_probability is not right yet: the mean of a unit that is +1 or -1 is then tanh(a / 2); the gain 2 is missing.
     """
-    return judged(_called(getattr(answer, "__name__", str(answer))), answer)
+    name = getattr(answer, "__name__", None)
+    if not callable(answer) or name is None or name == "<lambda>":
+        given = "a lambda, which has no name" if name == "<lambda>" else repr(answer)
+        raise DataError(f"check takes the function itself, defined with the name of its exercise, not {given}")
+    return judged(_called(name), answer)
 
 
 def solution(name: str) -> str:

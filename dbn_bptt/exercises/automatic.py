@@ -1,5 +1,7 @@
 """Chapter 4: back-propagation and automatic differentiation."""
 
+from functools import partial
+
 import numpy as np
 
 from dbn_bptt.exercises.checker import Exercise
@@ -13,9 +15,10 @@ def vjp_softmax(y, g):
 
 
 def adjoints(edges, loss):
-    """A dict from nodes to dL/dnode. Edges are (parent, child, derivative of child in parent), in topological order.
+    """A dict from all nodes to dL/dnode. Edges are (parent, child, derivative of child in parent), in topological order.
 
-    Every edge stands after all edges into its parent. The loss is a node; its own adjoint is 1.
+    Every edge stands after all edges into its parent. The adjoint of the loss, one of the nodes, is 1; that of a node
+    which does not act on it is 0.
     """
     adjoint = {node: 0.0 for edge in edges for node in edge[:2]}
     adjoint[loss] = 1.0
@@ -41,10 +44,11 @@ def _solved(edges, loss):
 
 
 def _drawn(rng):
-    names = ["w", "x", "p", "q", "r", "L"]
-    pairs = [("w", "p"), ("x", "p"), ("x", "q"), ("p", "q"), ("p", "r"), ("q", "r"), ("q", "L"), ("r", "L")]
-    order = sorted(pairs, key=lambda pair: (names.index(pair[0]), names.index(pair[1])))
-    return [(u, v, float(rng.uniform(0.5, 2))) for u, v in order], "L"
+    pairs = ["wp", "xp", "xq", "pq", "pr", "qr", "qL", "rL", "rz", "Lz", "wz"]
+    return [
+        (u, v, float(rng.uniform(0.5, 2)))
+        for u, v in sorted(pairs, key=lambda pair: ["wxpqrLz".index(c) for c in pair])
+    ], "L"
 
 
 def _reverse(edges, loss, put):
@@ -54,6 +58,17 @@ def _reverse(edges, loss, put):
     for parent, child, derivative in reversed(edges):
         adjoint[parent] = put(adjoint[parent], derivative, adjoint[child])
     return adjoint
+
+
+def _started(edges, loss, start):
+    adjoint = dict.fromkeys(_nodes(edges), start) | {loss: 1.0}
+    for parent, child, derivative in reversed(edges):
+        adjoint[parent] += derivative * adjoint[child]
+    return adjoint
+
+
+def _nodes(edges):
+    return dict.fromkeys(node for edge in edges for node in edge[:2])
 
 
 def _forwards(edges, loss):
@@ -86,6 +101,7 @@ EXERCISES = (
             "messages overwrite each other; a parent of several children adds them up": lambda edges, loss: _reverse(
                 edges, loss, lambda old, d, a: d * a
             ),
+            "every node starts with 1; only the loss does": partial(_started, start=1.0),
             "edges are visited forwards: a child has to have all its messages before it sends its own": _forwards,
             "derivatives are added along a path; they multiply": lambda edges, loss: _reverse(
                 edges, loss, lambda old, d, a: old + d + a

@@ -20,7 +20,10 @@ def by_lag(items):
 
 
 def truncated(items, k):
-    """The gradient, a number, that is left if no message crosses more than k borders between slices."""
+    """The gradient, a number, that is left if no loss sends its messages back over more than k borders.
+
+    There is a border between every two slices; items (T, T) as in `by_lag`.
+    """
     T = len(items)
     return sum(items[s, t] for s in range(T) for t in range(T) if 0 <= s - t <= k)
 
@@ -52,6 +55,8 @@ EXERCISES = (
                 (W.T**k) @ g
             ),
             "W is not transposed; messages run backwards": lambda W, g, k: np.linalg.matrix_power(W, k) @ g,
+            "** takes the power of each entry, and W is not transposed": lambda W, g, k: (W**k) @ g,
+            "this is one step; it takes k of them": lambda W, g, k: W.T @ g,
             "this is a step short": lambda W, g, k: np.linalg.matrix_power(W.T, k - 1) @ g,
             "this is k times one step; steps multiply": lambda W, g, k: k * W.T @ g,
         },
@@ -66,6 +71,10 @@ EXERCISES = (
             "the lags are t - s, of which all but 0 are empty: a loss is never earlier than the copy": lambda items: (
                 np.array([np.trace(items, lag) for lag in range(len(items))])
             ),
+            "these are running sums, what truncation keeps; wanted is each lag by itself": lambda items: np.cumsum(
+                _sums(items)
+            ),
+            "the longest lag stands first; entry 0 is lag 0": lambda items: _sums(items)[::-1],
             "the diagonals are averaged; the gradient is their sum": lambda items: np.array(
                 [np.trace(items, -lag) / (len(items) - lag) for lag in range(len(items))]
             ),
@@ -74,8 +83,11 @@ EXERCISES = (
     Exercise(
         solution=truncated,
         truth=lambda items, k: _sums(items)[: k + 1].sum(),
-        draw=lambda rng: (*_items(rng), 2),
+        draw=lambda rng: (*_items(rng), int(rng.permutation(5)[0])),
         mistakes={
+            "these are blocks of k + 1 slices, which a message cannot leave; here every loss reaches k slices back": lambda items, k: (
+                sum(items[s, t] for s in range(len(items)) for t in range(s + 1) if s // (k + 1) == t // (k + 1))
+            ),
             "lag k itself is left out": lambda items, k: _sums(items)[:k].sum(),
             "this is lag k alone; all shorter ones belong to it": lambda items, k: _sums(items)[k],
             "this is what truncation loses": lambda items, k: _sums(items)[k + 1 :].sum(),

@@ -129,6 +129,13 @@ EXERCISES = (
             "this is yhat - y, which is right where the targets of a slice sum to 1; otherwise yhat is multiplied by their sum": (
                 lambda yhat, y: yhat - y
             ),
+            "the targets are summed over slices; sum those of each slice, over its outputs": lambda yhat, y: (
+                yhat * y.sum(axis=0) - y
+            ),
+            "all targets are summed; sum those of each slice by themselves": lambda yhat, y: yhat * y.sum() - y,
+            "the targets are made to sum to 1; a slice with more target counts more": (
+                lambda yhat, y: yhat - y / y.sum(axis=1, keepdims=True)
+            ),
             "the sign is turned: L has a minus": lambda yhat, y: y - yhat * y.sum(axis=1, keepdims=True),
             "this is the derivative in yhat, not yet through the softmax": lambda yhat, y: -y / yhat,
             "the softmax mixes all outputs of a slice; its Jacobian is not diagonal": lambda yhat, y: -y * (1 - yhat),
@@ -153,6 +160,11 @@ EXERCISES = (
         draw=lambda rng: _states(rng)[2:],
         mistakes={
             "it is transposed; row k of V makes output k": lambda yhat, y, h: h.T @ (yhat - y),
+            "the sign is turned: it is yhat - y": lambda yhat, y, h: (y - yhat).T @ h,
+            "this is the mean over slices; L is a sum, and so is its gradient": lambda yhat, y, h: (
+                (yhat - y).T @ h / len(h)
+            ),
+            "the slices are itemised; sum them up": lambda yhat, y, h: np.einsum("tk,th->tkh", yhat - y, h),
             "this is the last slice alone; sum over slices": lambda yhat, y, h: np.outer((yhat - y)[-1], h[-1]),
             "the sums over slices are multiplied; multiply in each slice, then sum": (
                 lambda yhat, y, h: np.outer((yhat - y).sum(0), h.sum(0))
@@ -167,7 +179,7 @@ EXERCISES = (
         truth=lambda V, W, yhat, y, h: _outputs(yhat, y, V, W, h).messages.stack("h"),
         draw=_states,
         mistakes={
-            "the message from the next slice is missing; h_t acts on all later losses": (
+            "the message from the next slice is missing, or was not there yet: h_t acts on all later losses; go from the last slice back": (
                 partial(_backwards, passed=lambda W, h, after, lam: 0.0)
             ),
             "the derivative of tanh is missing: what comes from later passes a_{t+1} on its way": (
@@ -179,6 +191,12 @@ EXERCISES = (
             "the slope is multiplied after W' (a slip that is in print); it is W' diag(1 - h_{t+1}^2) lam_{t+1}": (
                 partial(_backwards, passed=lambda W, h, after, lam: (1 - after**2) * (W.T @ lam))
             ),
+            "the message from o_t is missing in all slices but the last": lambda V, W, yhat, y, h: _backwards(
+                V, W, np.vstack([y[:-1], yhat[-1:]]), y, h, lambda W, h, after, lam: W.T @ ((1 - after**2) * lam)
+            ),
+            "this is dL/da_t; leave out the slope of the slice's own tanh, which comes after h_t": lambda V, W, yhat, y, h: (
+                (1 - h**2) * grad_h(V, W, yhat, y, h)
+            ),
             "W is not transposed": partial(_backwards, passed=lambda W, h, after, lam: W @ ((1 - after**2) * lam)),
         },
     ),
@@ -189,6 +207,12 @@ EXERCISES = (
         mistakes={
             "you summed total derivatives: dh_t/dW holds all copies of W up to t, and lam_t counts what follows, so that early "
             "slices are counted twice; take the immediate derivative, in the copy W^(t) alone": _twice,
+            "the slope is that of the state before; a_t leads to h_t": lambda W, lam, h, h0: (
+                ((1 - np.vstack([h0, h[:-1]]) ** 2) * lam).T @ np.vstack([h0, h[:-1]])
+            ),
+            "this is the last slice alone; sum over slices": lambda W, lam, h, h0: np.outer(
+                (1 - h[-1] ** 2) * lam[-1], h[-2]
+            ),
             "the state is that of slice t; W multiplies h_{t-1}": lambda W, lam, h, h0: ((1 - h**2) * lam).T @ h,
             "the slope 1 - h_t^2 is missing: lam_t is dL/dh_t, and W acts on a_t": (
                 lambda W, lam, h, h0: lam.T @ np.vstack([h0, h[:-1]])
@@ -196,7 +220,7 @@ EXERCISES = (
             "it is transposed; row i of W makes a_i": lambda W, lam, h, h0: (
                 np.vstack([h0, h[:-1]]).T @ ((1 - h**2) * lam)
             ),
-            "slice 0 is left out; its state before is h0": lambda W, lam, h, h0: (
+            "slice 0 is left out, or the state before it was taken as 0; it is h0": lambda W, lam, h, h0: (
                 ((1 - h[1:] ** 2) * lam[1:]).T @ h[:-1]
             ),
         },

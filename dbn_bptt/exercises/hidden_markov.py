@@ -9,7 +9,7 @@ from dbn_bptt.exercises.networks import hmm, joint
 
 
 def alphas(prior, P, B, y):
-    """The forward messages (T, K), each divided by its sum: p(state of slice t, given the symbols up to t).
+    """The forward messages (T, K), each divided by its sum: p(state of slice t | symbols up to and with slice t).
 
     prior (K,); P[new, old] (K, K) and B[symbol, state] (M, K), whose columns sum to 1; symbols y (T,).
     """
@@ -93,6 +93,13 @@ def _back(P, B, y, scale, seen=1, divided=True, turned=True):
     return beta
 
 
+def _outside(P, B, y, scale):
+    beta = np.ones((len(y), len(P)))
+    for t in reversed(range(len(y) - 1)):
+        beta[t] = B[y[t + 1]] * (P.T @ beta[t + 1]) / scale[t + 1]
+    return beta
+
+
 EXERCISES = (
     Exercise(
         solution=alphas,
@@ -111,6 +118,15 @@ EXERCISES = (
         draw=_with_scale,
         mistakes={
             "divide each step by the scale of the slice that it comes from": partial(_back, divided=False),
+            "the sign is turned: the adjoint of alpha is minus beta, since the loss is -log p": lambda *case: (
+                -_back(*case)
+            ),
+            "the symbol's probability is multiplied after P'; it belongs to the state of slice t + 1": lambda P, B, y, scale: (
+                _outside(P, B, y, scale)
+            ),
+            "scale[t] was divided by, as Rabiner does; this convention takes that of slice t + 1, where the message comes from": (
+                lambda P, B, y, scale: _back(P, B, y, np.r_[scale[0], scale[:-1]])
+            ),
             "the symbol is that of slice t; beta_t is about the symbols after t": partial(_back, seen=0),
             "P is not transposed: the message goes back over the transition": partial(_back, turned=False),
         },
@@ -128,6 +144,12 @@ EXERCISES = (
             ),
             "the symbol of slice t is missing: beta_t is about later ones": lambda P, B, y, alpha, beta, scale: sum(
                 P * np.outer(beta[t] / scale[t], alpha[t - 1]) for t in range(1, len(y))
+            ),
+            "columns are made to sum to 1: that is the new table; wanted are the counts": lambda *case: (
+                transitions(*case) / transitions(*case).sum(axis=0)
+            ),
+            "these are products of the two slices' posteriors, as if they were independent": lambda P, B, y, alpha, beta, scale: (
+                sum(np.outer(alpha[t] * beta[t], alpha[t - 1] * beta[t - 1]) for t in range(1, len(y)))
             ),
             "the scale is missing": lambda P, B, y, alpha, beta, scale: sum(
                 P * np.outer(B[y[t]] * beta[t], alpha[t - 1]) for t in range(1, len(y))

@@ -61,6 +61,12 @@ def _swept(a, c, r, y, m_pred, P_pred):
     return bptt(model, {}, dbn.kalman_data(model, {"y": y[:, None]})).messages.stack("m_pred")[:, 0]
 
 
+def _completed(m_pred, P_pred, lam):
+    """The mean of exp(-lam . z) N(z; m, P) in each slice, by completing the square."""
+    precision = np.linalg.inv(P_pred)
+    return np.linalg.solve(precision, (precision @ m_pred[:, :, None]) - lam[:, :, None])[:, :, 0]
+
+
 def _seen(rng):
     a, c, q, r, T = 0.9, 1.3, float(rng.uniform(0.1, 1)), float(rng.uniform(0.1, 1)), 5
     y, m, P = rng.normal(size=T), 0.0, 1.0
@@ -112,7 +118,16 @@ EXERCISES = (
                 a * m,
                 a * a * P + q,
             ),
-            "the variance does not shrink: it is multiplied by 1 - gain c": lambda a, c, q, r, m, P, y: (
+            "P is multiplied by a once; a variance takes a twice": lambda a, c, q, r, m, P, y: filter_step(
+                a, c, a * P + q - a * P * a, r, m, P, y
+            ),
+            "q and r are exchanged": lambda a, c, q, r, m, P, y: filter_step(a, c, r, q, m, P, y),
+            "the innovation is that of the old mean; predict it first": lambda a, c, q, r, m, P, y: (
+                a * m + filter_step(a, c, q, r, m, P, y + c * (a * m - m))[0] - a * m,
+                filter_step(a, c, q, r, m, P, y)[1],
+            ),
+            "the two are exchanged: first the mean, then the variance": lambda *case: filter_step(*case)[::-1],
+            "this is the predicted variance; to see y multiplies it by 1 - gain c": lambda a, c, q, r, m, P, y: (
                 filter_step(a, c, q, r, m, P, y)[0],
                 a * a * P + q,
             ),
@@ -123,26 +138,29 @@ EXERCISES = (
         truth=_swept,
         draw=_seen,
         mistakes={
-            "the sign of the slice's own term is turned: the loss is -log p": partial(_steps_back, sign=1.0),
-            "the factor 1 - gain c is missing: an update moves the mean by part of what it was told": partial(
+            "the sign is turned: the loss is -log p": partial(_steps_back, sign=1.0),
+            "the factor 1 - gain c is missing: the mean after seeing y is (1 - gain c) m_pred + gain y": partial(
                 _steps_back, passed=lambda gain, c, a: a
             ),
             "the factor a is missing: a mean passes the transition": partial(
                 _steps_back, passed=lambda gain, c, a: 1 - gain * c
             ),
+            "the last slice stands first; lam[t] belongs to slice t": lambda *case: kalman_messages(*case)[::-1],
             "what comes from later slices is missing": partial(_steps_back, passed=lambda gain, c, a: 0.0),
         },
     ),
     Exercise(
         solution=smoothed,
-        truth=lambda m_pred, P_pred, lam: np.array([m - P @ g for m, P, g in zip(m_pred, P_pred, lam, strict=True)]),
+        truth=_completed,
         draw=_given,
         mistakes={
             "the sign is turned: the mean moves against the gradient of the loss": lambda m, P, lam: (
                 m + np.einsum("tij,tj->ti", P, lam)
             ),
             "the diagonals of the covariances alone are used": lambda m, P, lam: m - np.einsum("tii,ti->ti", P, lam),
-            "the covariance is missing; a gradient is no step in z": lambda m, P, lam: m - lam,
+            "the covariance is missing: m and lam have different units, and P turns one into the other": lambda m, P, lam: (
+                m - lam
+            ),
             "the covariance is inverted": lambda m, P, lam: m - np.linalg.solve(P, lam[:, :, None])[:, :, 0],
         },
     ),

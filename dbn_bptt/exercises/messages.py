@@ -64,6 +64,9 @@ EXERCISES = (
             "W is not transposed; messages run backwards over its edges": lambda V, W, o_bar, a_bar_next: (
                 V.T @ o_bar + W @ a_bar_next
             ),
+            "the message from a_{t+1} is its adjoint times the derivative of a_{t+1} in h_t, which is W": lambda V, W, o_bar, a_bar_next: (
+                V.T @ o_bar + a_bar_next
+            ),
             "the messages are averaged; they add up": lambda V, W, o_bar, a_bar_next: (
                 (V.T @ o_bar + W.T @ a_bar_next) / 2
             ),
@@ -79,6 +82,12 @@ EXERCISES = (
             ),
             "total derivatives are summed: each dx_t/dw holds all copies before t already, so that those are counted again": (
                 lambda w, x0, T: sum(w ** (T - t) * t * w ** (t - 1) * x0 for t in range(1, T + 1))
+            ),
+            "these are the states summed, immediate derivatives: each is still to be carried on to x_T, over T - t more steps": (
+                lambda w, x0, T: sum(w ** (t - 1) * x0 for t in range(1, T + 1))
+            ),
+            "this is the sum of dx_t/dw over all t; wanted is the derivative of x_T alone": lambda w, x0, T: sum(
+                t * w ** (t - 1) * x0 for t in range(1, T + 1)
             ),
             "this is the derivative in x_0": lambda w, x0, T: w**T,
             "this is x_T itself": lambda w, x0, T: w**T * x0,

@@ -11,7 +11,8 @@ from dbn_bptt.template.builder import SliceTemplate
 def unrolled_edges(edges, T):
     """The set of edges ((parent, s), (child, t)) of T slices, from edges (parent, child, delay) of one slice.
 
-    A child of slice t = 0..T-1 has its parent in slice s = t - delay. What lies before slice 0 is the initial state, slice -1.
+    A child of slice t = 0..T-1 has its parent in slice s = t - delay. Parents before
+    slice 0, in slices -1, -2 and so on, are initial states and belong to the set.
     """
     return {((parent, t - delay), (child, t)) for parent, child, delay in edges for t in range(T)}
 
@@ -32,19 +33,17 @@ def _graph(edges, T):
     t = SliceTemplate("edges")
     symbol = {name: t.variable(name, ()) if name in children else t.input(name, ()) for name in names}
     for child in sorted(children):
-        parents = [symbol[p].prev if delay else symbol[p] for p, c, delay in edges if c == child]
+        parents = [symbol[p].lag(delay) if delay else symbol[p] for p, c, delay in edges if c == child]
         t.define(symbol[child], sum(parents[1:], parents[0]) * 1.0)
     t.loss("L", symbol[edges[-1][1]])
     return {(u, v) for u, v in unroll(t, T).edges() if "L" not in (u[0], v[0])}
 
 
-def _edges(rng):
-    slices = [
-        [("x", "a", 0), ("h", "a", 1), ("a", "h", 0)],
-        [("x", "h", 0), ("h", "h", 1), ("h", "o", 0)],
-        [("x", "h", 0), ("o", "h", 1), ("h", "o", 0)],
-    ]
-    return slices[rng.integers(3)], int(rng.integers(2, 5))
+SLICES = (
+    ([("x", "a", 0), ("h", "a", 1), ("a", "h", 0)], 3),
+    ([("x", "h", 0), ("h", "h", 1), ("h", "h", 2), ("h", "o", 0)], 4),
+    ([("x", "h", 0), ("o", "h", 1), ("h", "o", 0)], 2),
+)
 
 
 def _states(W, U, b, x):
@@ -70,7 +69,7 @@ EXERCISES = (
     Exercise(
         solution=unrolled_edges,
         truth=_graph,
-        draw=_edges,
+        draw=SLICES,
         mistakes={
             "the parents of slice 0 in the slice before are missing; the initial state is a node too, in slice -1": lambda edges, T: {
                 ((p, t - d), (c, t)) for p, c, d in edges for t in range(T) if t >= d
@@ -91,6 +90,7 @@ EXERCISES = (
         truth=_states,
         draw=_network,
         mistakes={
+            "b is missing": lambda W, U, b, x: _driven(W, U, 0 * b, x),
             "W is transposed; row i of W holds what state i takes from each state before": lambda W, U, b, x: _driven(
                 W.T, U, b, x
             ),

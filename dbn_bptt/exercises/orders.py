@@ -13,7 +13,7 @@ from dbn_bptt.template.builder import SliceTemplate
 def forward_mode(w, u, x):
     """dL/dw by real-time recurrent learning, a number: h_t = tanh(w h_{t-1} + u x_t), h_{-1} = 0, L = sum_t h_t.
 
-    x (T,). Carry dh_t/dw along with h_t; nothing is stored, and nothing runs backwards.
+    x (T,). Carry dh_t/dw along with h_t; no earlier state is kept, and nothing runs backwards.
     """
     h, slope, gradient = 0.0, 0.0, 0.0
     for number in x:
@@ -35,7 +35,7 @@ def compose(later, earlier):
 
 
 def advances(T, every):
-    """How many slices are computed in all, if every k-th state of T slices is stored; k is `every`.
+    """How many slices are computed in all, if one state in `every` is stored.
 
     The forward sweep runs over all T slices. On the way back every segment runs again but the last, whose states are
     still there.
@@ -72,11 +72,11 @@ def _counted(T, every):
     return steps
 
 
-def _carried(w, u, x, carry=1.0, own=True, late=False):
+def _carried(w, u, x, carry=1.0, own=True, late=False, through=True):
     h, slope, gradient = 0.0, 0.0, 0.0
     for number in x:
         before, h = h, np.tanh(w * h + u * number)
-        slope = (1 - h**2 if own else 1) * ((h if late else before) + carry * w * slope)
+        slope = (1 - h**2 if own else 1) * ((h if late else before) + carry * (w if through else 1) * slope)
         gradient += slope
     return gradient
 
@@ -90,6 +90,10 @@ EXERCISES = (
             "the derivative of the state before is not carried along: this is truncation to one step": partial(
                 _carried, carry=0.0
             ),
+            "this is the last slice alone; L sums over slices": lambda w, u, x: (
+                _by_messages(w, u, x) - _by_messages(w, u, x[:-1])
+            ),
+            "what is carried along passes w on its way to the next slice": partial(_carried, through=False),
             "the slope 1 - h_t^2 is missing": partial(_carried, own=False),
             "w multiplies h_{t-1}, not h_t; keep the state before until its derivative is taken": partial(
                 _carried, late=True
@@ -105,6 +109,13 @@ EXERCISES = (
                 later[0] @ earlier[0],
                 later[0] @ earlier[1] + later[1],
             ),
+            "the matrices stand in the wrong order: the later slice acts first, so that its matrix stands on the right": (
+                lambda later, earlier: (later[0] @ earlier[0], earlier[0] @ later[1] + earlier[1])
+            ),
+            "the vector of the earlier map is missing": lambda later, earlier: (
+                earlier[0] @ later[0],
+                earlier[0] @ later[1],
+            ),
             "the vectors are added; that of the later slice has still to pass the earlier one": lambda later, earlier: (
                 earlier[0] @ later[0],
                 earlier[1] + later[1],
@@ -118,10 +129,11 @@ EXERCISES = (
     Exercise(
         solution=advances,
         truth=_counted,
-        draw=lambda rng: (int(rng.integers(10, 20)), int(rng.integers(3, 5))),
+        draw=lambda rng: (int(rng.integers(10, 20)), int(rng.integers(3, 6))),
         mistakes={
             "this is the forward sweep alone; segments run again on the way back": lambda T, every: T,
             "the last segment does not run again: its states are still there": lambda T, every: 2 * T,
+            "the last segment may be shorter than the others": lambda T, every: 2 * T - every,
             "these are the stored states": lambda T, every: len(range(0, T, every)),
         },
     ),

@@ -64,6 +64,10 @@ EXERCISES = (
             "the prior is missing: both states were taken as equally probable": lambda a, plus, minus: np.tanh(
                 (plus - minus) / 2
             ),
+            "the odds are shifted by (plus - minus) / 2, not by all of it: tanh takes half of log-odds": lambda a, plus, minus: (
+                np.tanh(a + plus - minus)
+            ),
+            "the sign is turned": lambda a, plus, minus: -_bayes(a, plus, minus),
             "the evidence is missing: this is the prior mean": lambda a, plus, minus: np.tanh(a),
             "divide by the sum of both joint probabilities": lambda a, plus, minus: (
                 np.exp(plus) / (1 + np.exp(-2 * a)) - np.exp(minus) / (1 + np.exp(2 * a))
@@ -79,6 +83,8 @@ EXERCISES = (
         draw=lambda rng: (float(rng.normal()), float(rng.uniform(-0.9, 0.9)), int(rng.integers(2, 6))),
         mistakes={
             "the sign is turned: it is prior minus posterior mean": lambda a, mean, n: n * (mean - np.tanh(a)),
+            "the sign is turned, and the number of copies is missing": lambda a, mean, n: mean - np.tanh(a),
+            "the prior mean is tanh(a), not a": lambda a, mean, n: n * (a - mean),
             "the number of copies is missing: each adds its own share": lambda a, mean, n: np.tanh(a) - mean,
             "the slope 1 - tanh(a)^2 does not belong here; the difference of the means takes its place": lambda a, mean, n: (
                 n * (np.tanh(a) - mean) * (1 - np.tanh(a) ** 2)

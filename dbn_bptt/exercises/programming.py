@@ -1,5 +1,6 @@
 """Chapter 5: dynamic programming."""
 
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -14,16 +15,17 @@ from dbn_bptt.sweep.unroll import unroll
 def count_paths(H, K, T):
     """How many paths lead from one unit of the initial state to the loss, through T slices of H units and K outputs.
 
-    Every slice has edges from all H units to all units of the next slice and to all its K outputs, and from each of
-    these one to the loss.
+    From each initial unit an edge leads to all H units of the first slice; from each unit of a slice to all H units of
+    the next slice and to all K outputs of its own; from each output one edge to the loss.
     """
     return K * sum(H**s for s in range(1, T + 1))
 
 
 def cheapest(cost):
-    """J of shape (T + 1, K): the least cost from state i of slice t to the end; cost[t, i, j], (T, K, K), from i to j.
+    """J of shape (T + 1, K): J[t, i] is the least cost from state i of slice t to the end, slice T, where J[T] = 0.
 
-    Bellman: J_t(i) = min over j of cost[t, i, j] + J_{t+1}(j), and J_T = 0.
+    cost has shape (T, K, K); cost[t, i, j] is that of going from state i of slice t to state j of slice t + 1.
+
     """
     T, K, _ = cost.shape
     J = np.zeros((T + 1, K))
@@ -33,7 +35,7 @@ def cheapest(cost):
 
 
 def solve(A, k):
-    """dv_k/dv of all nodes v, (n,), by a linear system; A[i, j] is the local derivative of node i in node j, or 0.
+    """dv_k/dv_j of all nodes j, (n,), by a linear system; A[i, j] is the local derivative of node i in node j, or 0.
 
     An adjoint is 1 for node k itself, plus the sum over children of the child's adjoint times the local derivative.
     """
@@ -74,6 +76,13 @@ def _backed(cost, best):
     return J
 
 
+def _from_the_start(cost):
+    J = np.zeros((cost.shape[0] + 1, cost.shape[1]))
+    for t in range(len(cost)):
+        J[t + 1] = (cost[t] + J[t][:, None]).min(axis=0)
+    return J
+
+
 EXERCISES = (
     Exercise(
         solution=count_paths,
@@ -84,8 +93,11 @@ EXERCISES = (
             "the outputs are forgotten: each path ends through one of K": lambda H, K, T: sum(
                 H**s for s in range(1, T + 1)
             ),
-            "a path to slice s passes s + 1 layers of H units here; the first slice has one": lambda H, K, T: (
+            "this is H times too much: a path begins in one given unit of the initial state": lambda H, K, T: (
                 K * sum(H ** (s + 1) for s in range(1, T + 1))
+            ),
+            "this is K times too much: each output has one edge to the loss": lambda H, K, T: (
+                K**2 * sum(H**s for s in range(1, T + 1))
             ),
             "the sum begins with a path that passes no slice": lambda H, K, T: K * sum(H**s for s in range(T)),
         },
@@ -95,22 +107,29 @@ EXERCISES = (
         truth=_enumerated,
         draw=lambda rng: (rng.uniform(0.5, 2, (4, 3, 3)),),
         mistakes={
-            "this is greedy: the cheapest step of each slice, whatever comes later": lambda cost: _backed(
-                cost, lambda c, J: c.min(axis=1) + J[c.argmin(axis=1)]
+            "this is greedy: the cheapest step of each slice, whatever comes later": partial(
+                _backed, best=lambda c, J: c.min(axis=1) + J[c.argmin(axis=1)]
             ),
-            "the minimum is taken over where one is, not over where one goes": lambda cost: _backed(
-                cost, lambda c, J: (c + J[:, None]).min(axis=0)
+            "the minimum is taken over where one is, not over where one goes": partial(
+                _backed, best=lambda c, J: (c + J[:, None]).min(axis=0)
             ),
-            "this is the dearest way": lambda cost: _backed(cost, lambda c, J: (c + J).max(axis=1)),
-            "the costs of all ways are added up; take the least": lambda cost: _backed(
-                cost, lambda c, J: (c + J).sum(axis=1)
+            "the best step and the best rest need not meet in one state; add J[t + 1, j] before taking the minimum": partial(
+                _backed, best=lambda c, J: c.min(axis=1) + J.min()
+            ),
+            "the cost of going on is added to where one is; J[t + 1] belongs to where one goes, j": partial(
+                _backed, best=lambda c, J: (c + J[:, None]).min(axis=1)
+            ),
+            "these are the least costs from the start to each state; go from the end": _from_the_start,
+            "this is the dearest way": partial(_backed, best=lambda c, J: (c + J).max(axis=1)),
+            "the costs of all ways are added up; take the least": partial(
+                _backed, best=lambda c, J: (c + J).sum(axis=1)
             ),
         },
     ),
     Exercise(
         solution=solve,
         truth=_powers,
-        draw=lambda rng: (np.tril(rng.normal(size=(5, 5)), -1), 4),
+        draw=lambda rng: (np.tril(rng.normal(size=(5, 5)), -1), int(rng.integers(2, 5))),
         mistakes={
             "A is not transposed: this is the derivative of all nodes in node k, forward mode": lambda A, k: (
                 np.linalg.solve(np.eye(len(A)) - A, np.eye(len(A))[k])

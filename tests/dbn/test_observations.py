@@ -17,7 +17,7 @@ CASES = {
     "states": (dbn.umbrella(), {"evidence": {"Umbrella": U}}),
     "missing ones": (dbn.umbrella(), {"evidence": {"Umbrella": HOLES}}),
     "ragged": (dbn.umbrella(), {"evidence": {"Umbrella": U}, "lengths": [6, 2, 4, 1, 3]}),
-    "soft": (dbn.umbrella(), {"soft": {"Rain": RNG.random((5, 6, 2)) * 3}}),
+    "soft": (dbn.umbrella(), {"evidence": None, "soft": {"Rain": RNG.random((5, 6, 2)) * 3}}),
     "a table": (dbn.umbrella(), {"evidence": ROWS}),
     "a list": (dbn.umbrella(), {"evidence": [{"Umbrella": U[k, : k + 1]} for k in range(5)]}),
     "vectors": (LEVELS, {"evidence": {"Level": X, "Umbrella": U}}),
