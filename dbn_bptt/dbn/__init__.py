@@ -11,13 +11,14 @@ array([[0.138, 0.862],
 """
 
 from dbn_bptt.dbn.bif import read_bif, write_bif
+from dbn_bptt.dbn.climb import Fit
 from dbn_bptt.dbn.convert import from_template, to_pgmpy, unrolled
 from dbn_bptt.dbn.cost_to_go import ValueFunction, value_function
 from dbn_bptt.dbn.description import interface, summary
 from dbn_bptt.dbn.emissions import emission, emit, gaussian, mixture, poisson
 from dbn_bptt.dbn.evidence.evidence import Observations
 from dbn_bptt.dbn.kalman import GaussianPosterior, kalman_data, linear_gaussian
-from dbn_bptt.dbn.learn import Fit, fit
+from dbn_bptt.dbn.learn import fit
 from dbn_bptt.dbn.models import umbrella
 from dbn_bptt.dbn.network import Network
 from dbn_bptt.dbn.online import Online, start

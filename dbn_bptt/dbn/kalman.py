@@ -28,6 +28,11 @@ MEAN, COVARIANCE, OBSERVED = "m_pred", "P_pred", "seen"
 class KalmanFilter(SliceTemplate):
     """The template of a Kalman filter, as `linear_gaussian` makes it."""
 
+    @property
+    def parameters(self) -> dict[str, Array]:
+        """The arrays that it was made of, by name."""
+        return {name: np.asarray(self.frozen.arrays[name]) for name in self.names("parameter")}
+
 
 def linear_gaussian(
     A: Any, C: Any, Q: Any, R: Any, mean: Any, covariance: Any, B: Any = None
@@ -137,11 +142,35 @@ class GaussianPosterior:
         return pd.DataFrame(columns, pd.RangeIndex(len(self.mean), name="t"))
 
 
+@dataclass(frozen=True)
+class Smoothed:
+    """What BPTT through a Kalman filter finds.
+
+    Attributes
+    ----------
+    mean, covariance : of the state given all observations, ([B,] T, d) and ([B,] T, d, d)
+    log_likelihood : log p(y)
+    gradients : of -log p(y) in the parameters
+    """
+
+    mean: Array
+    covariance: Array
+    log_likelihood: float
+    gradients: Mapping[str, Array]
+
+
 def smooth_gaussian(kalman: SliceTemplate, evidence: Any, engine: Engine = None) -> GaussianPosterior:
     """`smooth` for a template from `linear_gaussian`: evidence is y and, where there are inputs, u; NaN is missing."""
-    data = kalman_data(kalman, evidence)
+    found = smoothed_gaussian(kalman, kalman_data(kalman, evidence), {}, engine)
+    return GaussianPosterior(found.mean, found.covariance, found.log_likelihood)
+
+
+def smoothed_gaussian(
+    kalman: SliceTemplate, data: Mapping[str, Array], theta: Mapping[str, Array], engine: Engine = None
+) -> Smoothed:
+    """The sweep behind `smooth_gaussian`, with other parameters than the template's own where theta has some."""
     program = kept(kalman.frozen, engine)
-    found = checked(program.template, {}, data)
+    found = checked(program.template, theta, data)
     bars = program.backward.partners
     try:
         outcome = program.run(found, series=(MEAN, COVARIANCE, bars[MEAN], bars[COVARIANCE]), wrt=("params",))
@@ -160,7 +189,7 @@ def smooth_gaussian(kalman: SliceTemplate, evidence: Any, engine: Engine = None)
     if _is_lost(np.swapaxes(before, 0, 1) if found.batch else before, variances):
         mend = "give a smaller initial covariance (up to about 1e6 times the noise)"
         raise DataError(f"smoothed variances are lost in rounding; {mend}")
-    return GaussianPosterior(mean, covariance, log_likelihood)
+    return Smoothed(mean, covariance, log_likelihood, outcome.gradients.named())
 
 
 def _is_lost(before: Array, after: Array) -> bool:
@@ -168,6 +197,12 @@ def _is_lost(before: Array, after: Array) -> bool:
     least = np.where(after > 0, after, np.inf).min(-2, keepdims=True)  # of all slices: what the noise leaves at best
     rounding = 1e-16 * before**2 / least
     return bool((rounding > 1e-3 * np.where(after > 0, after, least)).any() or (after < -1e-12 * before.max()).any())
+
+
+def refuse(verb: str, **options: Any) -> None:
+    """Refuse options that mean nothing here."""
+    for name in [name for name, value in options.items() if value is not None]:
+        raise DataError(f"{verb} of a linear-Gaussian network takes no {name}; give NaN for what is missing")
 
 
 def kalman_data(kalman: SliceTemplate, evidence: Any) -> dict[str, Array]:

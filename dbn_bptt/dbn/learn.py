@@ -4,16 +4,17 @@ The E-step is one sweep: an expected count is a table's entry times the gradient
 every column of counts a distribution.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from numbers import Real
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
+from dbn_bptt.dbn.climb import Climb, Fit, Rules, Steps, climbed
 from dbn_bptt.dbn.convert import to_pgmpy
 from dbn_bptt.dbn.evidence.evidence import Soft
+from dbn_bptt.dbn.kalman import KalmanFilter, refuse
+from dbn_bptt.dbn.kalman_learning import fit_gaussian
 from dbn_bptt.dbn.network import Name, Network, Table
 from dbn_bptt.dbn.query import Prepared, Task, observe, prepare, swept
 from dbn_bptt.dbn.reductions import SUM
@@ -23,43 +24,20 @@ from dbn_bptt.ops.kernels import Array
 Counts = dict[tuple[Name, int | str], Array]  # by variable and slice, and by emission and the name of a statistic
 
 
-@dataclass(frozen=True)
-class Fit:
-    """What learning found.
-
-    Attributes
-    ----------
-    model : a new pgmpy DynamicBayesianNetwork; with emissions a `Network` like the one that `emit` returned
-    log_likelihoods : log p(evidence) before each step and after the last
-    converged : whether the last step raised it by less than the tolerance
-    """
-
-    model: Any = field(repr=False)
-    log_likelihoods: tuple[float, ...]
-    converged: bool
-
-    def __str__(self) -> str:
-        start, end = self.log_likelihoods[0], self.log_likelihoods[-1]
-        how = "converged" if self.converged else "not converged"
-        return f"Fit: log-likelihood {start:.6g} -> {end:.6g} in {len(self.log_likelihoods) - 1} steps, {how}"
-
-    __repr__ = __str__
-
-
 def fit(
     model: Any, evidence: Any, *, soft: Soft | None = None, T: int | None = None, lengths: Any = None,
     steps: int = 200, tolerance: float = 1e-6, prior: float = 0.0, seed: int | np.random.Generator | None = None,
-    progress: bool = False,
+    learn: Collection[str] | None = None, progress: bool = False,
 ) -> Fit:  # fmt: skip
-    """Learn all CPDs, and emissions, by expectation maximisation.
+    """Learn all CPDs, and emissions, by expectation maximisation; or the matrices of a linear-Gaussian model.
 
     A variable with one CPD for all slices (none given for slice 1, or an equal one) is learnt from all slices;
     otherwise that of slice 0 is learnt from the first slices, and that of slice 1 from later ones.
 
     Parameters
     ----------
-    model : pgmpy DynamicBayesianNetwork
-        Its CPDs are where learning begins; it is left as it is.
+    model : pgmpy DynamicBayesianNetwork, or a template from `linear_gaussian`
+        Its CPDs, or matrices, are where learning begins; it is left as it is.
     evidence, soft, T, lengths
         As in `smooth`; missing states are allowed.
     steps : int
@@ -70,6 +48,8 @@ def fit(
         Added to every expected count: a Dirichlet prior with parameters 1 + prior.
     seed : int or numpy.random.Generator, optional
         Begin with random CPDs instead of the model's; emissions begin as they are.
+    learn : names of parameters, optional
+        Of a linear-Gaussian model, what is learnt: of A, C, Q, R, mean, covariance and B; everything unless given.
 
     Examples
     --------
@@ -80,6 +60,11 @@ def fit(
     True
     """
     rules = Rules(steps, tolerance, prior)
+    if isinstance(model, KalmanFilter):
+        refuse("fit", soft=soft, T=T, lengths=lengths, seed=seed)
+        return fit_gaussian(model, evidence, rules, learn, progress)
+    if learn is not None:
+        raise DataError("learn is about linear-Gaussian models; a network's CPDs are learnt all together")
     prepared = prepare(model)
     seen = observe(prepared, evidence, soft=soft, T=T, lengths=lengths)
 
@@ -87,65 +72,17 @@ def fit(
         return counted(Task(Prepared(network, prepared.engine), seen.under(network)))
 
     start = prepared.network if seed is None else randomised(prepared.network, seed)
-    return climbed(expected, Climb(start), rules, progress)
+    return climbed(of_network(expected), Climb(start), rules, progress)
 
 
-@dataclass(frozen=True)
-class Rules:
-    """When to stop, and what is added to counts; see `fit`."""
-
-    steps: int
-    tolerance: float
-    prior: float
-
-    def __post_init__(self) -> None:
-        numbers = (self.steps, self.prior, self.tolerance)
-        whole = all(isinstance(number, Real) for number in numbers) and np.isfinite(self.steps) and self.steps % 1 == 0
-        if not (whole and 0 <= self.prior < np.inf and self.steps >= 1 and self.tolerance >= 0):
-            given = f"steps={self.steps!r}, prior={self.prior!r}, tolerance={self.tolerance!r}"
-            raise DataError(f"{given}; give at least one step, and a prior and a tolerance of 0 or more")
+def of_network(expected: Callable[[Network], tuple[float, Counts]]) -> Steps:
+    """Steps that learn a network's tables and emissions, by expected counts."""
+    return Steps(expected, _maximised, _finished, _log_prior)
 
 
-@dataclass(frozen=True)
-class Climb:
-    """How far expectation maximisation has come.
-
-    Attributes
-    ----------
-    network : the network that the last step led to
-    log_likelihoods : log p(evidence) of the networks before it
-    reached : the last of them, times the prior's density
-    """
-
-    network: Network
-    log_likelihoods: tuple[float, ...] = ()
-    reached: float = -np.inf
-
-
-def climbed(
-    expected: Callable[[Network], tuple[float, Counts]], climb: Climb, rules: Rules, progress: bool = False,
-    keep: Callable[[Climb], None] = lambda climb: None,
-) -> Fit:  # fmt: skip
-    """Steps of expectation maximisation, from where a climb has come to.
-
-    Parameters
-    ----------
-    expected : the E-step: log p(evidence) under a network, and its expected counts
-    keep : called after each step with what is needed to go on from there
-    """
-    with tqdm(desc="EM", total=int(rules.steps), initial=len(climb.log_likelihoods), disable=not progress) as bar:
-        while True:
-            found, counts = expected(climb.network)
-            bar.set_postfix_str(f"log-likelihood {found:.6g}")
-            log_likelihoods = (*climb.log_likelihoods, found)
-            reached = found + _log_prior(climb.network, rules.prior)
-            converged = reached - climb.reached <= rules.tolerance * abs(reached)
-            if converged or len(log_likelihoods) > rules.steps:
-                model = climb.network if climb.network.emissions else to_pgmpy(climb.network)
-                return Fit(model, log_likelihoods, converged)
-            climb = Climb(_maximised(climb.network, counts, rules.prior), log_likelihoods, reached)
-            keep(climb)
-            bar.update()
+def _finished(network: Network) -> Any:
+    """What a user gets: a pgmpy network, or one of ours where there are emissions."""
+    return network if network.emissions else to_pgmpy(network)
 
 
 def counted(task: Task) -> tuple[float, Counts]:

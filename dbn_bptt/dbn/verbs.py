@@ -9,12 +9,12 @@ import numpy as np
 
 from dbn_bptt.dbn.evidence.evidence import Soft
 from dbn_bptt.dbn.forward import polynomial, program
-from dbn_bptt.dbn.kalman import KalmanFilter, smooth_gaussian
+from dbn_bptt.dbn.kalman import KalmanFilter, refuse, smooth_gaussian
 from dbn_bptt.dbn.network import Emission, Name
 from dbn_bptt.dbn.posterior import Paths, Posterior
 from dbn_bptt.dbn.query import Answer, Task, alone, given_task, prepare, swept
 from dbn_bptt.dbn.reductions import DRAW, MAX, SUM
-from dbn_bptt.errors import DataError, positive
+from dbn_bptt.errors import positive
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.program.engines import Engine
 from dbn_bptt.template.builder import SliceTemplate
@@ -91,9 +91,7 @@ def smooth(
            [0.117, 0.883]])
     """
     if isinstance(model, KalmanFilter):
-        refused = {"soft": soft, "T": T, "lengths": lengths}
-        for name in [name for name, value in refused.items() if value is not None]:
-            raise DataError(f"smooth of a linear-Gaussian network takes no {name}; give NaN for what is missing")
+        refuse("smooth", soft=soft, T=T, lengths=lengths)
         return cast(Any, smooth_gaussian(model, evidence, engine))
     answer = smoothed(given_task(model, evidence, soft, T, lengths, engine))
     return _posterior(answer, answer.marginals())

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from dbn_bptt.dbn.climb import Climb, Fit, Rules, climbed
 from dbn_bptt.dbn.emissions.own import Expressed
-from dbn_bptt.dbn.learn import Climb, Counts, Fit, Rules, climbed, counted, randomised
+from dbn_bptt.dbn.learn import Counts, counted, of_network, randomised
 from dbn_bptt.dbn.network import Name, Network
 from dbn_bptt.dbn.query import Prepared, given_task, prepare
 from dbn_bptt.errors import DataError
@@ -61,17 +62,17 @@ def fit(
         return found.number, dict(found.arrays)
 
     if checkpoint is None:
-        return climbed(expected, start, rules, progress)
-    kept = Checkpoint(Path(checkpoint), _origin(start.network, prepared.engine, prior))
+        return climbed(of_network(expected), start, rules, progress)
+    kept = Checkpoint(Path(checkpoint), _origin(start.model, prepared.engine, prior))
     climb = kept.resumed(start)
     if climb.log_likelihoods:
-        now = expected(start.network)[0]
+        now = expected(start.model)[0]
         if not np.isclose(now, climb.log_likelihoods[0], rtol=1e-9, atol=0):
             was = f"log p(evidence) was {climb.log_likelihoods[0]:.10g} under the first model, and is {now:.10g}"
             raise DataError(
                 f"the checkpoint {checkpoint} is of a fit to other data: {was}; delete it, or choose another"
             )
-    return climbed(expected, climb, rules, progress, kept.keep)
+    return climbed(of_network(expected), climb, rules, progress, kept.keep)
 
 
 def _counts(part: Part, model: Prepared) -> Total:
@@ -104,7 +105,7 @@ class Checkpoint:
             ORIGIN: np.array(json.dumps(self.origin)),
         }
         try:
-            write_arrays(self.path, Prepared(climb.network).tables | _emitted(climb.network) | numbers)
+            write_arrays(self.path, Prepared(climb.model).tables | _emitted(climb.model) | numbers)
         except OSError as error:
             raise DataError(
                 f"cannot write the checkpoint {self.path}: {error.strerror}; choose another place"
@@ -126,8 +127,8 @@ class Checkpoint:
         for what, own in self.origin.items():
             if origin.get(what) != own:
                 raise DataError(f"the checkpoint {self.path} is of a fit {what}; delete it, or choose another path")
-        of = Prepared(start.network).structure
-        network = start.network.retabled(lambda table, slice_: stored[of.parameter(table.variable, slice_)])
+        of = Prepared(start.model).structure
+        network = start.model.retabled(lambda table, slice_: stored[of.parameter(table.variable, slice_)])
         emissions = {
             name: emission.at({what: stored[_entry(name, what)] for what in emission.parameters})
             for name, emission in network.emissions.items()

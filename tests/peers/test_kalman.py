@@ -31,3 +31,37 @@ def test_the_smoother_equals_statsmodels(missing: float):
     np.testing.assert_allclose(found.mean, expected.smoothed_state.T, atol=1e-9)
     np.testing.assert_allclose(found.covariance, np.moveaxis(expected.smoothed_state_cov, -1, 0), atol=1e-9)
     assert found.log_likelihood == pytest.approx(expected.llf)
+
+
+def test_learning_reaches_the_likelihood_that_statsmodels_finds():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        mlemodel = pytest.importorskip(
+            "statsmodels.tsa.statespace.mlemodel", reason="statsmodels is not installed (extra: peers)"
+        )
+
+        class Level(mlemodel.MLEModel):
+            """A level that walks, seen with noise; both variances are learnt."""
+
+            start_params = np.array([0.0, 0.0])
+            param_names = ("log q", "log r")
+
+            def __init__(self, y):
+                super().__init__(y, k_states=1, initialization="known", constant=[0.0], stationary_cov=[[1.0]])
+                self["design", 0, 0] = self["transition", 0, 0] = self["selection", 0, 0] = 1.0
+
+            def update(self, params, **kwargs):
+                super().update(params, **kwargs)
+                self["state_cov", 0, 0], self["obs_cov", 0, 0] = np.exp(params)
+
+        rng = np.random.default_rng(1)
+        y = np.cumsum(rng.normal(size=150)) + rng.normal(size=150)
+        y[rng.random(150) < 0.1] = np.nan
+        expected = Level(y).fit(disp=False, maxiter=500)
+    walk = dbn.linear_gaussian([[1.0]], [[1.0]], [[0.3]], [[0.3]], [0.0], [[1.0]])
+    found = dbn.fit(walk, {"y": y}, learn=("Q", "R"), steps=3000, tolerance=1e-12)
+    assert (np.diff(found.log_likelihoods) >= -1e-9).all()
+    assert found.log_likelihoods[-1] == pytest.approx(expected.llf, abs=1e-5)
+    assert dbn.smooth(found.model, {"y": y}).log_likelihood == pytest.approx(
+        Level(y).loglike(np.log([found.model.parameters["Q"][0, 0], found.model.parameters["R"][0, 0]]))
+    )
