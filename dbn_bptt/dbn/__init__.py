@@ -11,6 +11,7 @@ array([[0.138, 0.862],
 """
 
 from dbn_bptt.dbn.bif import read_bif, write_bif
+from dbn_bptt.dbn.choice import CrossValidation, Score, cross_validate, free_parameters, score
 from dbn_bptt.dbn.climb import Fit
 from dbn_bptt.dbn.convert import from_template, to_pgmpy, unrolled
 from dbn_bptt.dbn.cost_to_go import ValueFunction, value_function
@@ -30,7 +31,7 @@ from dbn_bptt.dbn.verbs import expected_counts, filter, log_likelihood, predict,
 
 __all__ = [
     "smooth", "filter", "predict", "viterbi", "sample", "log_likelihood", "expected_counts", "fit",
-    "start", "Online",
+    "score", "Score", "free_parameters", "cross_validate", "CrossValidation", "start", "Online",
     "emit", "gaussian", "mixture", "poisson", "emission", "Network", "to_pgmpy",
     "prepare", "Prepared", "observe", "Observations",
     "Posterior", "Paths", "Fit", "template", "unrolled", "from_template", "interface", "summary",

@@ -1,6 +1,6 @@
 """Expectation maximisation, whatever is learnt: when it stops, how far it has come, and what it found."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any
@@ -100,3 +100,14 @@ def climbed(
             climb = Climb(steps.improved(climb.model, counts, rules.prior), log_likelihoods, reached)
             keep(climb)
             bar.update()
+
+
+def best_of(learn: Callable[[Any], Fit], beginnings: Iterable[Any]) -> Fit:
+    """The fit that came highest, of those that begin here or there.
+
+    Examples
+    --------
+    >>> best_of(lambda start: Fit(None, (start, start + 1.0), True), [1.0, 5.0, 3.0])
+    Fit: log-likelihood 5 -> 6 in 1 steps, converged
+    """
+    return max(map(learn, beginnings), key=lambda found: found.log_likelihoods[-1])

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dbn_bptt.dbn.climb import Climb, Fit, Rules, Steps, climbed
+from dbn_bptt.dbn.climb import Climb, Fit, Rules, Steps, best_of, climbed
 from dbn_bptt.dbn.convert import to_pgmpy
 from dbn_bptt.dbn.evidence.evidence import Soft
 from dbn_bptt.dbn.kalman import KalmanFilter, refuse
@@ -18,7 +18,7 @@ from dbn_bptt.dbn.kalman_learning import fit_gaussian
 from dbn_bptt.dbn.network import Name, Network, Table
 from dbn_bptt.dbn.query import Prepared, Task, observe, prepare, swept
 from dbn_bptt.dbn.reductions import SUM
-from dbn_bptt.errors import DataError
+from dbn_bptt.errors import DataError, positive
 from dbn_bptt.ops.kernels import Array
 
 Counts = dict[tuple[Name, int | str], Array]  # by variable and slice, and by emission and the name of a statistic
@@ -27,7 +27,7 @@ Counts = dict[tuple[Name, int | str], Array]  # by variable and slice, and by em
 def fit(
     model: Any, evidence: Any, *, soft: Soft | None = None, T: int | None = None, lengths: Any = None,
     steps: int = 200, tolerance: float = 1e-6, prior: float = 0.0, seed: int | np.random.Generator | None = None,
-    learn: Collection[str] | None = None, progress: bool = False,
+    starts: int = 1, learn: Collection[str] | None = None, progress: bool = False,
 ) -> Fit:  # fmt: skip
     """Learn all CPDs, and emissions, by expectation maximisation; or the matrices of a linear-Gaussian model.
 
@@ -48,6 +48,8 @@ def fit(
         Added to every expected count: a Dirichlet prior with parameters 1 + prior.
     seed : int or numpy.random.Generator, optional
         Begin with random CPDs instead of the model's; emissions begin as they are.
+    starts : int
+        Begin so often, with random CPDs if more than once, and keep what came highest.
     learn : names of parameters, optional
         Of a linear-Gaussian model, what is learnt: of A, C, Q, R, mean, covariance and B; everything unless given.
 
@@ -61,7 +63,7 @@ def fit(
     """
     rules = Rules(steps, tolerance, prior)
     if isinstance(model, KalmanFilter):
-        refuse("fit", soft=soft, T=T, lengths=lengths, seed=seed)
+        refuse("fit", soft=soft, T=T, lengths=lengths, seed=seed, starts=None if starts == 1 else starts)
         return fit_gaussian(model, evidence, rules, learn, progress)
     if learn is not None:
         raise DataError("learn is about linear-Gaussian models; a network's CPDs are learnt all together")
@@ -71,8 +73,10 @@ def fit(
     def expected(network: Network) -> tuple[float, Counts]:
         return counted(Task(Prepared(network, prepared.engine), seen.under(network)))
 
-    start = prepared.network if seed is None else randomised(prepared.network, seed)
-    return climbed(of_network(expected), Climb(start), rules, progress)
+    rng = np.random.default_rng(0 if seed is None else seed)
+    one = positive(starts, f"starts is {starts!r}; it must be a positive number") == 1 and seed is None
+    beginnings = (prepared.network if one else randomised(prepared.network, rng) for _ in range(starts))
+    return best_of(lambda start: climbed(of_network(expected), Climb(start), rules, progress), beginnings)
 
 
 def of_network(expected: Callable[[Network], tuple[float, Counts]]) -> Steps:

@@ -49,6 +49,10 @@ class Emission(Protocol):
     def parameters(self) -> Mapping[str, Array]:
         """What is learnt, by name."""
 
+    @property
+    def free(self) -> int:
+        """How many of the numbers that are learnt can be chosen freely."""
+
     def at(self, parameters: Mapping[str, Array]) -> Self:
         """The emission with other parameters."""
 

@@ -169,3 +169,12 @@ def test_a_mixture_of_one_state_is_that_of_scikit_learn(kind, steps):
     own = found.components.covariances
     own = {"full": own, "diag": np.diagonal(own, axis1=1, axis2=2), "spherical": own[:, 0, 0]}[kind]
     np.testing.assert_allclose(own, theirs.covariances_, atol=1e-8)
+
+
+@pytest.mark.parametrize("kind", [*SHAPES, "counts"])
+def test_criteria_of_choice(kind):
+    theirs, ours, x = _poissons() if kind == "counts" else _gaussians(kind)
+    theirs.n_features = D
+    found = dbn.score(ours, _ragged(x), lengths=LENGTHS)
+    assert found.aic == pytest.approx(theirs.aic(x, LENGTHS), rel=1e-9)
+    assert found.bic == pytest.approx(theirs.bic(x, LENGTHS), rel=1e-9)

@@ -40,6 +40,11 @@ class Poisson:
         """Rates."""
         return {"rates": self.rates}
 
+    @property
+    def free(self) -> int:
+        """All rates."""
+        return self.rates.size
+
     def at(self, parameters: Mapping[str, Array]) -> "Poisson":
         """With other ones."""
         return replace(self, rates=parameters["rates"])

@@ -43,6 +43,11 @@ class Mixture:
         """Weights, and means and covariances of the components."""
         return {"weights": self.weights, **self.components.parameters}
 
+    @property
+    def free(self) -> int:
+        """The components', and all weights of a state but one."""
+        return self.weights.size - len(self.weights) + self.components.free
+
     def at(self, parameters: Mapping[str, Array]) -> "Mixture":
         """With other ones."""
         return replace(self, weights=parameters["weights"], components=self.components.at(parameters))

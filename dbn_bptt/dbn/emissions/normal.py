@@ -47,6 +47,15 @@ class Gaussian:
         """Means and covariances."""
         return {"means": self.means, "covariances": self.covariances}
 
+    @property
+    def free(self) -> int:
+        """The means, and the covariances that the shape leaves."""
+        K, d = self.means.shape
+        return (
+            K * d
+            + {"full": K * d * (d + 1) // 2, "diagonal": K * d, "spherical": K, "tied": d * (d + 1) // 2}[self.shape]
+        )
+
     def at(self, parameters: Mapping[str, Array]) -> "Gaussian":
         """With other ones."""
         return replace(self, means=parameters["means"], covariances=parameters["covariances"])

@@ -52,6 +52,11 @@ class Expressed:
         """d."""
         return int(self.program.template.symbols[self._input].shape[0])
 
+    @property
+    def free(self) -> int:
+        """All numbers in its parameters."""
+        return sum(a.size for a in map(np.asarray, self.parameters.values()))
+
     def at(self, parameters: Mapping[str, Array]) -> "Expressed":
         """With other parameters."""
         return replace(self, parameters={name: parameters[name] for name in self.parameters})
