@@ -98,7 +98,13 @@ def _node(spot: Spot, result: Result, formulas: Formulas) -> dict[str, Any]:
     """A node: its name, its equation, its value and its adjoint."""
     node, graph = spot.node, result.graph
     kind = {"term": "term of the loss"}.get(spot.kind, spot.kind)
-    about = {"name": formulas.put(spot.label.latex), "plain": spot.label.text, "kind": kind, "t": spot.t}
+    about = {
+        "name": formulas.put(spot.label.latex),
+        "plain": spot.label.text,
+        "variable": str(spot.name),
+        "kind": kind,
+        "t": spot.t,
+    }
     if node not in graph:
         return {**about, "given": spot.kind != "elided"}
     about |= {

@@ -21,6 +21,10 @@ from dbn_bptt.template.equations import equations
 from dbn_bptt.template.template import Template
 from dbn_bptt.transforms.adjoint import adjoint
 
+PROGRAM = (
+    "elements.js", "known.js", "picture.js", "details.js", "gradients.js", "sections.js", "player.js", "frame.js",
+    "explorer.js",
+)  # fmt: skip
 MOST_SLICES = 60  # of which all are drawn; longer runs are folded
 
 
@@ -106,7 +110,7 @@ def _page(
         "PICTURE": document(picture, head=False),
         "EQUATIONS": _equations(result.template),
         "CONTENT": _json(shown),
-        "SCRIPT": _read("explorer.js"),
+        "SCRIPT": "\n".join(['"use strict";', *(_read(name) for name in PROGRAM)]),
     }
     return Html("".join(parts.get(piece, piece) for piece in _read("explorer.html").split("@@")))
 
