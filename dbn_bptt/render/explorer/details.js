@@ -8,7 +8,8 @@ function showDetails() {
 function introduction() {
   return [element("h2", {}, "Before the first step"), element("p", {},
     "Inputs, targets, initial states and parameters are given. The forward sweep computes each node once all its parents are known; " +
-    "the reverse sweep then sends each parent its share of the derivative of the loss. Dotted nodes are ready.")];
+    "the reverse sweep then sends each parent its share of the derivative of the loss. Dotted nodes are ready."),
+    driven || stop !== null ? null : element("p", {}, "New here? ", element("button", { type: "button", onclick: startTour }, "Take the tour"), ` of ${content.tour.length} stops.`)].filter(Boolean);
 }
 function aboutNode(n) {
   const node = nodes[n];

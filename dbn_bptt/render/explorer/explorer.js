@@ -36,14 +36,17 @@ function ownKey(event) {
   const focused = groups.indexOf(event.target);
   if (focused >= 0 && event.key.startsWith("Arrow")) groups[neighbour(focused, event.key)].focus();
   else if (focused >= 0 && (event.key === "Enter" || event.key === " ")) choose({ node: focused });
+  else if (event.key === "Escape" && stop !== null) leaveTour();
   else if (event.key === "Escape") choose(null);
   else return false;
   return true;
 }
-// The address may name a step (#step=12), a node by its variable and slice (#node=h,2) or the loss (#loss).
+// The address may name a step (#step=12), a node by its variable and slice (#node=h,2), the loss (#loss), or a stop of
+// the tour (#tour, #tour=3).
 function openAt(hash) {
   const asked = new URLSearchParams(hash.slice(1)), named = asked.get("node");
   const node = nodes.findIndex((n) => [n.variable, n.t ?? []].flat().join() === named);
+  if (asked.has("tour")) { goToStop(Number(asked.get("tour") || 1) - 1); return; }
   if (asked.has("step")) jump(Number(asked.get("step")));
   else if (asked.has("loss")) jump(turn);
   else if (node >= 0) jump(nodes[node].given ? 0 : forwardAt[node] + 1);
@@ -54,6 +57,7 @@ startTheme();
 startFrame();
 startPlayer();
 prepare();
+prepareTour();
 showCredit();
 showAgreement();
 showNetwork();

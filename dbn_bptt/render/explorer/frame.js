@@ -18,6 +18,8 @@ function startTheme() {
   chooseTheme(new URLSearchParams(location.search).get("theme"));
   byId("theme").onclick = () => chooseTheme(root.dataset.theme === "dark" ? "light" : "dark");
 }
+// scrollIntoView would scroll the page around a frame, too
+function reveal(shown) { window.scrollBy(0, shown.getBoundingClientRect().top - byId("controls").offsetHeight - 14); }
 function startFrame() {
   root.classList.toggle("embedded", framed);
   byId("whole").hidden = !framed;

@@ -70,6 +70,6 @@ function blame(s, t, button) {
   const down = reach(users, (n) => outEdges[n].map((e) => edges[e].head)), up = reach(losses, (n) => inEdges[n].map((e) => edges[e].tail));
   let count = 0;
   edges.forEach((e, k) => { if (e.message !== undefined && down.has(e.tail) && up.has(e.head)) { curves[k].classList.add("blame"); count += 1; } });
-  if (count) byId("picture").scrollIntoView({ block: "nearest" });
+  if (count) reveal(byId("picture"));
   byId("blamed").textContent = `Slice ${s}'s loss, copy of ${blamed} in slice ${t}: norm ${short(content.credit[blamed][s][t])}; ${count ? `${count} edges, marked in the picture, lie on its paths` : "none of its paths is drawn"}.`;
 }
