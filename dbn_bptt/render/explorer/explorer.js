@@ -2,12 +2,12 @@
 function statusText() {
   const now = active(), ready = nodes.filter((_, n) => isReady(n)).length;
   const waiting = `${ready} ${ready === 1 ? "node is" : "nodes are"} ready`;
-  if (now === null) return `Step 0 of ${last}. ${waiting}.`;
+  if (now === null) return driven ? `${waiting}.` : `Step 0 of ${last}. ${waiting}.`;
   const answers = nodes[now].given ? "" : " and answers its parents";
   const sums = nodes[now].kind.startsWith("term") ? "begins with 1" : "sums its messages";
   const what = inReverse() ? `reverse: ${nodes[now].plain} ${sums}${answers}` : `forward: ${nodes[now].plain} is computed from its parents`;
   const end = step === turn ? `. The loss is ${content.loss}` : step === last ? ". All gradients are there" : `. ${waiting}`;
-  return `Step ${step} of ${last}, ${what}${end}.`;
+  return `${driven ? "" : `Step ${step} of ${last}, `}${what}${end}.`;
 }
 function show() {
   paint();

@@ -1,9 +1,13 @@
 // The page and what is around it: the address that it was opened by, the page that it is shown in, and the theme. In a
-// frame it is embedded: shown without its sections below, and told by messages {theme: "dark"} and {step: 12}.
+// frame it is embedded: shown without its sections below, and told by messages {theme: "dark"}, {step: 12} and
+// {keys: false}.
 const framed = window.parent !== window, root = document.documentElement;
 const systemTheme = window.matchMedia("(prefers-color-scheme: dark)");
+const framesInside = [...document.querySelectorAll("iframe")];
+function tellFrames(message) { framesInside.forEach((frame) => frame.contentWindow.postMessage(message, "*")); }
 function setTheme(name) {
   root.dataset.theme = name;
+  tellFrames({ theme: name });
   byId("theme").textContent = name === "dark" ? "Light" : "Dark";
   byId("theme").setAttribute("aria-pressed", name === "dark");
 }
@@ -34,6 +38,7 @@ function startFrame() {
   window.addEventListener("message", ({ source, data }) => {
     if (!framed || source !== window.parent || data === null || typeof data !== "object") return;
     chooseTheme(data.theme);
+    if (typeof data.keys === "boolean") byId("keys").checked = data.keys;
     if (Number.isFinite(data.step)) go(data.step);
   });
 }

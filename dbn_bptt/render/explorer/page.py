@@ -8,6 +8,7 @@ from importlib.resources import files
 from typing import Any, Unpack
 
 from dbn_bptt.errors import DbnBpttError
+from dbn_bptt.render.explorer.beside import lockstep
 from dbn_bptt.render.explorer.formulas import mathml
 from dbn_bptt.render.explorer.shown import Shown, shown
 from dbn_bptt.render.subjects.scene import Options
@@ -32,7 +33,7 @@ class Html(str):
         )
 
 
-def html(obj: Any, *, book: str | None = None, **options: Unpack[Options]) -> Html:
+def html(obj: Any, *, beside: Any = None, book: str | None = None, **options: Unpack[Options]) -> Html:
     """The explorer: one self-contained page that steps through the forward sweep and then the reverse sweep.
 
     Each step shows which nodes are ready; a node shows its equation, its value, its adjoint and the messages that make
@@ -47,6 +48,9 @@ def html(obj: Any, *, book: str | None = None, **options: Unpack[Options]) -> Ht
     obj : Result, Report, or pgmpy DynamicBayesianNetwork
         From `bptt` or `compare`; or a network, with `evidence`, whose inference is stepped through as BPTT on its
         network polynomial.
+    beside : Result, Report, or (network, evidence), optional
+        What is shown beside it, slice by slice in lockstep: the messages of a hidden Markov model beside a recurrent
+        network, say.
     book : str, optional
         The address, relative or absolute, of the folder of the book's chapters; the stops of the tour then link to
         them.
@@ -61,23 +65,59 @@ def html(obj: Any, *, book: str | None = None, **options: Unpack[Options]) -> Ht
     >>> page = html(result)
     >>> page[:15], "http" in page.replace("http://www.w3.org/", "")
     ('<!doctype html>', False)
+    >>> from dbn_bptt import dbn
+    >>> "iframe" in html(result, beside=(dbn.umbrella(), {"Umbrella": [1, 1, 0]}))
+    True
     """
-    return _page(shown(obj, options), book)
+    one = shown(obj, options)
+    if beside is None:
+        return _page(one, book)
+    other, evidence = beside if isinstance(beside, tuple) and len(beside) == 2 else (beside, None)
+    drawn_alike: Options = {"view": options.get("view"), "evidence": evidence}
+    if "parameters" in options:
+        drawn_alike["parameters"] = options["parameters"]
+    return _pair(one, shown(other, drawn_alike))
 
 
-def _page(of: Shown, book: str | None) -> Html:
+def _pair(one: Shown, two: Shown) -> Html:
+    """A page with two explorers, and one set of buttons for both."""
+    pairs, titles = lockstep(one.content, two.content), [of.content["title"] for of in (one, two)]
+    content = {
+        "pages": [_page(of, None, "driven") for of in (one, two)], "titles": titles,
+        "pairs": pairs, "turn": pairs.index((len(one.content["forward"]), len(two.content["forward"]))),
+    }  # fmt: skip
+    title = " beside ".join(titles)
+    parts = {
+        "TITLE": escape(title), "HEADING": escape(title), "STYLE": _read("explorer.css"), "CONTENT": _json(content),
+        "SCRIPT": _program("elements.js", "player.js", "frame.js", "beside.js"),
+    }  # fmt: skip
+    return _filled("beside.html", parts)
+
+
+def _page(of: Shown, book: str | None, kind: str = "") -> Html:
     title = of.content["title"]
     dark = style("dark").replace(".dbn-bptt", "[data-theme=dark] .dbn-bptt")  # on the screen; paper is always light
     parts = {
+        "KIND": kind,
         "TITLE": escape(f"{title}: back-propagation through time, step by step"),
         "HEADING": escape(title),
         "STYLE": style("light") + "@media screen {" + dark + "}\n" + _read("explorer.css"),
         "PICTURE": document(of.picture, head=False),
         "EQUATIONS": _equations(of.template),
         "CONTENT": _json(of.content | {"book": book and f"{book.rstrip('/')}/"}),
-        "SCRIPT": "\n".join(['"use strict";', *(_read(name) for name in PROGRAM)]),
+        "SCRIPT": _program(*PROGRAM),
     }
-    return Html("".join(parts.get(piece, piece) for piece in _read("explorer.html").split("@@")))
+    return _filled("explorer.html", parts)
+
+
+def _program(*names: str) -> str:
+    return "\n".join(['"use strict";', *map(_read, names)])
+
+
+def _filled(name: str, parts: dict[str, str]) -> Html:
+    """A page with its parts in their places."""
+    parts |= {"CONTROLS": _read("controls.html"), "KEYS": _read("keys.html")}
+    return Html("".join(parts.get(piece, piece) for piece in _read(name).split("@@")))
 
 
 def _json(content: dict[str, Any]) -> str:

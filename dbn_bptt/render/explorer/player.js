@@ -11,11 +11,12 @@ function go(to) {
   if (step === last) pause();
 }
 function jump(to) { pause(); go(to); }
-function pause() { clearInterval(timer); timer = null; byId("status").setAttribute("aria-live", "polite"); byId("play").textContent = "\u25b6 Play"; }
+function readOut(on) { byId("status").setAttribute("aria-live", on && !driven ? "polite" : "off"); }
+function pause() { clearInterval(timer); timer = null; readOut(true); byId("play").textContent = "\u25b6 Play"; }
 function toggle() {
   if (timer !== null) { pause(); return; }
   if (step === last) go(0);
-  byId("status").setAttribute("aria-live", "off");  // too much to be read out
+  readOut(false);  // too much
   timer = setInterval(() => go(step + 1), 650);
   byId("play").textContent = "\u275a\u275a Pause";
 }
@@ -28,7 +29,7 @@ const keys = { Home: "first", ArrowLeft: "back", p: "play", ArrowRight: "next", 
 function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select, textarea")) return;
   if (ownKey(event)) { event.preventDefault(); return; }
-  if (keys[event.key]) { command(keys[event.key]); event.preventDefault(); }
+  if (keys[event.key] && byId("keys").checked) { command(keys[event.key]); event.preventDefault(); }
 }
 function startPlayer() {
   byId("slider").max = last;

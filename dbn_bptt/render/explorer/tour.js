@@ -10,7 +10,7 @@ function goToStop(k) {
   root.classList.add("touring");
   byId("guide").hidden = false;
   byId("stop").replaceChildren(element("b", {}, `${stop + 1} of ${end + 1}: ${title}.`), ` ${text} `, ...readingOn(chapter));
-  byId("status").setAttribute("aria-live", "off");  // the stop is read out instead
+  readOut(false);  // the stop is instead
   if (stop === 0 && document.activeElement === byId("stop-before")) byId("stop-after").focus();
   byId("stop-before").disabled = stop === 0;
   byId("stop-after").textContent = stop === end ? "Done" : "Next stop \u25b6";
