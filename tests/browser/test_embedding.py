@@ -43,9 +43,10 @@ def test_the_address_of_an_open_page_may_change(opened, result):
     page.wait_for_function("document.getElementById('slider').value === '25'")
 
 
-def test_an_address_of_no_node_says_so(opened, result):
-    page = opened(render.html(result), "#step=4&node=h,9")
-    assert page.inner_text("#status") == "No node h,9 is drawn here."
+@pytest.mark.parametrize("node", ["h,9", "h", "z,0"])
+def test_an_address_of_no_node_says_so(opened, result, node):
+    page = opened(render.html(result), f"#step=4&node={node}")
+    assert page.inner_text("#status") == f"No node {node} is drawn here."
     assert page.input_value("#slider") == "4"
 
 

@@ -140,7 +140,11 @@ def test_a_folded_page_says_what_is_left_out(opened):
     rnn = cells.elman(3, 4, 2)
     long = db.bptt(rnn, rnn.initial_parameters(0), {"x": rng.normal(size=(100, 3)), "y": rng.integers(0, 2, 100)})
     page = opened(render.html(long))
+    assert page.inner_text("#summary").startswith("100 slices, 5 of them drawn; loss")
+    assert page.locator('[data-parameter="W"] .slices i').count() == 5
     assert "1 node is ready" in page.inner_text("#status")
+    page.evaluate("openAt('#node=a,3')")
+    assert page.inner_text("#status") == "No node a,3 is drawn here."
     page.keyboard.press("End")
     shown = page.inner_text('[data-parameter="W"] output')
     assert float(shown) == pytest.approx(np.linalg.norm(long.gradients["W"]), rel=2e-3)

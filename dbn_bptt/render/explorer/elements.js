@@ -31,13 +31,27 @@ const plus = (a, b) => Array.isArray(a) ? a.map((x, k) => plus(x, b[k])) : a + b
 const shapeOf = (a) => Array.isArray(a) ? [a.length, ...shapeOf(a[0])] : [];
 const shapeText = (a) => shapeOf(a).join(" \u00d7 ") || "scalar";
 function heat(array, title) {
-  const rows = rowsOf(array), scale = largest(array) || 1, spelled = rows[0].length <= 8;
+  const rows = rowsOf(array), scale = largest(array) || 1, spelled = rows[0].length <= MOST_COLUMNS;
   const table = element("table", { class: spelled ? "heat numbers" : "heat", "aria-label": title });
   for (const row of rows) {
     table.append(element("tr", {}, ...row.map((x) => element("td", {
       style: `background:${color(x / scale)};color:${ink(x / scale)}`, title: short(x),
     }, spelled ? short(x, 3) : x < -0.02 * scale ? "\u2212" : ""))));
   }
-  return table;
+  return spelled ? table : element("div", {}, table, spelledOut(array, title));
+}
+const MOST_COLUMNS = 8, opened = new Set();  // the titles of the tables whose numbers are shown, also at the next step
+function spelledOut(array, title) {  // the numbers of a table that is too wide for them, made when they are asked for
+  const rows = rowsOf(array), box = element("details", { open: opened.has(title) }, element("summary", {}, `numbers (${shapeText(array)})`));
+  const index = (k) => element("th", {}, rows.length > 1 ? String(k) : "");
+  const fill = () => {
+    if (!box.open || box.children.length > 1) return;
+    const head = element("tr", {}, element("th"), ...rows[0].map((_, k) => element("th", { scope: "col" }, String(k))));
+    const body = rows.map((row, k) => element("tr", {}, index(k), ...row.map((x) => element("td", {}, short(x)))));
+    box.append(element("div", { class: "spelled", tabindex: "0" }, element("table", { "aria-label": `${title}, in numbers` }, head, ...body)));
+  };
+  box.addEventListener("toggle", () => { if (box.open) opened.add(title); else opened.delete(title); fill(); });
+  fill();
+  return box;
 }
 const described = (title, ...values) => [element("dt", {}, title), ...values.map((v) => element("dd", {}, v))];

@@ -45,14 +45,14 @@ function ownKey(event) {
 // the tour (#tour, #tour=3).
 function openAt(hash) {
   const asked = new URLSearchParams(hash.slice(1)), named = asked.get("node");
-  const node = nodes.findIndex((n) => [n.variable, n.t ?? []].flat().join() === named);
+  const node = nodes.findIndex((n) => n.kind !== "elided" && [n.variable, n.t ?? []].flat().join() === named);
   if (asked.has("tour")) { goToStop(Number(asked.get("tour") || 1) - 1); return; }
   if (asked.has("step")) jump(Number(asked.get("step")));
   else if (asked.has("loss")) jump(turn);
   else if (node >= 0) jump(nodes[node].given ? 0 : forwardAt[node] + 1);
   if (node >= 0) { choose({ node }); follow(node); } else if (named !== null) byId("status").textContent = `No node ${named} is drawn here.`;
 }
-byId("summary").textContent = `${content.T} ${content.T === 1 ? "slice" : "slices"}${content.sequence ? `, ${content.sequence}` : ""}; loss ${content.loss}`;
+byId("summary").textContent = `${content.T} ${content.T === 1 ? "slice" : "slices"}${elided < 0 ? "" : `, ${drawnSlices.length} of them drawn`}${content.sequence ? `, ${content.sequence}` : ""}; loss ${content.loss}`;
 startTheme();
 startFrame();
 startPlayer();

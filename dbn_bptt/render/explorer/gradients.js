@@ -19,7 +19,7 @@ function showGradients() {
     const note = elided < 0 ? null : element("p", { class: "faint" }, step === last ? "with the slices that are not drawn" : "of the slices that are drawn; the others' shares come at the end");
     return element("div", { "data-parameter": p.name }, element("h3", {}, `${p.name}: norm `,
       element("output", {}, total === null ? "0" : short(step === last ? p.norm : norm(total))), ` of ${short(p.norm)}`), bars, note,
-      total !== null && rowsOf(total).length <= 16 && rowsOf(total)[0].length <= 24 ? heat(total, `gradient of ${p.name} so far`) : null);
+      total === null ? null : (rowsOf(total).length <= 16 && rowsOf(total)[0].length <= 24 ? heat : spelledOut)(total, `gradient of ${p.name} so far`));
   }));
 }
 let blamed = Object.keys(content.credit)[0];

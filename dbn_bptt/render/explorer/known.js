@@ -17,7 +17,7 @@ nodes.forEach((n, k) => {
   if (n.kind === "elided") { forwardAt[k] = latest(forwardAt, (t) => t < n.t); backwardAt[k] = latest(backwardAt, (t) => t > n.t); }
   if (n.kind === "parameter") backwardAt[k] = backward.length - 1;
 });
-const drawnSlices = [...new Set(nodes.map((n) => n.t).filter((t) => t !== null && t >= 0 && t < content.T))].sort((a, b) => a - b);
+const drawnSlices = [...new Set(nodes.filter((n) => n.kind !== "elided").map((n) => n.t).filter((t) => t !== null && t >= 0 && t < content.T))].sort((a, b) => a - b);
 const elided = nodes.findIndex((n) => n.kind === "elided");
 let chosen = null;  // null to follow the steps, or {node} or {edge}
 

@@ -27,7 +27,7 @@ const commands = {
 function command(name) { if (driven) window.parent.postMessage({ command: name }, "*"); else commands[name](); }
 const keys = { Home: "first", ArrowLeft: "back", p: "play", ArrowRight: "next", t: "turn", End: "last" };
 function onKey(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select, textarea")) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select, textarea, .spelled")) return;
   if (ownKey(event)) { event.preventDefault(); return; }
   if (keys[event.key] && byId("keys").checked) { command(keys[event.key]); event.preventDefault(); }
 }
