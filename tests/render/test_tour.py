@@ -106,5 +106,6 @@ def test_a_folded_run_names_what_is_not_drawn():
     data = {"x": rng.normal(size=(100, 3)), "y": rng.integers(0, 2, 100)}
     stops, _ = _stops(db.bptt(lstm, lstm.initial_parameters(0), data))
     assert "from slices that are not drawn" in stops["A sum of messages"]["text"]
-    assert "at most" in stops["One parameter, many slices"]["text"]
+    assert "(the largest)" in stops["One parameter, many slices"]["text"]
+    assert "14 parameters, from W_i to c" in stops["What is given"]["text"]
     assert list(stops) == RUN

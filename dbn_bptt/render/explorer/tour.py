@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from dbn_bptt.ops.kernels import Array
-from dbn_bptt.render.explorer.wording import FEW, array, by_slice, listed, norm, number, summed
+from dbn_bptt.render.explorer.wording import FEW, array, by_slice, listed, named, norm, number, summed
 from dbn_bptt.render.subjects.scene import Scene
 from dbn_bptt.sweep.results import Edge, Result
 from dbn_bptt.sweep.unroll import Node
@@ -74,7 +74,7 @@ def _given(run: Drawn) -> Stop:
     kinds = {kind: list(dict.fromkeys(s.name for s in run.spots if s.kind == kind)) for kind in ("input", "target")}
     kinds["initial state"] = [spot.label.text for spot in run.spots if spot.kind == "initial"]
     kinds["parameter"] = list(run.result.gradients)
-    given = [f"the {kind}{'s' * (len(names) > 1)} {listed(names)}" for kind, names in kinds.items() if names]
+    given = [named(kind, names) for kind, names in kinds.items() if names]
     return stop(
         "What is given", "slice", 0,
         f"Time runs in {run.T} slices, all with the same equations." if run.T > 1 else "Here is one slice of time.",

@@ -4,7 +4,7 @@ import numpy as np
 
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.render.explorer.tour import Drawn, Stop, fan_in, first_message, in_order, shares, stop
-from dbn_bptt.render.explorer.wording import array, listed, number
+from dbn_bptt.render.explorer.wording import array, listed, named, number
 from dbn_bptt.render.subjects.inference import Inference
 
 
@@ -25,11 +25,11 @@ def _given(run: Drawn, asked: Inference) -> Stop:
     said = [f"{run.names[v]} = {array(rows[v])} is what slice {v[1]} says of its states" for v in told]
     said += [f"{run.names[v]} = {array(rows[v])} says nothing" for v in free]
     where = {"node": run.ids[told[0]]} if told else {}
+    tables = named("table", list(run.result.gradients))
     return stop(
         "What is given", "markov", 0,
-        f"Time runs in {run.T} slices. Given are the tables {listed(run.result.gradients)}, and what the evidence says "
-        "of each variable, a factor for each state.", f"{'; '.join(said)}." if said else "",
-        "All else is computed.", **where,
+        f"Time runs in {run.T} slices. Given are {tables}, and what the evidence says of each variable, a factor for "
+        "each state.", f"{'; '.join(said)}." if said else "", "All else is computed.", **where,
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 MOST_NUMBERS = 4  # of an array that are written out
-FEW = 6  # slices all of which are named
+FEW = 6  # names and slices that are all named
 
 
 def norm(a: Any) -> float:
@@ -68,14 +68,26 @@ def summed(numbers: Sequence[Any]) -> str:
     return " + ".join(map(number, numbers)).replace("+ \u2212", "\u2212 ")
 
 
+def named(kind: str, names: Sequence[str]) -> str:
+    """Things of a kind by their names; of many the first and the last.
+
+    >>> named("input", ["x"]), named("input", ["x", "y"]), named("parameter", list("abcdefghi"))
+    ('the input x', 'the inputs x and y', '9 parameters, from a to i')
+    """
+    if len(names) > FEW:
+        return f"{len(names)} {kind}s, from {names[0]} to {names[-1]}"
+    return f"the {kind}{'s' if len(names) > 1 else ''} {listed(names)}"
+
+
 def by_slice(numbers: Mapping[int, float]) -> str:
     """Numbers by their slices; of many the first, the largest and the last.
 
-    >>> by_slice({0: 0.5, 1: 0.25}), by_slice({t: t * (9 - t) for t in range(9)})
-    ('0.5 in slice 0 and 0.25 in slice 1', '0 in slice 0, at most 20 in slice 4, and 8 in slice 8')
+    >>> by_slice({-1: 0.5, 0: 0.25}), by_slice({t: t * (9 - t) for t in range(9)})
+    ('0.5 in slice −1 and 0.25 in slice 0', '0 in slice 0, 20 in slice 4 (the largest) and 8 in slice 8')
     """
+    said = {t: f"{number(x)} in slice {t}".replace("-", "\u2212") for t, x in numbers.items()}
     if len(numbers) <= FEW:
-        return listed(f"{number(x)} in slice {t}" for t, x in numbers.items())
-    first, last, top = min(numbers), max(numbers), max(numbers, key=lambda t: numbers[t])
-    ends = [f"{number(numbers[t])} in slice {t}" for t in (first, last)]
-    return f"{ends[0]}, at most {number(numbers[top])} in slice {top}, and {ends[1]}"
+        return listed(said.values())
+    top = max(numbers, key=lambda t: numbers[t])
+    said[top] += " (the largest)"
+    return listed(said[t] for t in sorted({min(numbers), top, max(numbers)}))
