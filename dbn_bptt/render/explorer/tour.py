@@ -130,11 +130,13 @@ def first_message(run: Drawn) -> Stop | None:
 
 
 def fan_in(run: Drawn) -> Stop | None:
-    """A node that sums messages: a state if there is one, in the middle of what is drawn."""
-    several = [v for v in run.computed() if run.ids[v] in run.backward and len(run.messages(v)) > 1]
-    nodes = [node for node in several if node[0] in run.states] or several
-    if not nodes:
+    """A node that sums few messages: a state if there is one, in the middle of what is drawn."""
+    counts = {node: len(run.messages(node)) for node in run.computed() if run.ids[node] in run.backward}
+    several = {node: n for node, n in counts.items() if n > 1}
+    of_states = {node: n for node, n in several.items() if node[0] in run.states} or several
+    if not of_states:
         return None
+    nodes = [node for node, n in of_states.items() if n == min(of_states.values())]
     node = nodes[len(nodes) // 2]
     name, sent, adjoint = run.names[node], run.messages(node), run.result.messages.adjoint[node]
     cancel = np.max(np.abs(adjoint)) < ROUNDING * max(np.max(np.abs(message)) for _, message in sent)
