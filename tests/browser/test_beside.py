@@ -80,6 +80,12 @@ def test_choosing_a_node_pauses_both(both):
     page.click("#play")
     frames[0].locator("[data-node]").first.click()
     page.wait_for_function("timer === null")
+    step = page.input_value("#slider")
+    page.evaluate("window.postMessage({command: 'last'}, '*')")  # comes from neither
+    for nonsense in ("null", "{}", "{command: 'toString'}", "{command: 3}"):
+        frames[0].evaluate(f"window.parent.postMessage({nonsense}, '*')")
+    page.wait_for_timeout(100)
+    assert page.input_value("#slider") == step
 
 
 def test_an_address_names_a_step_of_both(both):

@@ -97,6 +97,9 @@ def test_a_frame_has_the_theme_of_the_page_around_it(framed, result, scheme):
     frame.wait_for_function(f"document.documentElement.dataset.theme === '{scheme}'")
     page.evaluate("frames[0].postMessage({step: 25}, '*')")
     frame.wait_for_function("document.getElementById('slider').value === '25'")
+    page.emulate_media(color_scheme=scheme)
+    page.emulate_media(color_scheme=other)  # the reader's system is followed no longer
+    frame.evaluate("window.postMessage({step: 3}, '*')")  # not from the page around it
     for nonsense in ("null", "'dark'", "{theme: 'pink'}", "{step: 'x'}", "{}"):
         page.evaluate(f"frames[0].postMessage({nonsense}, '*')")
     page.wait_for_timeout(100)

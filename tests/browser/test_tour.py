@@ -27,6 +27,7 @@ def test_keys_alone_go_through_it(opened, result):
     page.keyboard.press("Enter")
     tour = _tour(page)
     assert page.get_attribute("#stop", "aria-live") == "polite"
+    assert page.get_attribute("#status", "aria-live") == "off"  # only one of them is read out
     for k, stop in enumerate(tour):
         assert page.inner_text("#stop").startswith(f"{k + 1} of {len(tour)}: {stop['title']}. {stop['text']}")
         assert page.input_value("#slider") == str(stop["step"])
@@ -41,6 +42,8 @@ def test_keys_alone_go_through_it(opened, result):
     assert not page.is_visible("#guide")
     assert page.evaluate("document.activeElement.id") == "start-tour"
     assert page.locator(".at-stop").count() == 0
+    page.keyboard.press("ArrowLeft")
+    assert page.get_attribute("#status", "aria-live") == "polite"
 
 
 def test_it_goes_back_and_is_left_by_escape(opened, result):

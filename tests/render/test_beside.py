@@ -63,12 +63,20 @@ def _came_to(content, name, t, reverse):
     return order.index((name, t)) + 1 + (len(content["forward"]) if reverse else 0)
 
 
+BESIDE = [  # what is beside an Elman network, and its last state in the forward and in the reverse sweep
+    ("network", _umbrella, "alpha", "alpha"),
+    ("LSTM", _lstm, "h", "s"),
+]
+
+
 @pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
 @pytest.mark.parametrize("T", [1, 4])
-def test_the_message_alpha_is_beside_the_state(T, reverse):
-    (first, second), page = _contents(elman_run(T=T), _umbrella(T))
+@pytest.mark.parametrize(("name", "other", "onwards", "back"), BESIDE, ids=[name for name, *_ in BESIDE])
+def test_state_is_beside_state(name, other, onwards, back, T, reverse):
+    (first, second), page = _contents(elman_run(T=T), other(T))
+    state = back if reverse else onwards
     for t in range(T):
-        assert [_came_to(first, "h", t, reverse), _came_to(second, "alpha", t, reverse)] in page["pairs"]
+        assert [_came_to(first, "h", t, reverse), _came_to(second, state, t, reverse)] in page["pairs"]
 
 
 def test_no_slice_is_ahead_of_the_other():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import dbn_bptt as db
-from dbn_bptt import cells, dbn, render
+from dbn_bptt import cells, dbn, paths, render
 from dbn_bptt.render.explorer.wording import array, number
 from tests.dbn_models import STRUCTURES, Structure, draw_evidence
 from tests.render.checks import check_tour, elman_run, page_content
@@ -93,6 +93,19 @@ LEFT_OUT = [
 def test_what_a_run_has_no_example_of_is_left_out(name, run, missing):
     stops, _ = _stops(run())
     assert set(RUN) - set(stops) == missing
+
+
+def test_a_share_is_all_that_a_slice_sends():
+    t = db.SliceTemplate("uses W twice")
+    W, x, h, o = t.parameter("W", (2, 2)), t.input("x", 2), t.variable("h", 2), t.variable("o", 2)
+    t.define(h, db.tanh(W @ h.prev + x))
+    t.define(o, W @ h)
+    t.loss("L", db.sum(o * o))
+    theta, data = t.initial_parameters(0), {"x": np.ones((4, 2))}
+    stops, _ = _stops(db.bptt(t, theta, data))
+    shares = paths.credit(t, theta, data).by_copy("W")
+    said = stops["One parameter, many slices"]["text"]
+    assert all(f"{number(np.linalg.norm(share))} in slice {k}" in said for k, share in enumerate(shares))
 
 
 def test_all_observed_inference_says_nothing_of_hidden_variables():

@@ -37,9 +37,9 @@ function paint() {
     path.setAttribute("marker-end", sent ? "url(#tip-weighted)" : "url(#tip)");
   });
 }
-function follow(n) {
+function follow(n, margin = 60) {
   if (n === null) return;
   const box = byId("picture"), at = groups[n].getBoundingClientRect(), frame = box.getBoundingClientRect();
-  if (at.left < frame.left + 60 || at.right > frame.right - 60) box.scrollLeft += at.left - frame.left - frame.width / 2;
+  if (at.left < frame.left + margin || at.right > frame.right - margin) box.scrollLeft += at.left - frame.left - frame.width / 2;
   if (at.top < frame.top + 20 || at.bottom > frame.bottom - 20) box.scrollTop += at.top - frame.top - frame.height / 2;
 }

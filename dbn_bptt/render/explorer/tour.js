@@ -5,8 +5,9 @@ function goToStop(k) {
   stop = Math.min(Math.max(Math.round(k) || 0, 0), end);
   const { title, text, chapter, step: at, node, edge, section } = content.tour[stop];
   jump(at);
-  if (node !== undefined) { choose({ node }); follow(node); }
-  if (edge !== undefined) { choose({ edge }); follow(edges[edge].tail); }
+  const margin = byId("picture").clientWidth / 3;  // so that what is around it can be seen, too
+  if (node !== undefined) { choose({ node }); follow(node, margin); }
+  if (edge !== undefined) { choose({ edge }); follow(edges[edge].tail, margin); }
   root.classList.add("touring");
   byId("guide").hidden = false;
   byId("stop").replaceChildren(element("b", {}, `${stop + 1} of ${end + 1}: ${title}.`), ` ${text} `, ...readingOn(chapter));
