@@ -42,6 +42,10 @@ def _explain(options: argparse.Namespace) -> tuple[str, int]:
     explanation = explain(text, options.cell, options.hidden, options.activation, options.seed, progress=True)
     written = _written(explanation, options.out)
     lines = [str(explanation), *(f"wrote {path}" for path in written)]
+    if explanation.folded:
+        lines.append(
+            "the first and the last slices are drawn; a short text is easiest to follow: explain hello --hidden 4"
+        )
     holds = explanation.report.ok and explanation.correspondences.ok
     return "\n".join(lines), 0 if holds else 1
 

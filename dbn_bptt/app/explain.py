@@ -14,6 +14,7 @@ from dbn_bptt.link import Correspondences, correspondences
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.program import compile
 from dbn_bptt.render import html, svg
+from dbn_bptt.render.subjects.views import MOST_SLICES
 from dbn_bptt.sweep.given import checked
 from dbn_bptt.template.builder import At, SliceTemplate
 from dbn_bptt.template.equations import equations
@@ -38,7 +39,7 @@ class Explanation:
     norms : for each state the norms of its adjoints dL/dstate, (T,)
     last_norms : the same for the loss of the last slice alone
     correspondences : the table of `link.correspondences` for this network
-    page : the explorer, which steps through both sweeps
+    page : the explorer, which steps through both sweeps; of more than 8 slices it draws the first and the last
     picture : the unrolled graph as SVG, edges as thick as their messages are large
     """
 
@@ -56,6 +57,11 @@ class Explanation:
     def slices(self) -> int:
         """The number of slices: one a predicted character."""
         return len(self.text) - 1
+
+    @property
+    def folded(self) -> bool:
+        """Whether the page and the picture draw the first and the last slices only."""
+        return self.slices > MOST_SLICES
 
     def __str__(self) -> str:
         T, loss = self.slices, self.report.loss
@@ -134,7 +140,8 @@ def explain(
     norms = {name: _norms(report.result.messages.stack(name)) for name in interface(template)}
     last_norms = {name: _norms(series) for name, series in _adjoints(at_last, parameters, data).items()}
     table = correspondences(cell, seed)
-    return Explanation(text, alphabet, template, report, norms, last_norms, table, html(report), svg(report.result))
+    page = html(report, view="folded" if len(text) - 1 > MOST_SLICES else "unrolled")  # as the picture
+    return Explanation(text, alphabet, template, report, norms, last_norms, table, page, svg(report.result))
 
 
 def _task(

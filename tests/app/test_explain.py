@@ -12,6 +12,7 @@ import pytest
 
 from dbn_bptt.agreement import Report, Row
 from dbn_bptt.app import cli, explain
+from tests.render.checks import page_content
 
 
 def _run(*arguments, out, capsys):
@@ -29,6 +30,7 @@ def test_it_explains_the_embedded_text(tmp_path, capsys):
         "interface, all that one slice tells the next: h (16 numbers)",
         f"wrote {tmp_path}/explorer.html",
         f"wrote {tmp_path}/unrolled.svg",
+        "the first and the last slices are drawn; a short text is easiest to follow: explain hello --hidden 4",
     ):
         assert line in out.splitlines()
     found = json.loads((tmp_path / "explain.json").read_text())
@@ -159,3 +161,11 @@ def test_the_norms_of_the_last_loss_decay_with_small_weights():
     norms = found.last_norms["h"]
     assert norms.shape == (11,)
     assert np.all(np.diff(norms) > 0)
+
+
+@pytest.mark.parametrize(("text", "drawn"), [("hello", 4), ("nine char", 8), ("ten letters", 5)])
+def test_a_newcomer_sees_few_slices(text, drawn):
+    found = explain.explain(text, hidden=4)
+    nodes = page_content(found.page)["nodes"]
+    assert sum(node["variable"] == "h" and node["kind"] == "variable" for node in nodes) == drawn
+    assert found.folded == (drawn == 5)

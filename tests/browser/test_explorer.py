@@ -1,65 +1,10 @@
 """The explorer in a real browser: shown numbers are the result's, keys work, nothing is reported on the console."""
 
-import os
-import shutil
-
 import numpy as np
 import pytest
 
 import dbn_bptt as db
 from dbn_bptt import cells, dbn, render
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-
-def _missing(what):
-    if os.environ.get("DBN_BPTT_REQUIRE_TOOLS"):
-        pytest.fail(f"{what} is not installed")
-    pytest.skip(f"{what} is not installed")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        _missing("playwright")
-    if CHROMIUM is None:
-        _missing("chromium")
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield running
-        running.close()
-
-
-@pytest.fixture(scope="module")
-def result():
-    rng = np.random.default_rng(0)
-    rnn = cells.elman(3, 4, 2)
-    data = {"x": rng.normal(size=(5, 3)), "y": rng.integers(0, 2, 5)}
-    return db.bptt(rnn, rnn.initial_parameters(0), data)
-
-
-@pytest.fixture
-def opened(browser, tmp_path):
-    """Opens a page; afterwards nothing may stand on its console, and nothing may have been asked of a network."""
-    said, pages = [], []
-
-    def open_page(content, **options):
-        path = tmp_path / f"page{len(pages)}.html"
-        path.write_text(content)
-        page = browser.new_page(**options)
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("request", lambda request: said.append(request.url) if not request.url.startswith("file:") else None)
-        page.goto(path.as_uri())
-        pages.append(page)
-        return page
-
-    yield open_page
-    for page in pages:
-        page.close()
-    assert said == []
 
 
 def _shown(page, title):
@@ -195,7 +140,11 @@ def test_a_folded_page_says_what_is_left_out(opened):
     rnn = cells.elman(3, 4, 2)
     long = db.bptt(rnn, rnn.initial_parameters(0), {"x": rng.normal(size=(100, 3)), "y": rng.integers(0, 2, 100)})
     page = opened(render.html(long))
+    assert page.inner_text("#summary").startswith("100 slices, 5 of them drawn; loss")
+    assert page.locator('[data-parameter="W"] .slices i').count() == 5
     assert "1 node is ready" in page.inner_text("#status")
+    page.evaluate("openAt('#node=a,3')")
+    assert page.inner_text("#status") == "No node a,3 is drawn here."
     page.keyboard.press("End")
     shown = page.inner_text('[data-parameter="W"] output')
     assert float(shown) == pytest.approx(np.linalg.norm(long.gradients["W"]), rel=2e-3)

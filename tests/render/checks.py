@@ -1,5 +1,6 @@
 """Checks that the tests of pictures share."""
 
+import json
 import re
 import xml.etree.ElementTree as ET
 
@@ -12,6 +13,10 @@ from dbn_bptt.render.placing.curves import flattened
 
 SVG = "{http://www.w3.org/2000/svg}"
 VIEWS = ["rolled", "two-slice", "unrolled", "folded"]
+CHAPTERS = [
+    "01_one_slice", "02_messages", "03_gradients", "04_autodiff", "05_dynamic_programming", "06_far_back",
+    "07_hidden_markov", "08_any_network", "09_kalman", "10_own_network", "11_algebras", "12_orders",
+]  # fmt: skip
 STYLES = ["labels", "copies", "shared", "plates", "none"]
 
 
@@ -49,3 +54,30 @@ def check_svg(text):
     assert "nodes and" in (picture.findtext(f"{SVG}desc") or "")
     assert not re.search(r"""(href|src)\s*=|url\(["']?(?!#)|@import""", text)
     return picture
+
+
+def page_content(page):
+    """The numbers of an explorer's page."""
+    return json.loads(re.search(r'<script type="application/json" id="content">(.*?)</script>', page, re.DOTALL)[1])
+
+
+def check_tour(content):
+    """Stops come in the order of their steps; at its stop a node has its value, and a message is sent."""
+    forward, backward = content["forward"], content["backward"]
+    turn = len(forward)
+    for stop in content["tour"]:
+        step = stop["step"]
+        if "node" in stop:
+            node = content["nodes"][stop["node"]]
+            assert node["given"] or stop["node"] in forward[:step]
+            assert step <= turn or stop["node"] in backward[: step - turn]
+        if "edge" in stop:
+            edge = content["edges"][stop["edge"]]
+            assert "message" in edge
+            assert edge["head"] in backward[: step - turn]
+        assert stop.get("section") in (None, "gradients", "norms", "equations", "network")
+        assert stop["chapter"] in CHAPTERS
+        assert "nan" not in stop["text"]
+    steps = [stop["step"] for stop in content["tour"]]
+    assert steps == sorted(steps)
+    assert steps[-1] == turn + len(backward)

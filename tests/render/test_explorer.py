@@ -1,6 +1,5 @@
 """The explorer's page: its numbers are the result's, it needs nothing from outside, and it stays small."""
 
-import json
 import re
 from html.parser import HTMLParser
 
@@ -11,6 +10,7 @@ import pytest
 import dbn_bptt as db
 from dbn_bptt import cells, dbn, render
 from tests.cases import CASES, Case, draw
+from tests.render.checks import check_tour, page_content
 
 
 def _run(cell=cells.elman, T=4, hidden=4, B=None):
@@ -19,10 +19,6 @@ def _run(cell=cells.elman, T=4, hidden=4, B=None):
     lead = (T,) if B is None else (T, B)
     data = {"x": rng.normal(size=(*lead, 3)), "y": rng.integers(0, 2, lead)}
     return db.bptt(template, template.initial_parameters(1), data)
-
-
-def _content(page):
-    return json.loads(re.search(r'<script type="application/json" id="content">(.*?)</script>', page, re.S)[1])
 
 
 class _Tags(HTMLParser):
@@ -54,13 +50,14 @@ def test_every_case_has_a_page(case: Case):
     result = draw(case).bptt()
     page = render.html(result)
     _check_page(page)
-    found = _content(page)
+    found = page_content(page)
     assert found["agreement"]["ok"]
+    check_tour(found)
 
 
 def test_its_numbers_are_the_results():
     result = _run()
-    found = _content(render.html(result))
+    found = page_content(render.html(result))
     graph, messages = result.graph, result.messages
     by_name = {node["plain"]: node for node in found["nodes"]}
     for (name, t), plain in ((("h", 2), "h\u207d\u00b2\u207e"), (("a", 0), "a\u207d\u2070\u207e")):
@@ -81,7 +78,7 @@ def test_its_numbers_are_the_results():
 
 def test_steps_follow_the_edges():
     result = _run(cells.lstm)
-    found = _content(render.html(result))
+    found = page_content(render.html(result))
     done = {k for k, node in enumerate(found["nodes"]) if node["given"]}
     for n in found["forward"]:
         assert {e["tail"] for e in found["edges"] if e["head"] == n} <= done
@@ -99,7 +96,7 @@ def test_of_a_batch_the_first_sequence_is_shown():
     result = _run(B=3)
     template, given = result.graph.graph["template"], result.values.given
     alone = db.bptt(template, given.parameters, {name: a[:, 0] for name, a in given.data.items()})
-    found = _content(render.html(result))
+    found = page_content(render.html(result))
     assert found["loss"] == pytest.approx(alone.loss)
     assert found["sequence"] == "sequence 0 of a batch of 3"
 
@@ -108,7 +105,7 @@ def test_a_network_shows_posteriors_and_messages():
     model, evidence = dbn.umbrella(), {"Umbrella": [1, 1, 0, 1]}
     page = render.html(model, evidence=evidence)
     _check_page(page)
-    found = _content(page)["network"]
+    found = page_content(page)["network"]
     posterior, filtered = dbn.smooth(model, evidence), dbn.filter(model, evidence)
     shown = {p["name"]: np.array(p["rows"]) for p in found["posteriors"]}
     assert np.allclose(shown["Rain"], posterior["Rain"], atol=1e-3)
@@ -127,7 +124,7 @@ def test_twenty_slices_of_eight_units_stay_below_a_megabyte(cell):
 
 def test_a_long_run_is_folded():
     result = _run(T=300)
-    found = _content(render.html(result))
+    found = page_content(render.html(result))
     assert len(found["nodes"]) < 60
     assert found["T"] == 300
     w = next(p for p in found["parameters"] if p["name"] == "W")
@@ -149,7 +146,7 @@ def test_an_infinite_loss_has_a_page():
     t.loss("L", h, at="last")
     page = render.html(db.bptt(t, {"w": 5.0}, T=3, initial={"h": 2.0}))
     assert '"loss":1e999' in page
-    assert _content(page)["loss"] == np.inf
+    assert page_content(page)["loss"] == np.inf
 
 
 def test_formulas_call_adjoints_as_the_adjoint_template_does():
@@ -158,7 +155,7 @@ def test_formulas_call_adjoints_as_the_adjoint_template_does():
     t.define(h, 0.5 * h.prev)
     t.define(bar, 2.0 * h)
     t.loss("L", bar, at="last")
-    found = _content(render.html(db.bptt(t, {}, T=2, initial={"h": 1.0})))
+    found = page_content(render.html(db.bptt(t, {}, T=2, initial={"h": 1.0})))
     sent = [found["formulas"][edge["formula"]] for edge in found["edges"] if "formula" in edge]
     assert sent
     assert all("&#x0007E;" in formula for formula in sent)  # a tilde, as h_bar has its bar already

@@ -27,6 +27,8 @@ REFUSED = [
     ("one slice", lambda: render.svg(cells.elman(3, 4, 2), T=1, view="two-slice"), "needs two slices; give T=2 or more"),
     ("evidence", lambda: render.svg(elman_run(), evidence={"Y": [1]}), "evidence goes with a pgmpy DynamicBayesianNetwork"),
     ("a page", lambda: render.html(cells.elman(3, 4, 2)), "which SliceTemplate does not have; give a result of"),
+    ("a number beside", lambda: render.html(elman_run(), beside=3), "which int does not have; give a result of"),
+    ("nothing beside", lambda: render.html(elman_run(), beside=(dbn.umbrella(), None)), "give the explorer of a network some evidence"),
     ("no evidence", lambda: render.html(dbn.umbrella()), "give the explorer of a network some evidence"),
 ]  # fmt: skip
 

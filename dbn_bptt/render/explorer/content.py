@@ -14,6 +14,7 @@ from dbn_bptt.paths.itemised import credit
 from dbn_bptt.paths.scalar import jacobians
 from dbn_bptt.render.colors import PARAMETER_KINDS
 from dbn_bptt.render.explorer.formulas import Formulas
+from dbn_bptt.render.explorer.wording import norm
 from dbn_bptt.render.layout import scene
 from dbn_bptt.render.subjects.inference import Inference
 from dbn_bptt.render.subjects.scene import Scene, Spot
@@ -60,7 +61,7 @@ def content(result: Result, picture: Scene, report: Report | None) -> dict[str, 
         "forward": forward,
         "backward": backward,
         "parameters": _parameters(result, picture),
-        "norms": {n: [_norm(adjoint.get((n, t), 0.0)) for t in range(T)] for n in interface(result.template)},
+        "norms": {n: [numbers(norm(adjoint.get((n, t), 0.0))) for t in range(T)] for n in interface(result.template)},
         "credit": _credit(result),
         "agreement": _agreement(report),
         "formulas": formulas.written(),
@@ -87,18 +88,17 @@ def numbers(array: Any) -> Any:
     return float(f"{array:.{DIGITS}g}") if array.ndim == 0 else [numbers(row) for row in array]
 
 
-def _norm(array: Any) -> float:
-    """The Euclidean norm, also of numbers whose squares are no numbers."""
-    largest = float(np.max(np.abs(array), initial=0.0))
-    regular = largest and np.isfinite(largest)
-    return numbers(largest * np.linalg.norm(np.asarray(array) / largest) if regular else largest)
-
-
 def _node(spot: Spot, result: Result, formulas: Formulas) -> dict[str, Any]:
     """A node: its name, its equation, its value and its adjoint."""
     node, graph = spot.node, result.graph
     kind = {"term": "term of the loss"}.get(spot.kind, spot.kind)
-    about = {"name": formulas.put(spot.label.latex), "plain": spot.label.text, "kind": kind, "t": spot.t}
+    about = {
+        "name": formulas.put(spot.label.latex),
+        "plain": spot.label.text,
+        "variable": str(spot.name),
+        "kind": kind,
+        "t": spot.t,
+    }
     if node not in graph:
         return {**about, "given": spot.kind != "elided"}
     about |= {
@@ -127,7 +127,7 @@ def _edges(picture: Scene, result: Result, formulas: Formulas) -> list[dict[str,
             known[head] = dict(jacobians(local, graph, head, arrays, result.values.node[head]))
         message = result.messages.edge[line.origin]
         edge |= {
-            "message": numbers(message), "norm": _norm(message), "jacobian": numbers(known[head][key]),
+            "message": numbers(message), "norm": numbers(norm(message)), "jacobian": numbers(known[head][key]),
             "formula": formulas.message(graph.nodes[head]["rule"], graph.nodes[head]["name"], key),
         }  # fmt: skip
         if line.label:
@@ -144,7 +144,7 @@ def _parameters(result: Result, picture: Scene) -> list[dict[str, Any]]:
         if name in sent and child in spots:
             sent[name].append([spots[child], numbers(message)])
     return [
-        {"name": name, "gradient": numbers(gradient), "norm": _norm(gradient), "sent": sent[name]}
+        {"name": name, "gradient": numbers(gradient), "norm": numbers(norm(gradient)), "sent": sent[name]}
         for name, gradient in result.gradients.items()
     ]
 

@@ -7,21 +7,20 @@ from html import escape
 from importlib.resources import files
 from typing import Any, Unpack
 
-from dbn_bptt.agreement import Report
-from dbn_bptt.errors import DataError, DbnBpttError
-from dbn_bptt.render.explorer.content import compared, content, network, one_sequence
+from dbn_bptt.errors import DbnBpttError
+from dbn_bptt.render.explorer.beside import lockstep
 from dbn_bptt.render.explorer.formulas import mathml
-from dbn_bptt.render.layout import scene
-from dbn_bptt.render.subjects.inference import inference
+from dbn_bptt.render.explorer.shown import Shown, shown
 from dbn_bptt.render.subjects.scene import Options
-from dbn_bptt.render.subjects.views import View
 from dbn_bptt.render.writers.svg import document, style
-from dbn_bptt.sweep.results import Result
 from dbn_bptt.template.equations import equations
 from dbn_bptt.template.template import Template
 from dbn_bptt.transforms.adjoint import adjoint
 
-MOST_SLICES = 60  # of which all are drawn; longer runs are folded
+PROGRAM = (
+    "elements.js", "known.js", "picture.js", "details.js", "gradients.js", "sections.js", "player.js", "frame.js",
+    "tour.js", "explorer.js",
+)  # fmt: skip
 
 
 class Html(str):
@@ -34,19 +33,27 @@ class Html(str):
         )
 
 
-def html(obj: Any, **options: Unpack[Options]) -> Html:
+def html(obj: Any, *, beside: Any = None, book: str | None = None, **options: Unpack[Options]) -> Html:
     """The explorer: one self-contained page that steps through the forward sweep and then the reverse sweep.
 
     Each step shows which nodes are ready; a node shows its equation, its value, its adjoint and the messages that make
-    it up; an edge its message, its local Jacobian and their formula. Below are the gradients as they build up slice by
-    slice, the itemised gradient, the norms of the adjoints, the equations, and the agreement with other engines. Of a
-    batch the first sequence is shown. The page needs no network and nothing but a browser.
+    it up; an edge its message, its local Jacobian and their formula. A guided tour says in a few sentences, with the
+    numbers of this run, what is to be seen. Below are the gradients as they build up slice by slice, the itemised
+    gradient, the norms of the adjoints, the equations, and the agreement with other engines. Of a batch the first
+    sequence is shown. The page needs no network and nothing but a browser. Its address may say where it opens:
+    `#step=12`, `#node=h,2`, `#loss`, `#tour` or `#tour=3`.
 
     Parameters
     ----------
     obj : Result, Report, or pgmpy DynamicBayesianNetwork
         From `bptt` or `compare`; or a network, with `evidence`, whose inference is stepped through as BPTT on its
         network polynomial.
+    beside : Result, Report, or (network, evidence), optional
+        What is shown beside it, slice by slice in lockstep: the messages of a hidden Markov model beside a recurrent
+        network, say.
+    book : str, optional
+        The address, relative or absolute, of the folder of the book's chapters; the stops of the tour then link to
+        them.
     **options
         view, T, parameters, path, truncate, evidence: as in `svg`; T goes with a network.
 
@@ -58,62 +65,64 @@ def html(obj: Any, **options: Unpack[Options]) -> Html:
     >>> page = html(result)
     >>> page[:15], "http" in page.replace("http://www.w3.org/", "")
     ('<!doctype html>', False)
+    >>> from dbn_bptt import dbn
+    >>> "iframe" in html(result, beside=(dbn.umbrella(), {"Umbrella": [1, 1, 0]}))
+    True
     """
-    if hasattr(obj, "get_inter_edges"):
-        return _of_network(obj, options)
-    if isinstance(obj, Report):
-        return _page(obj.result, obj, options)
-    if isinstance(obj, Result):
-        return _page(obj, None, options)
-    raise DataError(
-        f"the explorer steps through numbers, which {type(obj).__name__} does not have; give a result of "
-        "bptt(template, parameters, data), a report of compare(...), or a pgmpy network with evidence"
-    )
+    one = shown(obj, options)
+    if beside is None:
+        return _page(one, book)
+    other, evidence = beside if isinstance(beside, tuple) and len(beside) == 2 else (beside, None)
+    drawn_alike: Options = {"view": options.get("view"), "evidence": evidence}
+    if "parameters" in options:
+        drawn_alike["parameters"] = options["parameters"]
+    return _pair(one, shown(other, drawn_alike))
 
 
-def _of_network(model: Any, options: Options) -> Html:
-    """The explorer of inference: BPTT on the network polynomial, beside the posteriors."""
-    options = options.copy()
-    evidence, T = options.pop("evidence", None), options.pop("T", None)
-    if evidence is None:
-        raise DataError('give the explorer of a network some evidence: html(model, evidence={"Y": [0, 1, 1]})')
-    asked = inference(model, evidence, T)
-    result = asked.swept()
-    return _page(result, None, options, network(model, asked, result), asked.sequences)
+def _pair(one: Shown, two: Shown) -> Html:
+    """A page with two explorers, and one set of buttons for both."""
+    pairs, titles = lockstep(one.content, two.content), [of.content["title"] for of in (one, two)]
+    content = {
+        "pages": [_page(of, None, "driven") for of in (one, two)], "titles": titles,
+        "pairs": pairs, "turn": pairs.index((len(one.content["forward"]), len(two.content["forward"]))),
+    }  # fmt: skip
+    title = " beside ".join(titles)
+    parts = {
+        "TITLE": escape(title), "HEADING": escape(title), "STYLE": _read("explorer.css"), "CONTENT": _json(content),
+        "SCRIPT": _program("elements.js", "player.js", "frame.js", "beside.js"),
+    }  # fmt: skip
+    return _filled("beside.html", parts)
 
 
-def _page(
-    result: Result, report: Report | None, options: Options, extra: dict[str, Any] | None = None, sequences: int = 0
-) -> Html:
-    view, given = options.get("view"), result.values.given
-    if view not in (None, "unrolled", "folded"):
-        raise DataError(f"the explorer steps through slices; view must be 'unrolled' or 'folded', not {view!r}")
-    if options.get("show") is not None:
-        raise DataError("the explorer shows all numbers; leave show out")
-    sequences = given.batch[0] if given.batch else sequences
-    result = one_sequence(result)
-    drawn: View = view or ("unrolled" if given.T <= MOST_SLICES else "folded")
-    picture = scene(result.graph, **(options | {"view": drawn}))
-    shown = content(result, picture, compared(result) if report is None or given.batch else report)
-    if extra is not None:  # the scales let no message through, so that terms of the loss are not to blame one by one
-        shown |= {"network": extra, "credit": {}, "title": "inference as back-propagation through time"}
-    shown["sequence"] = f"sequence 0 of a batch of {sequences}" if sequences else ""
+def _page(of: Shown, book: str | None, kind: str = "") -> Html:
+    title = of.content["title"]
     dark = style("dark").replace(".dbn-bptt", "[data-theme=dark] .dbn-bptt")  # on the screen; paper is always light
     parts = {
-        "TITLE": escape(f"{shown['title']}: back-propagation through time, step by step"),
-        "HEADING": escape(shown["title"]),
+        "KIND": kind,
+        "TITLE": escape(f"{title}: back-propagation through time, step by step"),
+        "HEADING": escape(title),
         "STYLE": style("light") + "@media screen {" + dark + "}\n" + _read("explorer.css"),
-        "PICTURE": document(picture, head=False),
-        "EQUATIONS": _equations(result.template),
-        "CONTENT": _json(shown),
-        "SCRIPT": _read("explorer.js"),
+        "PICTURE": document(of.picture, head=False),
+        "EQUATIONS": _equations(of.template),
+        "CONTENT": _json(of.content | {"book": book and f"{book.rstrip('/')}/"}),
+        "SCRIPT": _program(*PROGRAM),
     }
-    return Html("".join(parts.get(piece, piece) for piece in _read("explorer.html").split("@@")))
+    return _filled("explorer.html", parts)
 
 
-def _json(shown: dict[str, Any]) -> str:
+def _program(*names: str) -> str:
+    return "\n".join(['"use strict";', *map(_read, names)])
+
+
+def _filled(name: str, parts: dict[str, str]) -> Html:
+    """A page with its parts in their places."""
+    parts |= {"CONTROLS": _read("controls.html"), "KEYS": _read("keys.html")}
+    return Html("".join(parts.get(piece, piece) for piece in _read(name).split("@@")))
+
+
+def _json(content: dict[str, Any]) -> str:
     """Content as JSON that a page may hold; what is infinite, which JSON lacks, is too large a number."""
-    text = json.dumps(shown, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
+    text = json.dumps(content, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
     return re.sub(r"(?<=[\[,:])(-?)Infinity(?=[\],}])", r"\g<1>1e999", text)
 
 
