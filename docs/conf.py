@@ -48,5 +48,5 @@ autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
 napoleon_google_docstring = False
-napoleon_use_rtype = False
+napoleon_use_rtype = napoleon_use_param = False
 napoleon_preprocess_types = False

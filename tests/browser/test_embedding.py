@@ -37,6 +37,16 @@ def test_an_address_opens_at_its_step(opened, result, address, step, node):
     assert _paper(page) == PAPER["dark" if "dark" in address else "light"]
 
 
+@pytest.mark.parametrize(("address", "step", "node"), [a for a in ADDRESSES if a[0][:1] == "#"], ids=lambda of: str(of))
+def test_a_page_can_be_made_to_open_there(opened, result, address, step, node):
+    page = opened(render.html(result, at=address[1:]))
+    assert _state(page) == (step, node and f"Chosen: {node}.")
+
+
+def test_an_address_comes_before_what_the_page_was_made_to_open_at(opened, result):
+    assert _state(opened(render.html(result, at="loss"), "#step=3")) == (3, None)
+
+
 def test_the_address_of_an_open_page_may_change(opened, result):
     page = opened(render.html(result), "#step=3")
     page.evaluate("location.hash = '#loss'")

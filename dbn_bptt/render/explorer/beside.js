@@ -30,5 +30,5 @@ startFrame();
 startPlayer();
 startPages();
 go(0);
-openAt(location.hash);
+openAt(location.hash || `#${root.dataset.at}`);
 window.addEventListener("hashchange", () => openAt(location.hash));

@@ -62,5 +62,5 @@ showCredit();
 showAgreement();
 showNetwork();
 go(0);
-openAt(location.hash);
+openAt(location.hash || `#${root.dataset.at}`);
 window.addEventListener("hashchange", () => openAt(location.hash));

@@ -28,20 +28,19 @@ class Html(str):
 
     def _repr_html_(self) -> str:
         return (
-            f'<iframe srcdoc="{escape(str(self))}" style="width:100%;height:760px;border:1px solid #8888" '
+            f'<iframe srcdoc="{escape(str(self))}" style="width:100%;height:600px;border:1px solid #8888" '
             'title="explorer"></iframe>'
         )
 
 
-def html(obj: Any, *, beside: Any = None, book: str | None = None, **options: Unpack[Options]) -> Html:
+def html(obj: Any, *, beside: Any = None, at: str = "", book: str | None = None, **options: Unpack[Options]) -> Html:
     """The explorer: one self-contained page that steps through the forward sweep and then the reverse sweep.
 
     Each step shows which nodes are ready; a node shows its equation, its value, its adjoint and the messages that make
     it up; an edge its message, its local Jacobian and their formula. A guided tour says in a few sentences, with the
     numbers of this run, what is to be seen. Below are the gradients as they build up slice by slice, the itemised
     gradient, the norms of the adjoints, the equations, and the agreement with other engines. Of a batch the first
-    sequence is shown. The page needs no network and nothing but a browser. Its address may say where it opens:
-    `#step=12`, `#node=h,2`, `#loss`, `#tour` or `#tour=3`.
+    sequence is shown. The page needs no network and nothing but a browser.
 
     Parameters
     ----------
@@ -51,6 +50,8 @@ def html(obj: Any, *, beside: Any = None, book: str | None = None, **options: Un
     beside : Result, Report, or (network, evidence), optional
         What is shown beside it, slice by slice in lockstep: the messages of a hidden Markov model beside a recurrent
         network, say.
+    at : "step=12", "node=h,2", "loss", "tour" or "tour=3", optional
+        Where the page opens; an address that ends in # and one of these says the same.
     book : str, optional
         The address, relative or absolute, of the folder of the book's chapters; the stops of the tour then link to
         them.
@@ -71,34 +72,35 @@ def html(obj: Any, *, beside: Any = None, book: str | None = None, **options: Un
     """
     one = shown(obj, options)
     if beside is None:
-        return _page(one, book)
+        return _page(one, at, book)
     other, evidence = beside if isinstance(beside, tuple) and len(beside) == 2 else (beside, None)
     drawn_alike: Options = {"view": options.get("view"), "evidence": evidence}
     if "parameters" in options:
         drawn_alike["parameters"] = options["parameters"]
-    return _pair(one, shown(other, drawn_alike))
+    return _pair(one, shown(other, drawn_alike), at)
 
 
-def _pair(one: Shown, two: Shown) -> Html:
+def _pair(one: Shown, two: Shown, at: str) -> Html:
     """A page with two explorers, and one set of buttons for both."""
     pairs, titles = lockstep(one.content, two.content), [of.content["title"] for of in (one, two)]
     content = {
-        "pages": [_page(of, None, "driven") for of in (one, two)], "titles": titles,
+        "pages": [_page(of, "", None, "driven") for of in (one, two)], "titles": titles,
         "pairs": pairs, "turn": pairs.index((len(one.content["forward"]), len(two.content["forward"]))),
     }  # fmt: skip
     title = " beside ".join(titles)
     parts = {
-        "TITLE": escape(title), "HEADING": escape(title), "STYLE": _read("explorer.css"), "CONTENT": _json(content),
-        "SCRIPT": _program("elements.js", "player.js", "frame.js", "beside.js"),
+        "TITLE": escape(title), "HEADING": escape(title), "AT": escape(at), "STYLE": _read("explorer.css"),
+        "CONTENT": _json(content), "SCRIPT": _program("elements.js", "player.js", "frame.js", "beside.js"),
     }  # fmt: skip
     return _filled("beside.html", parts)
 
 
-def _page(of: Shown, book: str | None, kind: str = "") -> Html:
+def _page(of: Shown, at: str, book: str | None, kind: str = "") -> Html:
     title = of.content["title"]
     dark = style("dark").replace(".dbn-bptt", "[data-theme=dark] .dbn-bptt")  # on the screen; paper is always light
     parts = {
         "KIND": kind,
+        "AT": escape(at),
         "TITLE": escape(f"{title}: back-propagation through time, step by step"),
         "HEADING": escape(title),
         "STYLE": style("light") + "@media screen {" + dark + "}\n" + _read("explorer.css"),
