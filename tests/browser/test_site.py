@@ -32,6 +32,7 @@ def address():
     Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/"
     server.shutdown()
+    server.server_close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -78,7 +79,7 @@ def test_search_finds_costate(browser, address):
 def test_the_explorers_step(browser, address, chapter):
     page = browser.new_page(viewport=SIZES["desktop"])
     page.goto(address + f"book/{chapter}.html")
-    frames = [frame for frame in page.frames if frame != page.main_frame]
+    frames = [frame for frame in page.frames if frame.parent_frame == page.main_frame]
     assert frames
     for frame in frames:
         frame.wait_for_selector("#next")
