@@ -92,6 +92,10 @@ def test_steps_follow_the_edges():
     assert nx.is_directed_acyclic_graph(nx.DiGraph((e["tail"], e["head"]) for e in found["edges"]))
 
 
+def test_two_pages_in_one_need_nothing_from_outside():
+    _check_page(render.html(_run(), beside=(dbn.umbrella(), {"Umbrella": [1, 1, 0, 1]})))
+
+
 def test_of_a_batch_the_first_sequence_is_shown():
     result = _run(B=3)
     template, given = result.graph.graph["template"], result.values.given

@@ -7,7 +7,7 @@ from typing import Any
 from dbn_bptt.agreement import Report
 from dbn_bptt.errors import DataError
 from dbn_bptt.render.explorer.content import compared, content, network, one_sequence
-from dbn_bptt.render.explorer.tour import Drawn, tour
+from dbn_bptt.render.explorer.tour import drawn, tour
 from dbn_bptt.render.explorer.tour_inference import tour_of_inference
 from dbn_bptt.render.layout import scene
 from dbn_bptt.render.subjects.inference import inference
@@ -51,7 +51,7 @@ def _run(of: Result, report: Report | None, options: Options) -> Shown:
     batch, result = of.values.given.batch, one_sequence(of)
     picture = _picture(result, options)
     numbers = content(result, picture, compared(result) if report is None or batch else report)
-    numbers |= {"sequence": _sequence(batch), "tour": tour(Drawn(result, picture, numbers))}
+    numbers |= {"sequence": _sequence(batch), "tour": tour(drawn(result, picture, numbers))}
     return Shown(numbers, picture, result.template)
 
 
@@ -70,13 +70,13 @@ def _inference(model: Any, options: Options) -> Shown:
         "credit": {},  # the scales let no message through, so that terms of the loss are not to blame one by one
         "sequence": _sequence([asked.sequences] if asked.sequences else []),
     }
-    numbers["tour"] = tour_of_inference(Drawn(result, picture, numbers), asked)
+    numbers["tour"] = tour_of_inference(drawn(result, picture, numbers), asked)
     return Shown(numbers, picture, result.template)
 
 
 def _picture(result: Result, options: Options) -> Scene:
-    drawn: View = options.get("view") or ("unrolled" if result.values.given.T <= MOST_SLICES else "folded")
-    return scene(result.graph, **(options | {"view": drawn}))
+    chosen: View = options.get("view") or ("unrolled" if result.values.given.T <= MOST_SLICES else "folded")
+    return scene(result.graph, **(options | {"view": chosen}))
 
 
 def _sequence(batch: Sequence[int]) -> str:

@@ -1,13 +1,15 @@
 """The guided tour of the explorer: its stops, each with a step, what is chosen there, and a few sentences."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.render.explorer.wording import FEW, array, by_slice, listed, named, norm, number, summed
-from dbn_bptt.render.subjects.scene import Scene
+from dbn_bptt.render.subjects.scene import Scene, Spot
 from dbn_bptt.sweep.results import Edge, Result
 from dbn_bptt.sweep.unroll import Node
 from dbn_bptt.template.structure import interface
@@ -20,18 +22,42 @@ CHAPTERS = {  # of the book, by what a stop is about
 ROUNDING = 1e-12  # relative; below it a sum is 0
 
 
+@dataclass(frozen=True)
 class Drawn:
     """A run as the page has it: what is drawn of it, and at which step it is known."""
 
-    def __init__(self, result: Result, picture: Scene, content: dict[str, Any]) -> None:
-        self.result, self.T, self.graph = result, result.values.given.T, result.graph
-        self.states, self.credit = interface(result.template), content["credit"]
-        self.forward, self.backward = content["forward"], content["backward"]
-        self.turn, self.last = len(self.forward), len(self.forward) + len(self.backward)
-        self.spots = [spot for spot in picture.spots if spot.node in result.graph]
-        self.ids = {spot.node: spot.id for spot in self.spots}
-        self.names = {spot.node: spot.label.text for spot in self.spots}
-        self.lines = {line.origin: line.id for line in picture.lines}
+    result: Result
+    spots: tuple[Spot, ...]
+    lines: Mapping[Any, int]  # the ids of edges
+    states: Sequence[str]  # what slices tell each other
+    forward: Sequence[int]  # the ids of the nodes that the sweeps come to
+    backward: Sequence[int]
+    credit: Mapping[str, Any]
+
+    @property
+    def T(self) -> int:
+        """The number of slices."""
+        return self.result.values.given.T
+
+    @property
+    def turn(self) -> int:
+        """The step at which the forward sweep ends."""
+        return len(self.forward)
+
+    @property
+    def last(self) -> int:
+        """The step at which the reverse sweep ends."""
+        return len(self.forward) + len(self.backward)
+
+    @cached_property
+    def ids(self) -> dict[Node, int]:
+        """The ids of nodes."""
+        return {spot.node: spot.id for spot in self.spots}
+
+    @cached_property
+    def names(self) -> dict[Node, str]:
+        """The names of nodes."""
+        return {spot.node: spot.label.text for spot in self.spots}
 
     def computed(self, names: Iterable[Any] | None = None) -> list[Node]:
         """The nodes that are computed, of some variables or of all, in the order of the forward sweep."""
@@ -50,7 +76,18 @@ class Drawn:
     def messages(self, node: Node) -> list[tuple[Edge, Array]]:
         """The messages other than zero that a node receives."""
         sent = self.result.messages.edge
-        return [(e, sent[e]) for e in self.graph.out_edges(node, keys=True) if e in sent and np.any(sent[e])]
+        return [(e, sent[e]) for e in self.result.graph.out_edges(node, keys=True) if e in sent and np.any(sent[e])]
+
+
+def drawn(result: Result, picture: Scene, content: Mapping[str, Any]) -> Drawn:
+    """A run with its picture and the content of its page."""
+    return Drawn(
+        result=result,
+        spots=tuple(spot for spot in picture.spots if spot.node in result.graph),
+        lines={line.origin: line.id for line in picture.lines},
+        states=interface(result.template),
+        **{name: content[name] for name in ("forward", "backward", "credit")},
+    )
 
 
 def stop(title: str, chapter: str, step: int, *sentences: str, **where: Any) -> Stop:
@@ -88,7 +125,7 @@ def _value(run: Drawn) -> Stop | None:
     if not nodes:
         return None
     node = nodes[0]
-    parents = dict.fromkeys(run.names[parent] for parent in run.graph.predecessors(node) if parent in run.names)
+    parents = dict.fromkeys(run.names[parent] for parent in run.result.graph.predecessors(node) if parent in run.names)
     source = f" from {listed(parents)}" if parents else ""
     return stop(
         "A value", "slice", run.known(node),
@@ -98,7 +135,7 @@ def _value(run: Drawn) -> Stop | None:
 
 
 def _loss(run: Drawn) -> Stop:
-    terms = [node for node, kind in run.graph.nodes(data="kind") if kind == "term"]
+    terms = [node for node, kind in run.result.graph.nodes(data="kind") if kind == "term"]
     total = number(run.result.loss)
     if len(terms) == 1:
         said = f"The loss is its one term, {total}."
@@ -116,7 +153,7 @@ def first_message(run: Drawn) -> Stop | None:
     if term is None or term.kind != "term":
         return None
     sent = run.result.messages.edge
-    arriving = run.graph.in_edges(term.node, keys=True)
+    arriving = run.result.graph.in_edges(term.node, keys=True)
     edges = [e for e in arriving if e in run.lines and e[0] in run.computed() and np.any(sent.get(e, 0.0))]
     if not edges:
         return None
@@ -167,7 +204,7 @@ def shares(run: Drawn, name: str) -> dict[int, float]:
     """The norms of what slices send to a parameter, by slice."""
     sums: dict[int, Array] = {}
     for (parent, child, _), message in run.result.messages.edge.items():
-        t = run.graph.nodes[child]["t"]
+        t = run.result.graph.nodes[child]["t"]
         if name == (parent if isinstance(parent, str) else parent[0]) and t is not None:
             sums[t] = sums.get(t, 0.0) + message
     return {t: norm(sums[t]) for t in sorted(sums)}
