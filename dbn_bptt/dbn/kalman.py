@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from dbn_bptt import ops
+from dbn_bptt.dbn.plots import bands, one_sequence
 from dbn_bptt.errors import DataError, unknown_name
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.program.engines import Engine
@@ -129,6 +130,23 @@ class GaussianPosterior:
         return f"Gaussian posterior, mean {self.mean.shape}, log-likelihood {self.log_likelihood:.6g}"
 
     __repr__ = __str__
+
+    def plot(self, evidence: Mapping[str, Any] | None = None, *, sequence: int = 0) -> Any:
+        """A matplotlib figure of one sequence: means, two standard deviations to either side, and below what was seen.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from dbn_bptt import dbn
+        >>> walk = dbn.linear_gaussian([[1.0]], [[1.0]], [[1.0]], [[1.0]], [0.0], [[1.0]])
+        >>> len(dbn.smooth(walk, {"y": [1.0, np.nan, 3.0]}).plot({"y": [1.0, np.nan, 3.0]}).axes)
+        2
+        """
+        batched = self.mean.ndim == 3
+        mean, covariance = (a[sequence] if batched else a for a in (self.mean, self.covariance))
+        deviation = np.sqrt(np.maximum(np.diagonal(covariance, axis1=-2, axis2=-1), 0.0))
+        seen = {name: one_sequence(x, sequence, batched, name) for name, x in (evidence or {}).items()}
+        return bands(mean, deviation, seen)
 
     def to_frame(self) -> Any:
         """A pandas DataFrame of one sequence: mean and standard deviation of every number of the state, by slice."""

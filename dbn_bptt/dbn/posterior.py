@@ -8,6 +8,7 @@ import numpy as np
 
 from dbn_bptt.dbn.evidence.forms import entries, is_pair
 from dbn_bptt.dbn.network import Name
+from dbn_bptt.dbn.plots import heat_maps, one_sequence
 from dbn_bptt.errors import DataError, unknown_name
 from dbn_bptt.ops.kernels import Array
 
@@ -62,6 +63,29 @@ class Posterior:
         names = ["variable", "state"]
         table = pd.DataFrame(values.reshape(-1, len(columns)), index, pd.MultiIndex.from_tuples(columns, names=names))
         return table[table.to_numpy().any(1)]  # without what comes after a sequence's end
+
+    def plot(self, evidence: Mapping[Name, Any] | None = None, *, sequence: int = 0) -> Any:
+        """A matplotlib figure of one sequence: time across, a heat map for each variable.
+
+        Parameters
+        ----------
+        evidence : a mapping from names to what was seen, optional
+            Drawn below: states (T,) or (B, T), vectors (T, d) or (B, T, d).
+        sequence : which of a batch
+
+        Examples
+        --------
+        >>> from dbn_bptt import dbn
+        >>> seen = {"Umbrella": [1, 1, 0]}
+        >>> len(dbn.smooth(dbn.umbrella(), seen).plot(seen).axes)
+        3
+        """
+        of = {name: a if a.ndim == 2 else a[sequence] for name, a in self.marginals.items()}
+        of = {name: a[a.any(-1)] for name, a in of.items()}  # without what comes after the sequence's end
+        T, batched = len(next(iter(of.values()))), next(iter(self.marginals.values())).ndim == 3
+        seen = {name: one_sequence(x, sequence, batched, name)[:T] for name, x in (evidence or {}).items()}
+        start = self.start if isinstance(self.start, int) else int(self.start[sequence])
+        return heat_maps(of, self.states, start, seen)
 
     def __str__(self) -> str:
         lead = next(iter(self.marginals.values())).shape[:-1]
