@@ -10,6 +10,7 @@ array([[0.138, 0.862],
        [0.809, 0.191]])
 """
 
+from dbn_bptt.dbn.best_paths import best_paths
 from dbn_bptt.dbn.bif import read_bif, write_bif
 from dbn_bptt.dbn.choice import CrossValidation, Score, cross_validate, free_parameters, score
 from dbn_bptt.dbn.climb import Fit
@@ -30,7 +31,7 @@ from dbn_bptt.dbn.stochastic_units import as_pgmpy as sigmoid_belief_as_pgmpy
 from dbn_bptt.dbn.verbs import expected_counts, filter, log_likelihood, predict, sample, smooth, template, viterbi
 
 __all__ = [
-    "smooth", "filter", "predict", "viterbi", "sample", "log_likelihood", "expected_counts", "fit",
+    "smooth", "filter", "predict", "viterbi", "best_paths", "sample", "log_likelihood", "expected_counts", "fit",
     "score", "Score", "free_parameters", "cross_validate", "CrossValidation", "start", "Online",
     "emit", "gaussian", "mixture", "poisson", "emission", "Network", "to_pgmpy",
     "prepare", "Prepared", "observe", "Observations",

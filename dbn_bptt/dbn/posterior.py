@@ -163,7 +163,9 @@ class Paths:
 
     def __str__(self) -> str:
         lead = next(iter(self.indices.values())).shape
+        several = np.ndim(self.log_probability) == 1 and self.sequences is None and len(self.log_probability) > 1
         found = "" if self.log_probability is None else f", log-probability {_total(self.log_probability)}"
+        found = f", log-probabilities {np.asarray(self.log_probability)[:4].round(4)}" if several else found
         many = int(np.prod(lead[:-1]))
         lines = [(f"Path of {_extent(lead[-1:], 'path')}" if many == 1 else _extent(lead, "path")) + found]
         for name in self.indices:

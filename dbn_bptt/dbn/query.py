@@ -180,10 +180,10 @@ class Answer:
     def log_likelihood(self) -> Any:
         """log p(evidence) of each sequence, the sum of the logarithms of the scales; one that is 0 is refused."""
         task, logs = self.task, self.reduction.logs
-        T, batch = task.evidence.T, task.evidence.batch
+        batch = task.evidence.batch
         if not batch and abs(self.loss) < -IMPOSSIBLE / 2:
             return -self.loss + float(task.evidence.offset)
-        scale = np.stack([self.series[name].reshape(T, *batch) for name in scales(task.structure)])
+        scale = self._scales
         least = IMPOSSIBLE / 2 if logs else 0
         if not scale.min() > least and (impossible := ~(scale > least).all(0) & task.inside).any():
             t, *sequence = (int(k) for k in np.argwhere(impossible)[0])
@@ -191,10 +191,21 @@ class Answer:
             where = f"slice {t}" + (f" of sequence {names[sequence[0]]!r}" if sequence else "")
             mend = "check it, or the zeros in the CPDs"
             raise ImpossibleEvidenceError(f"the evidence up to {where} has probability 0; {mend}")
-        if task.evidence.lengths is not None:
-            scale = np.where(task.inside, scale, 0.0 if logs else 1.0)
-        total = (scale if logs else np.log(scale)).sum((0, 1)) + task.evidence.offset
-        return total if batch else float(total)
+        return self.total if batch else float(self.total)
+
+    @cached_property
+    def total(self) -> Any:
+        """The same without a check: next to nothing where evidence is impossible."""
+        scale, logs = self._scales, self.reduction.logs
+        if self.task.evidence.lengths is not None:
+            scale = np.where(self.task.inside, scale, 0.0 if logs else 1.0)
+        return (scale if logs else np.log(scale)).sum((0, 1)) + self.task.evidence.offset
+
+    @property
+    def _scales(self) -> Array:
+        """The scales of all messages, (messages, T, [B])."""
+        T, batch = self.task.evidence.T, self.task.evidence.batch
+        return np.stack([self.series[name].reshape(T, *batch) for name in scales(self.task.structure)])
 
     def _reached(self, name: Name) -> Array:
         """What reached a variable's indicators, times these: (T, [B,] K), 0 after the end of a sequence."""
@@ -250,14 +261,14 @@ def swept(task: Task, reduction: Reduction, wrt: tuple[str, ...], numbers: Mappi
     """
     if reduction is SUM and task.evidence.is_small:
         reduction = LOG_SUM
-    answer = _in_portions(task, reduction, wrt, numbers)
+    answer = in_portions(task, reduction, wrt, numbers)
     if reduction is SUM and (not all(map(_is_finite, answer.gradients.values())) or _is_too_small(answer)):
         answer = _run(task, LOG_SUM, wrt, numbers)
     _ = answer.log_likelihood  # impossible evidence is refused
     return answer
 
 
-def _in_portions(task: Task, reduction: Reduction, wrt: tuple[str, ...], numbers: Mapping[str, Array] | None) -> Answer:
+def in_portions(task: Task, reduction: Reduction, wrt: tuple[str, ...], numbers: Mapping[str, Array] | None) -> Answer:
     """An answer, found a portion of the sequences at a time where all would take much memory."""
     most = max(1, PORTION // (task.evidence.T * max(table.size for table in task.model.tables.values())))
     if reduction not in (MAX, DRAW) or not task.evidence.batch or task.evidence.batch[0] <= most:
