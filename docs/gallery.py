@@ -38,6 +38,7 @@ def pictures() -> Iterator[Picture]:
     ((_, heaviest),) = paths.heaviest_paths(scalars, ("x", 0, (0,)), ("L", None, ()))
     yield "heaviest_path.svg", render.svg(scalars, path=heaviest)
     yield "posteriors.svg", render.svg(dbn.umbrella(), evidence={"Umbrella": [1, 1, 0, 1]})
+    yield "compact.svg", render.svg(elman, T=3, compact=True)
 
 
 if __name__ == "__main__":

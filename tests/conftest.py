@@ -17,6 +17,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 SLOW_FOLDERS = {"peers", "browser"}
 SLOW = {
     # pictures of every case in every view
+    "test_compact_pictures_in_every_view_and_style",
     "test_nothing_overlaps_in_any_view_of_any_cell",
     "test_nothing_overlaps_however_parameters_are_drawn",
     "test_nothing_overlaps_in_random_templates",

@@ -51,6 +51,7 @@ def _draw(options: argparse.Namespace) -> tuple[str, int]:
     content = drawing(
         options.what, format, view=options.view, T=options.T, parameters=options.parameters, show=options.show,
         theme=options.theme, evidence=options.evidence, adjoint_of=options.adjoint, seed=options.seed,
+        compact=options.compact,
     )  # fmt: skip
     if options.out is None:
         if format in ("png", "pdf"):
@@ -119,6 +120,7 @@ def _add_draw(commands: Any) -> None:
     p.add_argument("-T", type=int, metavar="N", help="unroll over N slices")
     p.add_argument("--parameters", choices=PARAMETERS, help="how parameters are drawn (default: labels on edges)")
     p.add_argument("--show", choices=("values", "adjoints", "messages"), help="numbers as heat maps")
+    p.add_argument("--compact", action="store_true", help="fold variables that one equation reads into that equation")
     p.add_argument("--adjoint", action="store_true", help="draw the adjoint of a cell")
     p.add_argument("--theme", choices=("light", "dark", "auto"), help="of svg (default: light)")
     p.add_argument("--evidence", type=Path, metavar="EVIDENCE.csv", help="of a model: its posteriors are drawn")

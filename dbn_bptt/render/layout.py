@@ -8,6 +8,7 @@ from typing import Any
 from dbn_bptt.errors import DataError, positive
 from dbn_bptt.render.placing.measures import key_of
 from dbn_bptt.render.placing.sheet import HEADINGS, Sheet, borders, extent, frames, sheet
+from dbn_bptt.render.subjects.compact import compacted
 from dbn_bptt.render.subjects.inference import inference
 from dbn_bptt.render.subjects.overlays import Overlay, Show, of_inference, of_result, weights
 from dbn_bptt.render.subjects.parameters import PARAMETERS, Parameters, with_parameters
@@ -20,6 +21,7 @@ from dbn_bptt.render.subjects.words import about_edge, about_node, about_picture
 def scene(
     obj: Any, *, view: View | None = None, T: int | None = None, parameters: Parameters | None = None,
     show: Show | None = None, path: Iterable[Any] | None = None, truncate: int | None = None, evidence: Any = None,
+    compact: bool = False,
 ) -> Scene:  # fmt: skip
     """Lay an object out; the options are those of `Options`.
 
@@ -34,7 +36,7 @@ def scene(
     """
     about_slices = {"show": show, "path": path, "truncate": truncate, "evidence": evidence}
     if isinstance(obj, Scene):
-        if any(option is not None for option in (view, T, parameters, *about_slices.values())):
+        if compact or any(option is not None for option in (view, T, parameters, *about_slices.values())):
             raise DataError("a scene is laid out already; give the options to render.scene")
         return obj
     if parameters is not None and parameters not in PARAMETERS:
@@ -43,10 +45,7 @@ def scene(
         positive(truncate, f"truncate is {truncate!r}; it must be a positive number of slices")
     asked = None if evidence is None else inference(obj, evidence, T)
     of = source(obj, T if asked is None else asked.T, all_slices=view == "unrolled" or path is not None)
-    nodes = tuple(path or ())
-    for node in nodes:
-        if node not in of.graph and node not in of.sinks:
-            raise DataError(f"path: {node!r} is no node of what is drawn")
+    of = compacted(of) if compact else of
     how = parameters or ("none" if of.staggered else "labels")
     drawn = with_parameters(page(of, view), how)
     for name, option in about_slices.items():
@@ -54,8 +53,17 @@ def scene(
             raise DataError(f"{name} is about slices of their own; draw it with view='unrolled' or 'folded'")
     over = of_result(of, drawn.graph, show) if drawn.of_slices else Overlay()
     over = over if asked is None else of_inference(asked)
-    over = replace(over, path=nodes, truncate=truncate or 0)
+    over = replace(over, path=_drawn_path(of, path or ()), truncate=truncate or 0)
     return _assembled(of, sheet(of, drawn, over), plates=how == "plates")
+
+
+def _drawn_path(of: Source, path: Iterable[Any]) -> tuple[Any, ...]:
+    """A path without the nodes that a compact picture leaves out."""
+    nodes = tuple(path)
+    for node in nodes:
+        if node not in of.graph and node not in of.sinks and node not in of.folded:
+            raise DataError(f"path: {node!r} is no node of what is drawn")
+    return tuple(node for node in nodes if node not in of.folded)
 
 
 def _assembled(of: Source, on: Sheet, plates: bool) -> Scene:

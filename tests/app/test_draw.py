@@ -75,6 +75,11 @@ def test_numbers_and_adjoints(capsys):
     assert "adjoint of Elman network" in _run("elman", "--adjoint", "-T", "2", capsys=capsys)[1]
 
 
+def test_compact(capsys):
+    out = _run("elman", "-T", "2", "--compact", capsys=capsys)[1]
+    assert "h_1 = tanh(b + W h_0 + U x_1)" in out
+
+
 REFUSED = [
     (["elmann"], "unknown cell 'elmann'; did you mean 'elman'"),
     (["elman", "-T", "0"], "T is 0; the number of slices must be a positive integer"),

@@ -27,6 +27,9 @@ REFUSED = [
     ("one slice", lambda: render.svg(cells.elman(3, 4, 2), T=1, view="two-slice"), "needs two slices; give T=2 or more"),
     ("evidence", lambda: render.svg(elman_run(), evidence={"Y": [1]}), "evidence goes with a pgmpy DynamicBayesianNetwork"),
     ("a page", lambda: render.html(cells.elman(3, 4, 2)), "which SliceTemplate does not have; give a result of"),
+    ("a compact page", lambda: render.html(elman_run(), compact=True), "steps through every variable; leave compact out"),
+    ("a compact network", lambda: render.svg(dbn.umbrella(), compact=True), "which a dynamic Bayesian network does not have"),
+    ("a compact scene", lambda: render.svg(render.scene(elman_run()), compact=True), "a scene is laid out already"),
     ("no evidence", lambda: render.html(dbn.umbrella()), "give the explorer of a network some evidence"),
 ]  # fmt: skip
 

@@ -37,6 +37,8 @@ class Options(TypedDict, total=False):
         Draw the borders that truncated BPTT lets no message cross, every so many slices.
     evidence : as `dbn.smooth` takes it
         Of a dynamic network: observed nodes are shaded, and all show their posteriors as bars.
+    compact : bool
+        Fold variables that only one equation reads into that equation: h_t = tanh(b + W h_{t-1} + U x_t) without a.
     """
 
     view: View | None
@@ -46,6 +48,7 @@ class Options(TypedDict, total=False):
     path: Iterable[Any] | None
     truncate: int | None
     evidence: Any
+    compact: bool
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ class Source:
     result: Result | None = None
     sinks: frozenset[Any] = frozenset()  # sums over all slices, not drawn, where paths may end
     partners: Mapping[str, str] = field(default_factory=dict)  # by the name of an adjoint, what it is the adjoint of
+    folded: frozenset[Any] = frozenset()  # nodes of variables that a compact picture leaves out
 
 
 def source(obj: Any, T: int | None = None, all_slices: bool = True) -> Source:
