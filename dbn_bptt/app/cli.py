@@ -15,8 +15,9 @@ from dbn_bptt.app.networks import add_networks
 from dbn_bptt.cells import ACTIVATIONS, CELLS
 from dbn_bptt.errors import DataError, DbnBpttError
 from dbn_bptt.files import write_whole
+from dbn_bptt.render.placing.labels import NOTATIONS
 from dbn_bptt.render.subjects.parameters import PARAMETERS
-from dbn_bptt.render.subjects.views import VIEWS
+from dbn_bptt.render.subjects.views import SLICES, VIEWS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,7 +52,7 @@ def _draw(options: argparse.Namespace) -> tuple[str, int]:
     content = drawing(
         options.what, format, view=options.view, T=options.T, parameters=options.parameters, show=options.show,
         theme=options.theme, evidence=options.evidence, adjoint_of=options.adjoint, seed=options.seed,
-        compact=options.compact,
+        compact=options.compact, names=_names(options.name), notation=options.notation, slices=options.slices,
     )  # fmt: skip
     if options.out is None:
         if format in ("png", "pdf"):
@@ -62,6 +63,14 @@ def _draw(options: argparse.Namespace) -> tuple[str, int]:
     except OSError as error:
         raise DataError(f"cannot write {options.out}: {error.strerror}; choose another --out") from None
     return f"wrote {options.out}", 0
+
+
+def _names(pairs: list[str]) -> dict[str, str]:
+    """The names that were given as OLD=NEW."""
+    for pair in pairs:
+        if "=" not in pair:
+            raise DataError(f"--name {pair} has no =; write --name OLD=NEW, for example --name h=s")
+    return dict(pair.split("=", 1) for pair in pairs)
 
 
 def _format(out: Path) -> str:
@@ -121,6 +130,11 @@ def _add_draw(commands: Any) -> None:
     p.add_argument("--parameters", choices=PARAMETERS, help="how parameters are drawn (default: labels on edges)")
     p.add_argument("--show", choices=("values", "adjoints", "messages"), help="numbers as heat maps")
     p.add_argument("--compact", action="store_true", help="fold variables that one equation reads into that equation")
+    p.add_argument(
+        "--name", action="append", default=[], metavar="OLD=NEW", help="another name, for example h=s or L=\\ell"
+    )
+    p.add_argument("--notation", choices=NOTATIONS, help="where the slice stands (default: superscript)")
+    p.add_argument("--slices", choices=SLICES, help="0, 1, 2 (default), or t-1, t, t+1")
     p.add_argument("--adjoint", action="store_true", help="draw the adjoint of a cell")
     p.add_argument("--theme", choices=("light", "dark", "auto"), help="of svg (default: light)")
     p.add_argument("--evidence", type=Path, metavar="EVIDENCE.csv", help="of a model: its posteriors are drawn")

@@ -80,7 +80,15 @@ def test_compact(capsys):
     assert "h_1 = tanh(b + W h_0 + U x_1)" in out
 
 
+def test_names(capsys):
+    options = ["--name", "h=s", "--name", "L=\\ell", "--notation", "subscript", "--slices", "relative"]
+    out = _run("elman", "-T", "3", "--format", "tikz", *options, capsys=capsys)[1]
+    assert all(f"{{${name}$}}" in out for name in ("s_{t-2}", r"\ell_{t+1}", "x_{t}"))
+
+
 REFUSED = [
+    (["elman", "--name", "h"], "--name h has no =; write --name OLD=NEW"),
+    (["elman", "--name", "hh=s"], "unknown name of what is drawn 'hh'; did you mean 'h'?"),
     (["elmann"], "unknown cell 'elmann'; did you mean 'elman'"),
     (["elman", "-T", "0"], "T is 0; the number of slices must be a positive integer"),
     (["elman", "--format", "png"], "png is no text; say where it goes: --out FILE"),

@@ -90,8 +90,9 @@ def _page(
         raise DataError(f"the explorer steps through slices; view must be 'unrolled' or 'folded', not {view!r}")
     if options.get("show") is not None:
         raise DataError("the explorer shows all numbers; leave show out")
-    if options.get("compact"):
-        raise DataError("the explorer steps through every variable; leave compact out")
+    for name in ("compact", "names", "slices"):
+        if options.get(name):
+            raise DataError(f"the explorer steps through the template's own variables and slices; leave {name} out")
     sequences = given.batch[0] if given.batch else sequences
     result = one_sequence(result)
     drawn: View = view or ("unrolled" if given.T <= MOST_SLICES else "folded")

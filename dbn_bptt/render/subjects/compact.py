@@ -27,7 +27,7 @@ def compacted(source: Source) -> Source:
     for node in [node for node in nx.topological_sort(graph) if node in folded]:
         ((_, child),) = graph.out_edges(node)
         at = graph.nodes[child]
-        at["equation"] = substituted(at["equation"], graph.nodes[node]["name"], graph.nodes[node]["equation"])
+        at["equation"] = substituted(at["equation"], graph.nodes[node]["called"], graph.nodes[node]["equation"])
         graph.add_edges_from([(u, child, known) for u, _, known in graph.in_edges(node, data=True)])
         graph.remove_node(node)
     return replace(source, graph=graph, folded=folded)

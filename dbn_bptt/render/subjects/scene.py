@@ -4,21 +4,21 @@ x is the slice, then the place in the slice; y is the variable's row, the same i
 SVG, TikZ, DOT and so on.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
 from dbn_bptt.render.placing.curves import Outline, Point, Points, middle
 from dbn_bptt.render.placing.grid import Key
-from dbn_bptt.render.placing.labels import Label
+from dbn_bptt.render.placing.labels import Label, Notation
 from dbn_bptt.render.subjects.overlays import CARD_FOOT, Heat, Show
 from dbn_bptt.render.subjects.parameters import Parameters
 from dbn_bptt.render.subjects.sources import Source
-from dbn_bptt.render.subjects.views import View
+from dbn_bptt.render.subjects.views import Slices, View
 
 
 class Options(TypedDict, total=False):
-    """What every writer takes besides the object.
+    r"""What every writer takes besides the object.
 
     Attributes
     ----------
@@ -39,6 +39,12 @@ class Options(TypedDict, total=False):
         Of a dynamic network: observed nodes are shaded, and all show their posteriors as bars.
     compact : bool
         Fold variables that only one equation reads into that equation: h_t = tanh(b + W h_{t-1} + U x_t) without a.
+    names : mapping
+        What variables and parameters are called in the picture: ``{"h": "s", "L": r"\ell"}``.
+    notation : "superscript" or "subscript"
+        Whether the slice stands above a name (unless asked) or below it.
+    slices : "numbers" or "relative"
+        Slices counted from 0 on, or named after the middle one: t-1, t, t+1.
     """
 
     view: View | None
@@ -49,6 +55,9 @@ class Options(TypedDict, total=False):
     truncate: int | None
     evidence: Any
     compact: bool
+    names: Mapping[str, str]
+    notation: Notation
+    slices: Slices
 
 
 @dataclass(frozen=True)

@@ -28,9 +28,9 @@ from dbn_bptt.template.traversal import uses
 class Source:
     """A graph to be drawn.
 
-    Its nodes have `name`, `index` (of a scalar), `t`, `kind`, `shape`, `block` (how many adjoints were taken before it
-    was there) and `equation`; its edges have `lag`, `parameter` (the name that multiplies the argument), `weight` (None
-    where nothing is known) and `origin`.
+    Its nodes have `name`, `called` (what the picture says), `index` (of a scalar), `t`, `kind`, `shape`, `block` (how
+    many adjoints were taken before it was there) and `equation`; its edges have `lag`, `parameter` (the name that
+    multiplies the argument), `weight` (None where nothing is known) and `origin`.
     """
 
     graph: nx.MultiDiGraph = field(repr=False)
@@ -73,7 +73,8 @@ def source(obj: Any, T: int | None = None, all_slices: bool = True) -> Source:
 
 
 def _add_node(graph: nx.MultiDiGraph, node: Any, **known: Any) -> None:
-    graph.add_node(node, **{"index": (), "shape": (), "block": 0, "equation": None, **known})
+    own = {"called": known["name"], "index": (), "shape": (), "block": 0, "equation": None}
+    graph.add_node(node, **{**own, **known})
 
 
 def _add_edge(graph: nx.MultiDiGraph, tail: Any, head: Any, *, key: int = 0, **known: Any) -> None:

@@ -36,7 +36,7 @@ def svg(obj: Any, *, theme: Theme = "light", **options: Unpack[Options]) -> Svg:
     theme : "light", "dark" or "auto"
         "auto" follows the reader's system.
     **options
-        view, T, parameters, show, path, truncate, evidence, compact: see `render.Options`.
+        view, T, parameters, show, path, truncate, evidence, compact, names, notation, slices: see `render.Options`.
 
     Examples
     --------
