@@ -17,6 +17,7 @@ from dbn_bptt.errors import DataError, DbnBpttError
 from dbn_bptt.files import write_whole
 from dbn_bptt.render.placing.labels import NOTATIONS
 from dbn_bptt.render.subjects.parameters import PARAMETERS
+from dbn_bptt.render.subjects.roles import COLORS
 from dbn_bptt.render.subjects.views import SLICES, VIEWS
 
 
@@ -53,6 +54,7 @@ def _draw(options: argparse.Namespace) -> tuple[str, int]:
         options.what, format, view=options.view, T=options.T, parameters=options.parameters, show=options.show,
         theme=options.theme, evidence=options.evidence, adjoint_of=options.adjoint, seed=options.seed,
         compact=options.compact, names=_names(options.name), notation=options.notation, slices=options.slices,
+        colors=options.colors, size_cm=options.size_cm,
     )  # fmt: skip
     if options.out is None:
         if format in ("png", "pdf"):
@@ -135,6 +137,8 @@ def _add_draw(commands: Any) -> None:
     )
     p.add_argument("--notation", choices=NOTATIONS, help="where the slice stands (default: superscript)")
     p.add_argument("--slices", choices=SLICES, help="0, 1, 2 (default), or t-1, t, t+1")
+    p.add_argument("--colors", choices=COLORS, help="role: a colour for inputs, hidden variables, outputs, and so on")
+    p.add_argument("--size-cm", type=float, metavar="CM", help="the width of svg, tikz, png and pdf in centimetres")
     p.add_argument("--adjoint", action="store_true", help="draw the adjoint of a cell")
     p.add_argument("--theme", choices=("light", "dark", "auto"), help="of svg (default: light)")
     p.add_argument("--evidence", type=Path, metavar="EVIDENCE.csv", help="of a model: its posteriors are drawn")

@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 from dbn_bptt.errors import DataError, positive
+from dbn_bptt.render.colors import Role
 from dbn_bptt.render.placing.labels import NOTATIONS, Notation
 from dbn_bptt.render.placing.measures import key_of
 from dbn_bptt.render.placing.sheet import HEADINGS, Sheet, borders, extent, frames, sheet
@@ -15,6 +16,7 @@ from dbn_bptt.render.subjects.inference import inference
 from dbn_bptt.render.subjects.named import renamed
 from dbn_bptt.render.subjects.overlays import Overlay, Show, of_inference, of_result, weights
 from dbn_bptt.render.subjects.parameters import Parameters, with_parameters
+from dbn_bptt.render.subjects.roles import COLORS, Colors, roles
 from dbn_bptt.render.subjects.scene import Line, Scene, Spot
 from dbn_bptt.render.subjects.sources import Source, source
 from dbn_bptt.render.subjects.views import Slices, View, page
@@ -25,7 +27,7 @@ def scene(
     obj: Any, *, view: View | None = None, T: int | None = None, parameters: Parameters | None = None,
     show: Show | None = None, path: Iterable[Any] | None = None, truncate: int | None = None, evidence: Any = None,
     compact: bool = False, names: Mapping[str, str] | None = None, notation: Notation | None = None,
-    slices: Slices | None = None,
+    slices: Slices | None = None, colors: Colors | None = None,
 ) -> Scene:  # fmt: skip
     """Lay an object out; the options are those of `Options`.
 
@@ -40,12 +42,13 @@ def scene(
     """
     about_slices = {"show": show, "path": path, "truncate": truncate, "evidence": evidence}
     if isinstance(obj, Scene):
-        looks = view, T, parameters, names, notation, slices, *about_slices.values()
+        looks = view, T, parameters, names, notation, slices, colors, *about_slices.values()
         if compact or any(option is not None for option in looks):
             raise DataError("a scene is laid out already; give the options to render.scene")
         return obj
     if truncate is not None:
         positive(truncate, f"truncate is {truncate!r}; it must be a positive number of slices")
+    one_of("colors", colors or "plain", COLORS)
     one_of("notation", notation or "superscript", NOTATIONS)
     asked = None if evidence is None else inference(obj, evidence, T)
     of = source(obj, T if asked is None else asked.T, all_slices=view == "unrolled" or path is not None)
@@ -59,7 +62,8 @@ def scene(
     over = of_result(of, drawn.graph, show) if drawn.of_slices else Overlay()
     over = over if asked is None else of_inference(asked)
     over = replace(over, path=_drawn_path(of, path or ()), truncate=truncate or 0)
-    return _assembled(of, sheet(of, drawn, over, notation or "superscript"), plates=how == "plates")
+    placed = sheet(of, drawn, over, notation or "superscript")
+    return _assembled(of, placed, how == "plates", roles(of) if colors == "role" else {})
 
 
 def _drawn_path(of: Source, path: Iterable[Any]) -> tuple[Any, ...]:
@@ -71,11 +75,11 @@ def _drawn_path(of: Source, path: Iterable[Any]) -> tuple[Any, ...]:
     return tuple(node for node in nodes if node not in of.folded)
 
 
-def _assembled(of: Source, on: Sheet, plates: bool) -> Scene:
+def _assembled(of: Source, on: Sheet, plates: bool, role: Mapping[Any, Role]) -> Scene:
     """Everything at its place."""
     plain = frames(on, plates)
     dx, dy, width, height = extent(on, plain)
-    spots = _spots(on, dx, dy)
+    spots = _spots(on, dx, dy, role)
     lines = _lines(on, spots, dx, dy)
     middle = (on.yard.pitch - on.yard.gap) / 2
     columns = [(dx + (k * on.yard.pitch + middle), column.heading) for k, column in enumerate(on.page.columns)]
@@ -95,7 +99,7 @@ def _assembled(of: Source, on: Sheet, plates: bool) -> Scene:
     )
 
 
-def _spots(on: Sheet, dx: float, dy: float) -> dict[Any, Spot]:
+def _spots(on: Sheet, dx: float, dy: float, role: Mapping[Any, Role]) -> dict[Any, Spot]:
     spots: dict[Any, Spot] = {}
     for node, at in on.page.graph.nodes(data=True):
         box = on.box(node).moved(dx)
@@ -106,6 +110,7 @@ def _spots(on: Sheet, dx: float, dy: float) -> dict[Any, Spot]:
             x=box.x, y=box.y + dy, width=box.width, height=box.height, shape=box.shape,
             kind=kind, label=on.labels[node], title=about_node(at, kind),
             heat=on.over.nodes.get(own), marked=own in on.over.path,
+            role="input" if role and kind == "observed" else None if kind == "elided" else role.get(at["name"]),
         )  # fmt: skip
     return spots
 

@@ -86,7 +86,17 @@ def test_names(capsys):
     assert all(f"{{${name}$}}" in out for name in ("s_{t-2}", r"\ell_{t+1}", "x_{t}"))
 
 
+def test_colours_and_a_width(capsys):
+    out = _run("elman", "-T", "2", "--colors", "role", "--size-cm", "9", capsys=capsys)[1]
+    assert "role-hidden" in out
+    assert 'width="9cm"' in out
+
+
 REFUSED = [
+    (
+        ["elman", "--format", "dot", "--size-cm", "9"],
+        "dot has no width of its own; leave --size-cm out, or draw svg, tikz",
+    ),
     (["elman", "--name", "h"], "--name h has no =; write --name OLD=NEW"),
     (["elman", "--name", "hh=s"], "unknown name of what is drawn 'hh'; did you mean 'h'?"),
     (["elmann"], "unknown cell 'elmann'; did you mean 'elman'"),

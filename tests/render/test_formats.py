@@ -49,6 +49,8 @@ DRAWN = {
     "numbers": lambda: (_result(), {"show": "values", "path": [("x", 0), ("i", 0), ("s", 0)], "truncate": 2}),
     "rolled": lambda: (cells.gru(3, 4, 2), {}),
     "two slices, plates": lambda: (cells.elman(3, 4, 2), {"view": "two-slice", "parameters": "plates"}),
+    "by role": lambda: (cells.elman(3, 4, 2), {"T": 2, "colors": "role", "parameters": "copies", "compact": True}),
+    "own names": lambda: (_result(), {"names": {"h": r"\ell", "U_i": "cell & state"}, "notation": "subscript"}),
     "copies": lambda: (cells.elman(3, 4, 2), {"T": 2, "parameters": "copies"}),
     "folded": lambda: (cells.jordan(3, 4, 2), {"T": 30}),
     "adjoint": lambda: (db.adjoint(cells.elman(3, 4, 2)), {"T": 2}),
@@ -93,6 +95,15 @@ def test_pdflatex_takes_tikz(name, tmp_path):
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=120)
     assert run.returncode == 0, run.stdout.decode(errors="replace")[-1500:]
     assert (tmp_path / "picture.pdf").stat().st_size > 1000
+
+
+def test_pdflatex_gives_the_width_that_was_asked_for(tmp_path):
+    latex, information = _tool("pdflatex"), _tool("pdfinfo")
+    (tmp_path / "picture.tex").write_text(render.tikz(_result(), size_cm=9.0))
+    subprocess.run([latex, "-interaction=batchmode", "picture.tex"], cwd=tmp_path, capture_output=True, timeout=120)
+    told = subprocess.run([information, "picture.pdf"], cwd=tmp_path, capture_output=True, timeout=60).stdout.decode()
+    width = float(re.search(r"Page size: +([\d.]+)", told)[1]) - 8 * 72 / 72.27  # without the border of the page
+    assert width == pytest.approx(9.0 / 2.54 * 72, abs=0.5)
 
 
 def test_mermaid_takes_its_flowcharts(tmp_path):

@@ -90,9 +90,9 @@ def _page(
         raise DataError(f"the explorer steps through slices; view must be 'unrolled' or 'folded', not {view!r}")
     if options.get("show") is not None:
         raise DataError("the explorer shows all numbers; leave show out")
-    for name in ("compact", "names", "slices"):
+    for name in ("compact", "names", "slices", "colors"):
         if options.get(name):
-            raise DataError(f"the explorer steps through the template's own variables and slices; leave {name} out")
+            raise DataError(f"the explorer has every variable, by its own name, slice and colours; leave {name} out")
     sequences = given.batch[0] if given.batch else sequences
     result = one_sequence(result)
     drawn: View = view or ("unrolled" if given.T <= MOST_SLICES else "folded")

@@ -4,15 +4,20 @@ x is the slice, then the place in the slice; y is the variable's row, the same i
 SVG, TikZ, DOT and so on.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any, TypedDict
 
+from dbn_bptt.errors import DataError
+from dbn_bptt.render.colors import Role
 from dbn_bptt.render.placing.curves import Outline, Point, Points, middle
 from dbn_bptt.render.placing.grid import Key
 from dbn_bptt.render.placing.labels import Label, Notation
 from dbn_bptt.render.subjects.overlays import CARD_FOOT, Heat, Show
 from dbn_bptt.render.subjects.parameters import Parameters
+from dbn_bptt.render.subjects.roles import Colors
 from dbn_bptt.render.subjects.sources import Source
 from dbn_bptt.render.subjects.views import Slices, View
 
@@ -45,6 +50,9 @@ class Options(TypedDict, total=False):
         Whether the slice stands above a name (unless asked) or below it.
     slices : "numbers" or "relative"
         Slices counted from 0 on, or named after the middle one: t-1, t, t+1.
+    colors : "plain" or "role"
+        With "role", inputs, targets, hidden variables, outputs, losses and parameters each have a colour and an
+        outline.
     """
 
     view: View | None
@@ -58,6 +66,10 @@ class Options(TypedDict, total=False):
     names: Mapping[str, str]
     notation: Notation
     slices: Slices
+    colors: Colors
+
+
+PX_OF_CM = 96 / 2.54
 
 
 @dataclass(frozen=True)
@@ -80,6 +92,7 @@ class Spot:
     title: str
     heat: Heat | None = None
     marked: bool = False
+    role: Role | None = None  # where it is painted by that
 
     @property
     def heat_at(self) -> Point:
@@ -145,3 +158,12 @@ class Scene:
     def border_ends(self) -> tuple[float, float]:
         """The y at which borders begin and end."""
         return 40.0, self.height - 34.0
+
+
+def scale(picture: Scene, size_cm: float | None) -> float | None:
+    """By how much a picture grows from its px, 96 to the inch, to be so wide; None where nothing is asked."""
+    if size_cm is None:
+        return None
+    if isinstance(size_cm, bool) or not isinstance(size_cm, Real) or not 0 < size_cm < math.inf:
+        raise DataError(f"size_cm is {size_cm!r}; it must be a positive number, the width in centimetres")
+    return float(size_cm) * PX_OF_CM / picture.width

@@ -5,7 +5,7 @@ Templates, unrolled graphs, results of BPTT, pgmpy's dynamic networks and scalar
 a parameter.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -21,7 +21,7 @@ from dbn_bptt.sweep.unroll import unroll
 from dbn_bptt.template.domains import settled
 from dbn_bptt.template.expressions import Apply, Expression, Reference
 from dbn_bptt.template.template import Described, Template
-from dbn_bptt.template.traversal import uses
+from dbn_bptt.template.traversal import dependencies, uses
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class Source:
     result: Result | None = None
     sinks: frozenset[Any] = frozenset()  # sums over all slices, not drawn, where paths may end
     partners: Mapping[str, str] = field(default_factory=dict)  # by the name of an adjoint, what it is the adjoint of
+    measured: frozenset[str] = frozenset()  # the variables that losses read
     folded: frozenset[Any] = frozenset()  # nodes of variables that a compact picture leaves out
 
 
@@ -126,7 +127,14 @@ def _of_unrolled(
         graph=drawn, title=f"{template.name}, unrolled over {counted(T, 'slice')}", name=template.name, T=T, view=view,
         result=result, sinks=frozenset(template.names("total")),
         partners={bar: name for of in history for name, bar in of.partners.items()},
+        measured=frozenset(name for of in history for name in _measured(of)),
     )  # fmt: skip
+
+
+def _measured(template: Template) -> Iterator[str]:
+    """The variables that losses read."""
+    for piece in (piece for name in template.losses for piece in template.definitions[name].pieces):
+        yield from (s.name for s, *_ in dependencies(piece.expression, piece.domain) if s.kind == "variable")
 
 
 def _multiplier(rule: Expression | None, key: int) -> str:

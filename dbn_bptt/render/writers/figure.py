@@ -6,21 +6,21 @@ from typing import Any, Unpack
 import numpy as np
 
 from dbn_bptt.errors import DbnBpttError
-from dbn_bptt.render.colors import LIGHT, PARAMETER_KINDS, edge_color, fill
+from dbn_bptt.render.colors import LIGHT, PARAMETER_KINDS, edge_color, paint
 from dbn_bptt.render.layout import scene
 from dbn_bptt.render.placing.curves import Point, shortened
 from dbn_bptt.render.placing.labels import Label
 from dbn_bptt.render.subjects.overlays import BARS, Heat
-from dbn_bptt.render.subjects.scene import Line, Options, Spot
+from dbn_bptt.render.subjects.scene import Line, Options, Spot, scale
 
 TIP = 9.0  # px of an arrow's tip
 _POINT = 0.75  # points for a px
 
 
-def figure(obj: Any, **options: Unpack[Options]) -> Any:
+def figure(obj: Any, *, size_cm: float | None = None, **options: Unpack[Options]) -> Any:
     """A picture as a matplotlib figure; ``figure(obj).savefig("network.pdf")``.
 
-    matplotlib is imported here (``pip install dbn_bptt[figures]``). The options are those of `svg`.
+    matplotlib is imported here (``pip install dbn_bptt[figures]``). The options are those of `svg`, `size_cm` too.
 
     Examples
     --------
@@ -35,11 +35,12 @@ def figure(obj: Any, **options: Unpack[Options]) -> Any:
     except ImportError:
         raise DbnBpttError("figures need matplotlib; pip install matplotlib") from None
     picture = scene(obj, **options)
+    by = scale(picture, size_cm) or 1.0
     drawn = Figure(figsize=(picture.width * _POINT / 72, picture.height * _POINT / 72))
     axes = drawn.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, picture.width), ylim=(picture.height, 0))
     axes.set_axis_off()
-    axes.set_title(picture.title, y=1.0, pad=-16, fontsize=11, parse_math=False)
+    axes.set_title(picture.title, y=1.0, pad=-16 * by, fontsize=11, parse_math=False)
     plate: dict[str, Any] = {"boxstyle": "round,pad=0,rounding_size=9", "edgecolor": LIGHT.faint, "linewidth": 0.8}
     for frame in picture.frames:
         axes.add_patch(FancyBboxPatch((frame.x, frame.y), frame.width, frame.height, fill=False, **plate))
@@ -52,7 +53,23 @@ def figure(obj: Any, **options: Unpack[Options]) -> Any:
         _node(axes, spot)
     for x, y, text in picture.headings:
         _text(axes, x, y - 5, text, 9, LIGHT.faint, parse_math=False)
+    _rescale(drawn, by)
     return drawn
+
+
+def _rescale(drawn: Any, by: float) -> None:
+    """Make a figure larger or smaller with its letters and lines, so that its px are 96 to the inch times a factor."""
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+    from matplotlib.text import Text
+
+    drawn.set_size_inches(drawn.get_size_inches() * by)
+    for text in drawn.findobj(Text):
+        text.set_fontsize(text.get_fontsize() * by)
+    for line in drawn.findobj(Patch) + drawn.findobj(Line2D):
+        line.set_linewidth(line.get_linewidth() * by)
+    for mark in drawn.findobj(Line2D):
+        mark.set_markersize(mark.get_markersize() * by)
 
 
 def _write(axes: Any, x: float, y: float, name: Label, size: float, color: str, zorder: float = 3) -> None:
@@ -101,11 +118,12 @@ def _node(axes: Any, spot: Spot) -> None:
     from matplotlib.patches import Ellipse, FancyBboxPatch
 
     elided = spot.kind == "elided"
-    edge = LIGHT.green if spot.marked else LIGHT.orange if spot.kind == "term" else LIGHT.text
+    paints = paint(spot.kind, spot.role, LIGHT)
+    width = 2.5 if spot.marked else _POINT * paints.width
     of: dict[str, Any] = {
-        "facecolor": "none" if elided else fill(spot.kind, LIGHT), "edgecolor": "none" if elided else edge,
-        "linewidth": 2.5 if spot.marked else 1.2, "zorder": 3,
-        "linestyle": "--" if spot.kind == "initial" else "-",
+        "facecolor": "none" if elided else paints.fill, "linewidth": width, "zorder": 3,
+        "edgecolor": "none" if elided else LIGHT.green if spot.marked else paints.stroke,
+        "linestyle": (0, [_POINT * px / width for px in paints.dash]) if paints.dash else "-",
     }  # fmt: skip
     left, top = spot.x - spot.width / 2, spot.y - spot.height / 2
     if spot.shape == "circle":
