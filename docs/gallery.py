@@ -39,6 +39,7 @@ def pictures() -> Iterator[Picture]:
     yield "heaviest_path.svg", render.svg(scalars, path=heaviest)
     yield "posteriors.svg", render.svg(dbn.umbrella(), evidence={"Umbrella": [1, 1, 0, 1]})
     yield "compact.svg", render.svg(elman, T=3, compact=True)
+    yield "sweeps.svg", render.animated_svg(_run(elman, 3), compact=True)
     yield "roles.svg", render.svg(elman, T=3, compact=True, colors="role", size_cm=14)
     yield "roles_dark.svg", render.svg(elman, T=3, compact=True, colors="role", size_cm=14, theme="dark")
     own = {"h": "s", "L": r"\ell", "yhat": r"\hat{p}"}

@@ -29,6 +29,8 @@ SLOW = {
     "test_every_figure_is_drawn",
     # other programs
     "test_pdflatex_takes_tikz",
+    "test_pdflatex_makes_a_slide_for_each_step",
+    "test_pdflatex_gives_the_width_that_was_asked_for",
     "test_graphviz_takes_dot",
     # a process of its own
     "test_example",

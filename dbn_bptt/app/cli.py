@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from dbn_bptt.app.draw import ENDINGS, FORMATS, drawing
+from dbn_bptt.app.draw import BINARY, ENDINGS, FORMATS, drawing
 from dbn_bptt.app.explain import Explanation, explain
 from dbn_bptt.app.networks import add_networks
 from dbn_bptt.cells import ACTIVATIONS, CELLS
@@ -57,7 +57,7 @@ def _draw(options: argparse.Namespace) -> tuple[str, int]:
         colors=options.colors, size_cm=options.size_cm,
     )  # fmt: skip
     if options.out is None:
-        if format in ("png", "pdf"):
+        if format in BINARY:
             raise DataError(f"{format} is no text; say where it goes: --out FILE")
         return content.decode().rstrip("\n"), 0
     try:
@@ -123,7 +123,8 @@ def _add_draw(commands: Any) -> None:
         "draw",
         help="draw a recurrent network or a dynamic Bayesian network",
         description="Draw a cell, or the dynamic network of a BIF file. Text goes to standard output, or into --out. "
-        "The explorer (html) and --show run a cell on random numbers, and a network on --evidence.",
+        "The explorer (html) and --show run a cell on random numbers, and a network on --evidence; gif, animated_svg "
+        "and beamer step through the two sweeps of a cell.",
     )
     p.add_argument("what", metavar="CELL|MODEL.bif", help=f"{', '.join(sorted(CELLS))}, or a file")
     p.add_argument("--view", choices=VIEWS, help="default: what suits; rolled for a cell without -T")
@@ -138,12 +139,12 @@ def _add_draw(commands: Any) -> None:
     p.add_argument("--notation", choices=NOTATIONS, help="where the slice stands (default: superscript)")
     p.add_argument("--slices", choices=SLICES, help="0, 1, 2 (default), or t-1, t, t+1")
     p.add_argument("--colors", choices=COLORS, help="role: a colour for inputs, hidden variables, outputs, and so on")
-    p.add_argument("--size-cm", type=float, metavar="CM", help="the width of svg, tikz, png and pdf in centimetres")
+    p.add_argument("--size-cm", type=float, metavar="CM", help="the width of a picture in centimetres")
     p.add_argument("--adjoint", action="store_true", help="draw the adjoint of a cell")
     p.add_argument("--theme", choices=("light", "dark", "auto"), help="of svg (default: light)")
     p.add_argument("--evidence", type=Path, metavar="EVIDENCE.csv", help="of a model: its posteriors are drawn")
     p.add_argument("--seed", type=int, default=0, metavar="N", help="of the random numbers (default: 0)")
-    p.add_argument("--out", type=Path, metavar="FILE", help="where the drawing goes; png and pdf need one")
+    p.add_argument("--out", type=Path, metavar="FILE", help="where the drawing goes; png, pdf and gif need one")
     p.set_defaults(command=_draw)
 
 

@@ -18,8 +18,10 @@ from dbn_bptt.sweep.results import Result
 from dbn_bptt.template.builder import SliceTemplate
 from dbn_bptt.transforms.adjoint import adjoint
 
-FORMATS = ("svg", "html", "dot", "mermaid", "tikz", "graphml", "png", "pdf")
-SIZED = ("svg", "tikz", "png", "pdf")  # what has a width in centimetres
+ANIMATED = ("gif", "animated_svg", "beamer")  # what steps through the sweeps
+FORMATS = ("svg", "html", "dot", "mermaid", "tikz", "graphml", "png", "pdf", *ANIMATED)
+BINARY = ("png", "pdf", "gif")  # what is no text
+SIZED = ("svg", "tikz", "png", "pdf", *ANIMATED)  # what has a width in centimetres
 ENDINGS = {"tex": "tikz", "mmd": "mermaid", "gv": "dot", "htm": "html"}  # of files, where they are not the format
 _SIZES = {"n_inputs": 3, "n_hidden": 4, "n_outputs": 2}
 
@@ -35,7 +37,7 @@ def drawing(
     what : the name of a cell, or the path of a BIF file
     format : one of `FORMATS`
     theme : of SVG; light, unless given
-    size_cm : the width of what has one: svg, tikz, png and pdf
+    size_cm : the width of what has one
     evidence : a CSV file for a network
     adjoint_of : draw the adjoint of a cell
     seed : of the random numbers that a cell runs on, where numbers are asked for
@@ -48,14 +50,14 @@ def drawing(
     """
     if seed < 0:
         raise DataError(f"seed is {seed}; give a number from 0 on")
-    if theme is not None and format != "svg":
+    if theme is not None and format not in ("svg", "animated_svg"):
         raise DataError(f"{format} has no themes; leave --theme out, or draw svg")
     if size_cm is not None and format not in SIZED:
         raise DataError(f"{format} has no width of its own; leave --size-cm out, or draw {', '.join(SIZED)}")
     if format == "html" and options.get("show") is not None:
         raise DataError("the explorer shows all numbers; leave --show out")
     chosen = cast(Options, {"T": T, **options})
-    numbers = format == "html" or options.get("show") is not None
+    numbers = format in ("html", *ANIMATED) or options.get("show") is not None
     if what not in CELLS:
         if adjoint_of or options.get("show") is not None:
             raise DataError("--adjoint and --show go with a cell")
@@ -100,8 +102,7 @@ def _written(obj: Any, format: str, theme: Any, size_cm: float | None, options: 
         file = BytesIO()
         render.figure(obj, size_cm=size_cm, **options).savefig(file, format=format, dpi=150)
         return file.getvalue()
-    if format == "svg":
-        return render.svg(obj, theme=theme or "light", size_cm=size_cm, **options).encode()
-    if format == "tikz":
-        return render.tikz(obj, size_cm=size_cm, **options).encode()
-    return str(getattr(render, format)(obj, **options)).encode()
+    sized: dict[str, Any] = {"size_cm": size_cm} if format in SIZED else {}
+    sized |= {} if theme is None else {"theme": theme}
+    content = getattr(render, format)(obj, **sized, **options)
+    return content if isinstance(content, bytes) else str(content).encode()

@@ -39,6 +39,8 @@ PARAMETER_KINDS = "parameter", "copy"
 FILLED = {"shade": ("input", "target", "observed"), "loss": ("term",), "tint": PARAMETER_KINDS}  # kinds of nodes
 FILL_OF = {kind: ink for ink, kinds in FILLED.items() for kind in kinds}
 LINE = 1.6  # px of a node's outline
+FAINT = 0.22  # opacity of what is still to come in an animation
+ANSWERED = 2.8  # px of the outline of what has answered
 LEVELS = 5  # colours of edges, from pale to orange
 _ZERO = 247, 247, 247  # of a heat map: nearly white
 

@@ -20,7 +20,7 @@ from dbn_bptt.render.subjects.roles import COLORS, Colors, roles
 from dbn_bptt.render.subjects.scene import Line, Scene, Spot
 from dbn_bptt.render.subjects.sources import Source, source
 from dbn_bptt.render.subjects.views import Slices, View, page
-from dbn_bptt.render.subjects.words import about_edge, about_node, about_picture
+from dbn_bptt.render.subjects.words import about_edge, about_node, about_picture, plain_time
 
 
 def scene(
@@ -108,7 +108,7 @@ def _spots(on: Sheet, dx: float, dy: float, role: Mapping[Any, Role]) -> dict[An
         spots[node] = Spot(
             id=len(spots), node=own, name=at["name"], key=key_of(at), t=at["t"], column=at["column"],
             x=box.x, y=box.y + dy, width=box.width, height=box.height, shape=box.shape,
-            kind=kind, label=on.labels[node], title=about_node(at, kind),
+            kind=kind, label=on.labels[node], title=about_node(at, kind), time=plain_time(at),
             heat=on.over.nodes.get(own), marked=own in on.over.path,
             role="input" if role and kind == "observed" else None if kind == "elided" else role.get(at["name"]),
         )  # fmt: skip

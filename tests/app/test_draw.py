@@ -32,7 +32,7 @@ def test_every_cell_in_every_view(cell, view, capsys):
 
 BEGINNINGS = {
     "svg": "<svg", "html": "<!doctype html>", "dot": "digraph", "mermaid": "flowchart", "tikz": "\\documentclass",
-    "graphml": "<graphml",
+    "graphml": "<graphml", "animated_svg": "<svg", "beamer": "\\documentclass{beamer}",
 }  # fmt: skip
 
 
@@ -43,13 +43,13 @@ def test_every_format_of_text(format, capsys):
     assert out.startswith(BEGINNINGS[format])
 
 
-@pytest.mark.parametrize("ending", ["svg", "html", "dot", "png", "pdf", "gv", "tex", "mmd", "SVG"])
+@pytest.mark.parametrize("ending", ["svg", "html", "dot", "png", "pdf", "gv", "tex", "mmd", "SVG", "gif"])
 def test_the_ending_of_a_file_tells_its_format(ending, tmp_path, capsys):
     path = tmp_path / f"picture.{ending}"
     status, out, _ = _run("elman", "-T", "2", "--out", path, capsys=capsys)
     assert (status, out) == (0, f"wrote {path}\n")
     format = {"gv": "dot", "tex": "tikz", "mmd": "mermaid", "SVG": "svg"}.get(ending, ending)
-    beginning = {"png": b"\x89PNG", "pdf": b"%PDF"}.get(format) or BEGINNINGS[format].encode()
+    beginning = {"png": b"\x89PNG", "pdf": b"%PDF", "gif": b"GIF89a"}.get(format) or BEGINNINGS[format].encode()
     assert path.read_bytes().startswith(beginning)
     assert sorted(p.name for p in tmp_path.iterdir()) == [path.name]
 
@@ -113,7 +113,7 @@ REFUSED = [
     (["nowhere.bif"], "cannot read nowhere.bif"),
     (
         ["elman", "--out", "picture.jpg"],
-        "the ending of picture.jpg tells no format; use one of dot, graphml, gv, htm, html, mermaid, mmd",
+        "the ending of picture.jpg tells no format; use one of animated_svg, beamer, dot, gif, graphml, gv, htm, html, mermaid, mmd",
     ),
     (["elman", "--format", "tikz", "--theme", "dark"], "tikz has no themes; leave --theme out, or draw svg"),
     (["elman", "--out", "."], "cannot write .: is a folder"),

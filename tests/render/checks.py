@@ -1,6 +1,8 @@
 """Checks that the tests of pictures share."""
 
+import os
 import re
+import shutil
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -49,3 +51,13 @@ def check_svg(text):
     assert "nodes and" in (picture.findtext(f"{SVG}desc") or "")
     assert not re.search(r"""(href|src)\s*=|url\(["']?(?!#)|@import""", text)
     return picture
+
+
+def tool(name):
+    """The program of a name; without it the test is skipped, or fails where programs are required."""
+    found = shutil.which(name)
+    if found is None:
+        if os.environ.get("DBN_BPTT_REQUIRE_TOOLS"):
+            pytest.fail(f"{name} is not installed")
+        pytest.skip(f"{name} is not installed")
+    return found

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import xml.etree.ElementTree as ET
 
@@ -14,6 +13,7 @@ from pgmpy.models import DynamicBayesianNetwork
 
 import dbn_bptt as db
 from dbn_bptt import cells, dbn, render
+from tests.render.checks import tool
 
 HOSTILE = '</title><script>alert("1")</script>&\\end{document}$%_^~#{}\'`|;-->\n]]>'
 
@@ -64,20 +64,11 @@ DRAWN = {
 drawn = pytest.mark.parametrize("name", DRAWN)
 
 
-def _tool(name):
-    found = shutil.which(name)
-    if found is None:
-        if os.environ.get("DBN_BPTT_REQUIRE_TOOLS"):
-            pytest.fail(f"{name} is not installed")
-        pytest.skip(f"{name} is not installed")
-    return found
-
-
 @drawn
 def test_graphviz_takes_dot(name):
     obj, options = DRAWN[name]()
     run = subprocess.run(
-        [_tool("dot"), "-Tsvg"], input=render.dot(obj, **options).encode(), capture_output=True, timeout=60
+        [tool("dot"), "-Tsvg"], input=render.dot(obj, **options).encode(), capture_output=True, timeout=60
     )
     assert run.returncode == 0, run.stderr.decode()
     assert b"syntax error" not in run.stderr
@@ -91,14 +82,14 @@ def test_graphviz_takes_dot(name):
 def test_pdflatex_takes_tikz(name, tmp_path):
     obj, options = DRAWN[name]()
     (tmp_path / "picture.tex").write_text(render.tikz(obj, **options))
-    command = [_tool("pdflatex"), "-interaction=nonstopmode", "-halt-on-error", "picture.tex"]
+    command = [tool("pdflatex"), "-interaction=nonstopmode", "-halt-on-error", "picture.tex"]
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=120)
     assert run.returncode == 0, run.stdout.decode(errors="replace")[-1500:]
     assert (tmp_path / "picture.pdf").stat().st_size > 1000
 
 
 def test_pdflatex_gives_the_width_that_was_asked_for(tmp_path):
-    latex, information = _tool("pdflatex"), _tool("pdfinfo")
+    latex, information = tool("pdflatex"), tool("pdfinfo")
     (tmp_path / "picture.tex").write_text(render.tikz(_result(), size_cm=9.0))
     subprocess.run([latex, "-interaction=batchmode", "picture.tex"], cwd=tmp_path, capture_output=True, timeout=120)
     told = subprocess.run([information, "picture.pdf"], cwd=tmp_path, capture_output=True, timeout=60).stdout.decode()
@@ -107,7 +98,7 @@ def test_pdflatex_gives_the_width_that_was_asked_for(tmp_path):
 
 
 def test_mermaid_takes_its_flowcharts(tmp_path):
-    node = _tool("node")
+    node = tool("node")
     modules = os.environ.get("DBN_BPTT_NODE_MODULES")
     if not modules:
         pytest.skip("DBN_BPTT_NODE_MODULES does not say where npm put mermaid and jsdom")

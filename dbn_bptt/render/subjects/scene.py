@@ -4,17 +4,15 @@ x is the slice, then the place in the slice; y is the variable's row, the same i
 SVG, TikZ, DOT and so on.
 """
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from numbers import Real
 from typing import Any, TypedDict
 
-from dbn_bptt.errors import DataError
 from dbn_bptt.render.colors import Role
 from dbn_bptt.render.placing.curves import Outline, Point, Points, middle
 from dbn_bptt.render.placing.grid import Key
 from dbn_bptt.render.placing.labels import Label, Notation
+from dbn_bptt.render.subjects.choices import positive_number
 from dbn_bptt.render.subjects.overlays import CARD_FOOT, Heat, Show
 from dbn_bptt.render.subjects.parameters import Parameters
 from dbn_bptt.render.subjects.roles import Colors
@@ -93,6 +91,9 @@ class Spot:
     heat: Heat | None = None
     marked: bool = False
     role: Role | None = None  # where it is painted by that
+    time: str = ""  # the name of its slice, in plain characters
+    faint: bool = False  # not computed yet, in an animation
+    answered: bool = False  # has sent its messages, in an animation
 
     @property
     def heat_at(self) -> Point:
@@ -118,6 +119,7 @@ class Line:
     title: str
     heat: Heat | None = None
     marked: bool = False
+    faint: bool = False  # no value has gone along it yet, in an animation
 
     @property
     def heat_at(self) -> Point:
@@ -139,6 +141,14 @@ class Frame:
 
 
 @dataclass(frozen=True)
+class Caption:
+    """What is said below a frame of an animation, in plain characters and in LaTeX."""
+
+    text: str
+    latex: str
+
+
+@dataclass(frozen=True)
 class Scene:
     """What a writer draws. Lengths are px, y grows downwards."""
 
@@ -153,6 +163,12 @@ class Scene:
     borders: tuple[float, ...]  # x of the borders that truncated messages do not cross
     columns: tuple[str, ...]  # what each is called
     source: Source = field(repr=False)
+    caption: Caption | None = None  # below it
+
+    @property
+    def caption_at(self) -> Point:
+        """The middle of the caption's foot."""
+        return self.width / 2, self.height - 16.0
 
     @property
     def border_ends(self) -> tuple[float, float]:
@@ -164,6 +180,4 @@ def scale(picture: Scene, size_cm: float | None) -> float | None:
     """By how much a picture grows from its px, 96 to the inch, to be so wide; None where nothing is asked."""
     if size_cm is None:
         return None
-    if isinstance(size_cm, bool) or not isinstance(size_cm, Real) or not 0 < size_cm < math.inf:
-        raise DataError(f"size_cm is {size_cm!r}; it must be a positive number, the width in centimetres")
-    return float(size_cm) * PX_OF_CM / picture.width
+    return positive_number("size_cm", size_cm, "the width in centimetres") * PX_OF_CM / picture.width

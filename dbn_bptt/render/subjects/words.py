@@ -10,7 +10,7 @@ from dbn_bptt.template.expressions import Expression
 
 def about_node(attributes: Mapping[str, Any], kind: str) -> str:
     """What a reader is told of a node."""
-    name, shape, at = attributes["called"], attributes["shape"], _time(attributes)
+    name, shape, at = attributes["called"], attributes["shape"], plain_time(attributes)
     if kind == "elided":
         return f"{name} in the slices that are left out"
     index = f"[{', '.join(map(str, attributes['index']))}]" if attributes["index"] else ""
@@ -40,11 +40,11 @@ def about_edge(
 
 
 def _called(attributes: Mapping[str, Any]) -> str:
-    at = _time(attributes)
+    at = plain_time(attributes)
     return str(attributes["called"]) + (f", slice {at}" if at else "")
 
 
-def _time(attributes: Mapping[str, Any]) -> str:
+def plain_time(attributes: Mapping[str, Any]) -> str:
     """The name of a node's slice in plain characters; nothing for what is in none."""
     return str(attributes["time"]).replace("\u2212", "-")
 

@@ -6,7 +6,7 @@ from typing import Any, Unpack
 import numpy as np
 
 from dbn_bptt.errors import DbnBpttError
-from dbn_bptt.render.colors import LIGHT, PARAMETER_KINDS, edge_color, paint
+from dbn_bptt.render.colors import ANSWERED, FAINT, LIGHT, PARAMETER_KINDS, edge_color, paint
 from dbn_bptt.render.layout import scene
 from dbn_bptt.render.placing.curves import Point, shortened
 from dbn_bptt.render.placing.labels import Label
@@ -53,6 +53,8 @@ def figure(obj: Any, *, size_cm: float | None = None, **options: Unpack[Options]
         _node(axes, spot)
     for x, y, text in picture.headings:
         _text(axes, x, y - 5, text, 9, LIGHT.faint, parse_math=False)
+    if picture.caption:
+        _text(axes, *picture.caption_at, picture.caption.text, 11, LIGHT.text, parse_math=False)
     _rescale(drawn, by)
     return drawn
 
@@ -72,11 +74,11 @@ def _rescale(drawn: Any, by: float) -> None:
         mark.set_markersize(mark.get_markersize() * by)
 
 
-def _write(axes: Any, x: float, y: float, name: Label, size: float, color: str, zorder: float = 3) -> None:
+def _write(axes: Any, x: float, y: float, name: Label, size: float, color: str, **more: Any) -> None:
     """A label: as mathematics, or letter by letter where it is no name that mathematics knows."""
     known = not name.latex_letter.startswith(r"\text")
     text = f"${name.latex}$".replace(r"\check", r"\breve") if known else name.text
-    _text(axes, x, y, text, size, color, parse_math=known, math_fontfamily="stix", zorder=zorder)
+    _text(axes, x, y, text, size, color, parse_math=known, math_fontfamily="stix", **{"zorder": 3, **more})
 
 
 def _text(axes: Any, x: float, y: float, text: str, size: float, color: str, **more: Any) -> None:
@@ -92,8 +94,9 @@ def _edge(axes: Any, line: Line) -> None:
         width, color = 3.2, LIGHT.green
     path = Path(np.array(shortened(line.points, TIP)), [Path.MOVETO] + [Path.CURVE4] * (len(line.points) - 1))
     style = "--" if line.dashed else "-"
-    axes.add_patch(PathPatch(path, fill=False, edgecolor=color, linewidth=width, linestyle=style))
-    axes.add_patch(Polygon(_tip(line), facecolor=color, edgecolor="none", zorder=2))
+    alpha = FAINT if line.faint else None
+    axes.add_patch(PathPatch(path, fill=False, edgecolor=color, linewidth=width, linestyle=style, alpha=alpha))
+    axes.add_patch(Polygon(_tip(line), facecolor=color, edgecolor="none", zorder=2, alpha=alpha))
     if line.heat:
         _numbers(axes, line.heat, *line.heat_at)
     if line.delay:
@@ -119,10 +122,12 @@ def _node(axes: Any, spot: Spot) -> None:
 
     elided = spot.kind == "elided"
     paints = paint(spot.kind, spot.role, LIGHT)
-    width = 2.5 if spot.marked else _POINT * paints.width
+    width = 2.5 if spot.marked else _POINT * (ANSWERED if spot.answered else paints.width)
+    edge = LIGHT.green if spot.marked else LIGHT.orange if spot.answered else paints.stroke
+    alpha = FAINT if spot.faint else None
     of: dict[str, Any] = {
         "facecolor": "none" if elided else paints.fill, "linewidth": width, "zorder": 3,
-        "edgecolor": "none" if elided else LIGHT.green if spot.marked else paints.stroke,
+        "edgecolor": "none" if elided else edge, "alpha": alpha,
         "linestyle": (0, [_POINT * px / width for px in paints.dash]) if paints.dash else "-",
     }  # fmt: skip
     left, top = spot.x - spot.width / 2, spot.y - spot.height / 2
@@ -133,7 +138,7 @@ def _node(axes: Any, spot: Spot) -> None:
         box = f"round,pad=0,rounding_size={corner}"
         axes.add_patch(FancyBboxPatch((left, top), spot.width, spot.height, boxstyle=box, **of))
     at = top + 16 if spot.heat else spot.y
-    _write(axes, spot.x, at, spot.label, 10 if spot.kind in PARAMETER_KINDS else 12, LIGHT.text, zorder=4)
+    _write(axes, spot.x, at, spot.label, 10 if spot.kind in PARAMETER_KINDS else 12, LIGHT.text, zorder=4, alpha=alpha)
     if spot.heat:
         _numbers(axes, spot.heat, *spot.heat_at)
 

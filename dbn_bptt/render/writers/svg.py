@@ -3,7 +3,6 @@
 from html import escape
 from typing import Any, Literal, Unpack
 
-from dbn_bptt.errors import DataError
 from dbn_bptt.render.colors import (
     LEVELS,
     LIGHT,
@@ -20,12 +19,14 @@ from dbn_bptt.render.colors import (
 from dbn_bptt.render.layout import scene
 from dbn_bptt.render.placing.curves import shortened
 from dbn_bptt.render.placing.labels import FONT, SMALL, SMALLER, Label, text_width
+from dbn_bptt.render.subjects.choices import one_of
 from dbn_bptt.render.subjects.overlays import BARS, RIM, Heat
 from dbn_bptt.render.subjects.scene import PX_OF_CM, Frame, Line, Options, Scene, Spot, scale
 
 FACES = "'STIX Two Text', 'Latin Modern Roman', 'Times New Roman', Georgia, serif"
 TRUNCATED = "<title>truncated: no message crosses this border</title>"
 Theme = Literal["auto", "light", "dark"]
+THEME_NAMES = ("auto", "light", "dark")
 
 
 class Svg(str):
@@ -59,22 +60,31 @@ def svg(obj: Any, *, theme: Theme = "light", size_cm: float | None = None, **opt
     >>> picture[:4], picture.count("<circle")
     ('<svg', 19)
     """
-    if theme not in ("auto", "light", "dark"):
-        raise DataError(f"theme is {theme!r}; it must be 'auto', 'light' or 'dark'")
+    one_of("theme", theme, THEME_NAMES)
     picture = scene(obj, **options)
     return Svg(document(picture, theme, scale=scale(picture, size_cm)))
 
 
 def document(picture: Scene, theme: Theme = "light", head: bool = True, scale: float | None = None) -> str:
     """A scene as SVG; without a head it is the inside alone, for a page that brings its own style."""
-    w, h = picture.width, picture.height
+    return framed(picture, [part for part in parts(picture) if part], style(theme, has_roles(picture)), head, scale)
+
+
+def has_roles(picture: Scene) -> bool:
+    """Whether nodes are painted by their roles."""
+    return any(spot.role for spot in picture.spots)
+
+
+def parts(picture: Scene) -> list[str]:
+    """Everything that is drawn, from the ground up; nothing in the place of numbers that are not there."""
     top, low = picture.border_ends
-    inside = [
+    x, y = picture.caption_at
+    return [
         *(_frame(frame) for frame in picture.frames),
         *(f'<path class="border" d="M{x:.1f} {top:.1f} V{low:.1f}">{TRUNCATED}</path>' for x in picture.borders),
         *(_edge(line) for line in picture.lines),
         *dict.fromkeys(_mark(line) for line in picture.lines if line.delay),
-        *(_edge_heat(line) for line in picture.lines if line.heat),
+        *(_edge_heat(line) if line.heat else "" for line in picture.lines),
         *(
             mathematics(line.label, line.label_at[0], line.label_at[1] + 5, 14.0, "label")
             for line in picture.lines
@@ -82,9 +92,14 @@ def document(picture: Scene, theme: Theme = "light", head: bool = True, scale: f
         ),
         *(_node(spot) for spot in picture.spots),
         *(f'<text class="slice" x="{x:g}" y="{y:g}">{escape(text)}</text>' for x, y, text in picture.headings),
+        f'<text class="head" x="{x:.0f}" y="{y:.0f}">{escape(picture.caption.text)}</text>' if picture.caption else "",
     ]
+
+
+def framed(picture: Scene, inside: list[str], sheet: str, head: bool = True, scale: float | None = None) -> str:
+    """What is drawn, in a picture with a title; with a head also its style sheet and its paper."""
+    w, h = picture.width, picture.height
     title = escape(picture.title)
-    sheet = [f"<style>{style(theme, any(spot.role for spot in picture.spots))}</style>"] if head else []
     size = f'width="{w:.0f}" height="{h:.0f}"'
     if scale is not None:
         size = f'width="{w * scale / PX_OF_CM:.4g}cm" height="{h * scale / PX_OF_CM:.4g}cm"'
@@ -92,17 +107,17 @@ def document(picture: Scene, theme: Theme = "light", head: bool = True, scale: f
         f'<rect class="paper" width="{w:.0f}" height="{h:.0f}"/>',
         f'<text class="head" x="{w / 2:.0f}" y="24">{title}</text>',
     ]  # fmt: skip
-    parts = [
+    lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="dbn-bptt" viewBox="0 0 {w:.0f} {h:.0f}" {size} role="img">',
         f"<title>{title}</title>",
         f"<desc>{escape(picture.description)}</desc>",
-        *sheet,
+        *([f"<style>{sheet}</style>"] if head else []),
         TIPS,
         *(paper if head else []),
         *inside,
         "</svg>",
     ]
-    return "\n".join(parts) + "\n"
+    return "\n".join(lines) + "\n"
 
 
 TIP = 8.0  # px
@@ -197,6 +212,7 @@ def _frame(frame: Frame) -> str:
 
 def _edge(line: Line) -> str:
     kind, tip, own = "edge dashed" if line.dashed else "edge", "tip", ""
+    kind += " faint" if line.faint else ""
     if line.marked:
         kind, tip = f"{kind} marked", "tip-marked"
     elif line.weight is not None:
@@ -219,7 +235,9 @@ def _mark(line: Line) -> str:
 
 
 def _node(spot: Spot) -> str:
-    kind = f"node {spot.kind}" + (f" role-{spot.role}" if spot.role else "") + (" marked" if spot.marked else "")
+    kind = f"node {spot.kind}" + (f" role-{spot.role}" if spot.role else "")
+    kind += " marked" if spot.marked else " answered" if spot.answered else ""
+    faint = ' class="faint"' if spot.faint else ""
     x, y, w, h = spot.x, spot.y, spot.width, spot.height
     if spot.shape == "circle":
         shape = f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="{w / 2:.1f}"/>'
@@ -230,7 +248,7 @@ def _node(spot: Spot) -> str:
     at = y - h / 2 + 22 if spot.heat else y + size * 0.32
     text = mathematics(spot.label, x, at, size, "name")
     numbers = _heat(spot.heat, *spot.heat_at) if spot.heat else ""
-    return f'<g data-node="{spot.id}"><title>{escape(spot.title)}</title>{shape}{text}{numbers}</g>'
+    return f'<g data-node="{spot.id}"{faint}><title>{escape(spot.title)}</title>{shape}{text}{numbers}</g>'
 
 
 def _heat(heat: Heat, x: float, low: float) -> str:

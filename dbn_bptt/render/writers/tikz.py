@@ -2,7 +2,7 @@
 
 from typing import Any, Unpack
 
-from dbn_bptt.render.colors import FILL_OF, LIGHT, LOOKS, PARAMETER_KINDS, level, paint, rgb
+from dbn_bptt.render.colors import ANSWERED, FAINT, FILL_OF, LIGHT, LOOKS, PARAMETER_KINDS, level, paint, rgb
 from dbn_bptt.render.layout import scene
 from dbn_bptt.render.placing.curves import Point
 from dbn_bptt.render.placing.labels import latex_text
@@ -38,7 +38,8 @@ def tikz(obj: Any, *, standalone: bool = True, size_cm: float | None = None, **o
     \begin{tikzpicture}[x=0.75bp, y=-0.75bp, >=latex, line width=0.6bp] True
     """
     picture = scene(obj, **options)
-    body = _picture(picture) if size_cm is None else scaled(_picture(picture, whole=True), scale(picture, size_cm))
+    body = [line for line in parts(picture, whole=size_cm is not None) if line]
+    body = scaled(body, scale(picture, size_cm))
     if standalone:
         head = [r"\documentclass[border=4pt]{standalone}", r"\usepackage{tikz, amsmath}", r"\begin{document}"]
         body = [*head, *body, r"\end{document}"]
@@ -50,8 +51,9 @@ def scaled(body: list[str], by: float | None) -> list[str]:
     return body if by is None else [rf"\scalebox{{{by:.5f}}}{{%", *body[:-1], body[-1] + "%", "}"]
 
 
-def _picture(picture: Scene, whole: bool = False) -> list[str]:
-    """The lines of a picture; the whole of it with its margins, or what is drawn alone."""
+def parts(picture: Scene, whole: bool = False) -> list[str]:
+    """The lines of a picture, nothing in the place of numbers that are not there; the whole of it with its margins, or
+    what is drawn alone."""
     top, low = picture.border_ends
     used = {spot.role for spot in picture.spots}
     colors = {name: str(getattr(LIGHT, name)) for name in _COLORS}
@@ -67,12 +69,13 @@ def _picture(picture: Scene, whole: bool = False) -> list[str]:
         *(_edge(line) for line in picture.lines),
         *dict.fromkeys(_mark(line) for line in picture.lines if line.delay),
         *(rf"\node[{_NAME}] at {_at(line.label_at)} {{${line.label.latex}$}};" for line in picture.lines if line.label),
-        *(cell for line in picture.lines if line.heat for cell in _numbers(line.heat, *line.heat_at)),
+        *("".join(_numbers(line.heat, *line.heat_at)) if line.heat else "" for line in picture.lines),
         *(_node(spot) for spot in picture.spots),
         *(
             rf"\node[dbfaint, font=\footnotesize] at ({x:.1f},{y - 5:.1f}) {{{latex_text(text)}}};"
             for x, y, text in picture.headings
         ),
+        rf"\node at {_at(picture.caption_at)} {{{picture.caption.latex}}};" if picture.caption else "",
         r"\end{tikzpicture}",
     ]
 
@@ -94,6 +97,8 @@ def _edge(line: Line) -> str:
     style = ["->"]
     if line.weight is not None:
         style += [f"dborange!{25 * level(line.weight)}!dbpale", f"line width={0.4 + 2.6 * line.weight:.2f}bp"]
+    if line.faint:
+        style.append(f"opacity={FAINT}")
     if line.marked:
         style += ["dbgreen", "line width=3bp"]
     if line.dashed:
@@ -118,7 +123,11 @@ def _node(spot: Spot) -> str:
         style += f", fill=dbrole{spot.role}, line width={_UNIT * of.width:.2f}bp{_dashes(of.dash)}"
     elif spot.kind in _STYLES:
         style += f", {_STYLES[spot.kind]}{_DRAWN.get(spot.kind, '')}"
-    style += ", draw=dbgreen, line width=2bp" if spot.marked else ""
+    if spot.marked:
+        style += ", draw=dbgreen, line width=2bp"
+    elif spot.answered:
+        style += f", draw=dborange, line width={_UNIT * ANSWERED:.2f}bp"
+    style += f", opacity={FAINT}" if spot.faint else ""
     if not spot.heat:
         return rf"\node[{style}] at {_at((spot.x, spot.y))} {{${spot.label.latex}$}};"
     name = rf"\node at {_at((spot.x, spot.y - spot.height / 2 + 16))} {{${spot.label.latex}$}};"
