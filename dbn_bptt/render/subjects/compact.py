@@ -19,8 +19,7 @@ def compacted(source: Source) -> Source:
     parameter stands on that edge; what a loss reads is an output and stays. Its edges lead on to the variable that read
     it: they keep their own names and origins, so that a message on one is that of the edge which leaves its parent.
     """
-    equations = nx.get_node_attributes(source.graph, "equation")
-    if not any(rule is not None for rule in equations.values()):
+    if source.downward or source.staggered:
         raise DataError(f"compact folds equations into each other, which a {source.name} does not have; leave it out")
     graph, folded = source.graph.copy(), _passing(source.graph)
     substituted = cache(_substituted)  # many slices share an equation
