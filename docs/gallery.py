@@ -28,6 +28,7 @@ def pictures() -> Iterator[Picture]:
     yield "folded.svg", render.svg(elman, T=1000)
     yield "copies.svg", render.svg(elman, T=2, parameters="copies")
     yield "shared.svg", render.svg(elman, T=3, parameters="shared")
+    yield "shared_lstm.svg", render.svg(lstm, T=2, parameters="shared")
     yield "plates.svg", render.svg(elman, view="rolled", parameters="plates")
     yield "adjoint.svg", render.svg(db.adjoint(elman), T=3)
     yield "bidirectional.svg", render.svg(cells.bidirectional("gru", 3, 4, 2), T=3)

@@ -21,6 +21,8 @@ SLOW = {
     "test_nothing_overlaps_in_any_view_of_any_cell",
     "test_nothing_overlaps_however_parameters_are_drawn",
     "test_nothing_overlaps_in_random_templates",
+    "test_no_line_crosses_a_name_in_any_view_of_any_cell",
+    "test_no_line_crosses_a_name_in_random_templates",
     "test_numbers_fit_into_nodes",
     "test_every_case_has_a_page",
     "test_matplotlib_writes_files",

@@ -61,3 +61,23 @@ def tool(name):
             pytest.fail(f"{name} is not installed")
         pytest.skip(f"{name} is not installed")
     return found
+
+
+def check_names(drawn):
+    """No name on an edge is crossed by a line, or lies over a node or another name."""
+    lines = [line for line in drawn.lines if line.label]
+    names = np.array([(*line.label_at, line.label.width(14), 14.0) for line in lines]).reshape(-1, 4)
+    nodes = np.array([(s.x, s.y, s.width, s.height) for s in drawn.spots])
+    points = np.concatenate([_close_points(line.points) for line in drawn.lines] or [np.zeros((0, 2))])
+    for k, (line, (x, y, width, height)) in enumerate(zip(lines, names, strict=True)):
+        others = np.concatenate([nodes, names[:k]])
+        apart = np.abs(others[:, :2] - (x, y)) - (others[:, 2:] + (width, height)) / 2
+        assert not (apart < -1).all(1).any(), f"the name on {line.title} lies over something"
+        inside = np.abs(points - (x, y)) < (width / 2 - 1, height / 2 - 1)
+        assert not inside.all(1).any(), f"a line crosses the name on {line.title}"
+
+
+def _close_points(points):
+    """The points of a curve, about 1 px apart."""
+    where, share = flattened(points), np.linspace(0, 1, 5, endpoint=False)[:, None, None]
+    return (where[:-1] * (1 - share) + where[1:] * share).reshape(-1, 2)

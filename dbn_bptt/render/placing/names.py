@@ -12,21 +12,15 @@ from dbn_bptt.render.placing.routes import Route, Yard
 
 HEIGHT = 17.0  # px of a name on an edge
 _SHARES = tuple(0.5 + side * k / 24 for k in range(12) for side in (1, -1)[: 1 + (k > 0)])  # of a curve's length
-_FURTHER = (
-    0.0,
-    7.0,
-    14.0,
-    20.0,
-    30.0,
-)  # px that a name may be further from its edge than it has to be, for example off numbers
+_FURTHER = (0.0, 7.0, 14.0, 20.0, 30.0, 42.0)  # px that a name may be further off than it has to be, as off numbers
 _BACK = (24.0, 18.0, 32.0, 44.0)  # px before the end
 _MARK_SHARES = (1.0, 0.7, 1.3, 0.5)  # of half a curve's length, where the mark of its delay may go
 _MARK, _MARKS_APART = 14.0, 18.0  # px of the mark of a delay, and from one to the next
 _NUMBER, _RIGHT, _UP = 20.0, 19.0, 9.0  # px of the number beside a mark, and how far right of it and above it that is
 # what a place costs, as a number without a unit: where the name covers a node, or another name, or a curve, where
 # another curve runs through its own place, or is nearer; each later place; the side of the curve
-_ON_NODE, _ON_NAME, _ON_CURVE, _SHARED, _NEARER, _LATER = 20.0, 12.0, 6.0, 3.0, 1.5, 0.05
-_SIDES = (0.02, 0.04, 0.6, 0.64, 1.2, 1.26, 2.0, 2.1, 3.0, 3.1)  # above and below the curve, nearest first
+_ON_NODE, _ON_NAME, _ON_CURVE, _SHARED, _NEARER, _LATER = 40.0, 20.0, 12.0, 3.0, 1.5, 0.05
+_SIDES = (0.02, 0.04, 0.6, 0.64, 1.2, 1.26, 2.0, 2.1, 3.0, 3.1, 4.0, 4.1)  # above, below
 _ROUNDS = 2  # in which each name looks for its place, given those of the others
 _SAME_PLACE = 4.0  # px between curves that run together
 _MISTAKEN = 10.0  # px around a name, in which another curve may be taken for its own

@@ -24,6 +24,7 @@ _PORT, _INWARDS = 7.0, 1.3  # px above or below its middle where an edge with a 
 _CORNER, _AGAINST = 30.0, 200.0  # px that a way may be longer for a corner less, or to be in nobody's way
 _HEIGHTS = (46.0, -46.0, 58.0, -58.0)  # px of arcs over what stands between
 _BENDS = (0.14, -0.14, 0.24, -0.24, 0.36, -0.36)  # of bows, as shares of their length
+_WIDE_BENDS = (0.34, -0.34, 0.6, -0.6)  # of further edges between the same two nodes, with room for names between
 _OBLIQUE = 0.8  # radians: half a right angle, nearly
 
 
@@ -157,7 +158,7 @@ def _single(route: Route, routes: list[Route], yard: Yard) -> Iterator[Points]:
         side = 1.0 if route.columns % 2 == 0 else -1.0  # lags 2 and 3 on different sides
         yield from (arc(u, v, side * height) for height in _HEIGHTS)
     if near:
-        yield from (bow(u, v, bend) for bend in _BENDS)
+        yield from (bow(u, v, bend) for bend in (_WIDE_BENDS if route.number else _BENDS))
 
 
 def _by_lanes(route: Route, yard: Yard, tracks: Tracks) -> list[Way]:
