@@ -28,6 +28,7 @@ def pictures() -> Iterator[Picture]:
     yield "folded.svg", render.svg(elman, T=1000)
     yield "copies.svg", render.svg(elman, T=2, parameters="copies")
     yield "shared.svg", render.svg(elman, T=3, parameters="shared")
+    yield "shared_lstm.svg", render.svg(lstm, T=2, parameters="shared")
     yield "plates.svg", render.svg(elman, view="rolled", parameters="plates")
     yield "adjoint.svg", render.svg(db.adjoint(elman), T=3)
     yield "bidirectional.svg", render.svg(cells.bidirectional("gru", 3, 4, 2), T=3)
@@ -38,6 +39,12 @@ def pictures() -> Iterator[Picture]:
     ((_, heaviest),) = paths.heaviest_paths(scalars, ("x", 0, (0,)), ("L", None, ()))
     yield "heaviest_path.svg", render.svg(scalars, path=heaviest)
     yield "posteriors.svg", render.svg(dbn.umbrella(), evidence={"Umbrella": [1, 1, 0, 1]})
+    yield "compact.svg", render.svg(elman, T=3, compact=True)
+    yield "sweeps.svg", render.animated_svg(_run(elman, 3), compact=True)
+    yield "roles.svg", render.svg(elman, T=3, compact=True, colors="role", size_cm=14)
+    yield "roles_dark.svg", render.svg(elman, T=3, compact=True, colors="role", size_cm=14, theme="dark")
+    own = {"h": "s", "L": r"\ell", "yhat": r"\hat{p}"}
+    yield "names.svg", render.svg(elman, T=3, compact=True, names=own, notation="subscript", slices="relative")
 
 
 if __name__ == "__main__":

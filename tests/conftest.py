@@ -17,9 +17,12 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 SLOW_FOLDERS = {"peers", "browser"}
 SLOW = {
     # pictures of every case in every view
+    "test_compact_pictures_in_every_view_and_style",
     "test_nothing_overlaps_in_any_view_of_any_cell",
     "test_nothing_overlaps_however_parameters_are_drawn",
     "test_nothing_overlaps_in_random_templates",
+    "test_no_line_crosses_a_name_in_any_view_of_any_cell",
+    "test_no_line_crosses_a_name_in_random_templates",
     "test_numbers_fit_into_nodes",
     "test_every_case_has_a_page",
     "test_matplotlib_writes_files",
@@ -28,6 +31,8 @@ SLOW = {
     "test_every_figure_is_drawn",
     # other programs
     "test_pdflatex_takes_tikz",
+    "test_pdflatex_makes_a_slide_for_each_step",
+    "test_pdflatex_gives_the_width_that_was_asked_for",
     "test_graphviz_takes_dot",
     # a process of its own
     "test_example",

@@ -9,14 +9,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from dbn_bptt.app.draw import ENDINGS, FORMATS, drawing
+from dbn_bptt.app.draw import BINARY, ENDINGS, FORMATS, drawing
 from dbn_bptt.app.explain import Explanation, explain
 from dbn_bptt.app.networks import add_networks
 from dbn_bptt.cells import ACTIVATIONS, CELLS
 from dbn_bptt.errors import DataError, DbnBpttError
 from dbn_bptt.files import write_whole
+from dbn_bptt.render.placing.labels import NOTATIONS
 from dbn_bptt.render.subjects.parameters import PARAMETERS
-from dbn_bptt.render.subjects.views import VIEWS
+from dbn_bptt.render.subjects.roles import COLORS
+from dbn_bptt.render.subjects.views import SLICES, VIEWS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,9 +57,11 @@ def _draw(options: argparse.Namespace) -> tuple[str, int]:
     content = drawing(
         options.what, format, view=options.view, T=options.T, parameters=options.parameters, show=options.show,
         theme=options.theme, evidence=options.evidence, adjoint_of=options.adjoint, seed=options.seed,
+        compact=options.compact, names=_names(options.name), notation=options.notation, slices=options.slices,
+        colors=options.colors, size_cm=options.size_cm,
     )  # fmt: skip
     if options.out is None:
-        if format in ("png", "pdf"):
+        if format in BINARY:
             raise DataError(f"{format} is no text; say where it goes: --out FILE")
         return content.decode().rstrip("\n"), 0
     try:
@@ -65,6 +69,14 @@ def _draw(options: argparse.Namespace) -> tuple[str, int]:
     except OSError as error:
         raise DataError(f"cannot write {options.out}: {error.strerror}; choose another --out") from None
     return f"wrote {options.out}", 0
+
+
+def _names(pairs: list[str]) -> dict[str, str]:
+    """The names that were given as OLD=NEW."""
+    for pair in pairs:
+        if "=" not in pair:
+            raise DataError(f"--name {pair} has no =; write --name OLD=NEW, for example --name h=s")
+    return dict(pair.split("=", 1) for pair in pairs)
 
 
 def _format(out: Path) -> str:
@@ -115,7 +127,8 @@ def _add_draw(commands: Any) -> None:
         "draw",
         help="draw a recurrent network or a dynamic Bayesian network",
         description="Draw a cell, or the dynamic network of a BIF file. Text goes to standard output, or into --out. "
-        "The explorer (html) and --show run a cell on random numbers, and a network on --evidence.",
+        "The explorer (html) and --show run a cell on random numbers, and a network on --evidence; gif, animated_svg "
+        "and beamer step through the two sweeps of a cell.",
     )
     p.add_argument("what", metavar="CELL|MODEL.bif", help=f"{', '.join(sorted(CELLS))}, or a file")
     p.add_argument("--view", choices=VIEWS, help="default: what suits; rolled for a cell without -T")
@@ -123,11 +136,19 @@ def _add_draw(commands: Any) -> None:
     p.add_argument("-T", type=int, metavar="N", help="unroll over N slices")
     p.add_argument("--parameters", choices=PARAMETERS, help="how parameters are drawn (default: labels on edges)")
     p.add_argument("--show", choices=("values", "adjoints", "messages"), help="numbers as heat maps")
+    p.add_argument("--compact", action="store_true", help="fold variables that one equation reads into that equation")
+    p.add_argument(
+        "--name", action="append", default=[], metavar="OLD=NEW", help="another name, for example h=s or L=\\ell"
+    )
+    p.add_argument("--notation", choices=NOTATIONS, help="where the slice stands (default: superscript)")
+    p.add_argument("--slices", choices=SLICES, help="0, 1, 2 (default), or t-1, t, t+1")
+    p.add_argument("--colors", choices=COLORS, help="role: a colour for inputs, hidden variables, outputs, and so on")
+    p.add_argument("--size-cm", type=float, metavar="CM", help="the width of a picture in centimetres")
     p.add_argument("--adjoint", action="store_true", help="draw the adjoint of a cell")
     p.add_argument("--theme", choices=("light", "dark", "auto"), help="of svg (default: light)")
     p.add_argument("--evidence", type=Path, metavar="EVIDENCE.csv", help="of a model: its posteriors are drawn")
     p.add_argument("--seed", type=int, default=0, metavar="N", help="of the random numbers (default: 0)")
-    p.add_argument("--out", type=Path, metavar="FILE", help="where the drawing goes; png and pdf need one")
+    p.add_argument("--out", type=Path, metavar="FILE", help="where the drawing goes; png, pdf and gif need one")
     p.set_defaults(command=_draw)
 
 

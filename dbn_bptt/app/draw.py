@@ -18,14 +18,17 @@ from dbn_bptt.sweep.results import Result
 from dbn_bptt.template.builder import SliceTemplate
 from dbn_bptt.transforms.adjoint import adjoint
 
-FORMATS = ("svg", "html", "dot", "mermaid", "tikz", "graphml", "png", "pdf")
+ANIMATED = ("gif", "animated_svg", "beamer")  # what steps through the sweeps
+FORMATS = ("svg", "html", "dot", "mermaid", "tikz", "graphml", "png", "pdf", *ANIMATED)
+BINARY = ("png", "pdf", "gif")  # what is no text
+SIZED = ("svg", "tikz", "png", "pdf", *ANIMATED)  # what has a width in centimetres
 ENDINGS = {"tex": "tikz", "mmd": "mermaid", "gv": "dot", "htm": "html"}  # of files, where they are not the format
 _SIZES = {"n_inputs": 3, "n_hidden": 4, "n_outputs": 2}
 
 
 def drawing(
-    what: str, format: str, *, theme: Any = None, evidence: Path | None = None, adjoint_of: bool = False,
-    seed: int = 0, T: int | None = None, **options: Any,
+    what: str, format: str, *, theme: Any = None, size_cm: float | None = None, evidence: Path | None = None,
+    adjoint_of: bool = False, seed: int = 0, T: int | None = None, **options: Any,
 ) -> bytes:  # fmt: skip
     """The content of a file that shows a cell or a network.
 
@@ -34,6 +37,7 @@ def drawing(
     what : the name of a cell, or the path of a BIF file
     format : one of `FORMATS`
     theme : of SVG; light, unless given
+    size_cm : the width of what has one
     evidence : a CSV file for a network
     adjoint_of : draw the adjoint of a cell
     seed : of the random numbers that a cell runs on, where numbers are asked for
@@ -46,12 +50,14 @@ def drawing(
     """
     if seed < 0:
         raise DataError(f"seed is {seed}; give a number from 0 on")
-    if theme is not None and format != "svg":
+    if theme is not None and format not in ("svg", "animated_svg"):
         raise DataError(f"{format} has no themes; leave --theme out, or draw svg")
+    if size_cm is not None and format not in SIZED:
+        raise DataError(f"{format} has no width of its own; leave --size-cm out, or draw {', '.join(SIZED)}")
     if format == "html" and options.get("show") is not None:
         raise DataError("the explorer shows all numbers; leave --show out")
     chosen = cast(Options, {"T": T, **options})
-    numbers = format == "html" or options.get("show") is not None
+    numbers = format in ("html", *ANIMATED) or options.get("show") is not None
     if what not in CELLS:
         if adjoint_of or options.get("show") is not None:
             raise DataError("--adjoint and --show go with a cell")
@@ -67,7 +73,7 @@ def drawing(
             if adjoint_of:
                 raise DataError("numbers are those of a cell; draw it without --adjoint")
             obj, chosen["T"] = _run(template, T, seed), None
-    return _written(obj, format, theme, chosen)
+    return _written(obj, format, theme, size_cm, chosen)
 
 
 def _network(what: str, evidence: Path | None, chosen: Options) -> Any:
@@ -91,11 +97,12 @@ def _run(template: SliceTemplate, T: int | None, seed: int) -> Result:
     return bptt(template, template.initial_parameters(seed), data)
 
 
-def _written(obj: Any, format: str, theme: Any, options: Options) -> bytes:
+def _written(obj: Any, format: str, theme: Any, size_cm: float | None, options: Options) -> bytes:
     if format in ("png", "pdf"):
         file = BytesIO()
-        render.figure(obj, **options).savefig(file, format=format, dpi=150)
+        render.figure(obj, size_cm=size_cm, **options).savefig(file, format=format, dpi=150)
         return file.getvalue()
-    if format == "svg":
-        return render.svg(obj, theme=theme or "light", **options).encode()
-    return str(getattr(render, format)(obj, **options)).encode()
+    sized: dict[str, Any] = {"size_cm": size_cm} if format in SIZED else {}
+    sized |= {} if theme is None else {"theme": theme}
+    content = getattr(render, format)(obj, **sized, **options)
+    return content if isinstance(content, bytes) else str(content).encode()

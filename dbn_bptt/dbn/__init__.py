@@ -10,7 +10,6 @@ array([[0.138, 0.862],
        [0.809, 0.191]])
 """
 
-from dbn_bptt.dbn.best_paths import best_paths
 from dbn_bptt.dbn.bif import read_bif, write_bif
 from dbn_bptt.dbn.choice import CrossValidation, Score, cross_validate, free_parameters, score
 from dbn_bptt.dbn.climb import Fit
@@ -26,6 +25,7 @@ from dbn_bptt.dbn.network import Network
 from dbn_bptt.dbn.online import Online, start
 from dbn_bptt.dbn.posterior import Paths, Posterior
 from dbn_bptt.dbn.query import Prepared, observe, prepare
+from dbn_bptt.dbn.ranked import best_paths
 from dbn_bptt.dbn.stochastic_units import UnitPosterior, sigmoid_belief, unit_posterior
 from dbn_bptt.dbn.stochastic_units import as_pgmpy as sigmoid_belief_as_pgmpy
 from dbn_bptt.dbn.verbs import expected_counts, filter, log_likelihood, predict, sample, smooth, template, viterbi

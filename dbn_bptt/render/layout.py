@@ -6,20 +6,28 @@ from itertools import pairwise
 from typing import Any
 
 from dbn_bptt.errors import DataError, positive
+from dbn_bptt.render.colors import Role
+from dbn_bptt.render.placing.labels import NOTATIONS, Notation
 from dbn_bptt.render.placing.measures import key_of
 from dbn_bptt.render.placing.sheet import HEADINGS, Sheet, borders, extent, frames, sheet
+from dbn_bptt.render.subjects.choices import one_of
+from dbn_bptt.render.subjects.compact import compacted
 from dbn_bptt.render.subjects.inference import inference
+from dbn_bptt.render.subjects.named import renamed
 from dbn_bptt.render.subjects.overlays import Overlay, Show, of_inference, of_result, weights
-from dbn_bptt.render.subjects.parameters import PARAMETERS, Parameters, with_parameters
+from dbn_bptt.render.subjects.parameters import Parameters, with_parameters
+from dbn_bptt.render.subjects.roles import COLORS, Colors, roles
 from dbn_bptt.render.subjects.scene import Line, Scene, Spot
 from dbn_bptt.render.subjects.sources import Source, source
-from dbn_bptt.render.subjects.views import View, page
-from dbn_bptt.render.subjects.words import about_edge, about_node, about_picture
+from dbn_bptt.render.subjects.views import Slices, View, page
+from dbn_bptt.render.subjects.words import about_edge, about_node, about_picture, plain_time
 
 
 def scene(
     obj: Any, *, view: View | None = None, T: int | None = None, parameters: Parameters | None = None,
     show: Show | None = None, path: Iterable[Any] | None = None, truncate: int | None = None, evidence: Any = None,
+    compact: bool = False, names: Mapping[str, str] | None = None, notation: Notation | None = None,
+    slices: Slices | None = None, colors: Colors | None = None,
 ) -> Scene:  # fmt: skip
     """Lay an object out; the options are those of `Options`.
 
@@ -34,39 +42,48 @@ def scene(
     """
     about_slices = {"show": show, "path": path, "truncate": truncate, "evidence": evidence}
     if isinstance(obj, Scene):
-        if any(option is not None for option in (view, T, parameters, *about_slices.values())):
+        looks = view, T, parameters, names, notation, slices, colors, *about_slices.values()
+        if compact or any(option is not None for option in looks):
             raise DataError("a scene is laid out already; give the options to render.scene")
         return obj
-    if parameters is not None and parameters not in PARAMETERS:
-        raise DataError(f"parameters is {parameters!r}; it must be one of {', '.join(map(repr, PARAMETERS))}")
     if truncate is not None:
         positive(truncate, f"truncate is {truncate!r}; it must be a positive number of slices")
+    one_of("colors", colors or "plain", COLORS)
+    one_of("notation", notation or "superscript", NOTATIONS)
     asked = None if evidence is None else inference(obj, evidence, T)
     of = source(obj, T if asked is None else asked.T, all_slices=view == "unrolled" or path is not None)
-    nodes = tuple(path or ())
-    for node in nodes:
-        if node not in of.graph and node not in of.sinks:
-            raise DataError(f"path: {node!r} is no node of what is drawn")
+    of = renamed(of, names) if names else of
+    of = compacted(of) if compact else of
     how = parameters or ("none" if of.staggered else "labels")
-    drawn = with_parameters(page(of, view), how)
+    drawn = with_parameters(page(of, view, slices or "numbers"), how)
     for name, option in about_slices.items():
         if option is not None and not drawn.of_slices:
             raise DataError(f"{name} is about slices of their own; draw it with view='unrolled' or 'folded'")
     over = of_result(of, drawn.graph, show) if drawn.of_slices else Overlay()
     over = over if asked is None else of_inference(asked)
-    over = replace(over, path=nodes, truncate=truncate or 0)
-    return _assembled(of, sheet(of, drawn, over), plates=how == "plates")
+    over = replace(over, path=_drawn_path(of, path or ()), truncate=truncate or 0)
+    placed = sheet(of, drawn, over, notation or "superscript")
+    return _assembled(of, placed, how == "plates", roles(of) if colors == "role" else {})
 
 
-def _assembled(of: Source, on: Sheet, plates: bool) -> Scene:
+def _drawn_path(of: Source, path: Iterable[Any]) -> tuple[Any, ...]:
+    """A path without the nodes that a compact picture leaves out."""
+    nodes = tuple(path)
+    for node in nodes:
+        if node not in of.graph and node not in of.sinks and node not in of.folded:
+            raise DataError(f"path: {node!r} is no node of what is drawn")
+    return tuple(node for node in nodes if node not in of.folded)
+
+
+def _assembled(of: Source, on: Sheet, plates: bool, role: Mapping[Any, Role]) -> Scene:
     """Everything at its place."""
     plain = frames(on, plates)
     dx, dy, width, height = extent(on, plain)
-    spots = _spots(on, dx, dy)
+    spots = _spots(on, dx, dy, role)
     lines = _lines(on, spots, dx, dy)
     middle = (on.yard.pitch - on.yard.gap) / 2
     columns = [(dx + (k * on.yard.pitch + middle), column.heading) for k, column in enumerate(on.page.columns)]
-    names = dict.fromkeys(str(spot.name) for spot in spots.values() if spot.column is not None)
+    names = dict.fromkeys(str(at["called"]) for _, at in on.page.graph.nodes(data=True) if at["column"] is not None)
     return Scene(
         title=on.title,
         description=about_picture(names, len(spots), len(lines), of.downward),
@@ -82,7 +99,7 @@ def _assembled(of: Source, on: Sheet, plates: bool) -> Scene:
     )
 
 
-def _spots(on: Sheet, dx: float, dy: float) -> dict[Any, Spot]:
+def _spots(on: Sheet, dx: float, dy: float, role: Mapping[Any, Role]) -> dict[Any, Spot]:
     spots: dict[Any, Spot] = {}
     for node, at in on.page.graph.nodes(data=True):
         box = on.box(node).moved(dx)
@@ -91,15 +108,16 @@ def _spots(on: Sheet, dx: float, dy: float) -> dict[Any, Spot]:
         spots[node] = Spot(
             id=len(spots), node=own, name=at["name"], key=key_of(at), t=at["t"], column=at["column"],
             x=box.x, y=box.y + dy, width=box.width, height=box.height, shape=box.shape,
-            kind=kind, label=on.labels[node], title=about_node(at, kind, on.page.of_slices),
+            kind=kind, label=on.labels[node], title=about_node(at, kind), time=plain_time(at),
             heat=on.over.nodes.get(own), marked=own in on.over.path,
+            role="input" if role and kind == "observed" else None if kind == "elided" else role.get(at["name"]),
         )  # fmt: skip
     return spots
 
 
 def _lines(on: Sheet, spots: Mapping[Any, Spot], dx: float, dy: float) -> tuple[Line, ...]:
     over, weight, lines = on.over, weights(on.over.norms), list[Line]()
-    path = set(pairwise(over.path))
+    path, nodes = set(pairwise(over.path)), on.page.graph.nodes
     for u, v, key, at in on.page.graph.edges(keys=True, data=True):
         tail, head, origin, route = spots[u], spots[v], at["origin"], on.routes[u, v, key]
         shift = on.left(u) + dx
@@ -109,7 +127,7 @@ def _lines(on: Sheet, spots: Mapping[Any, Spot], dx: float, dy: float) -> tuple[
             points=tuple((x + shift, y + dy) for x, y in on.curves[route]),
             label=on.names.get((u, v, key)), label_at=(place[0] + shift, place[1] + dy), weight=weight.get(origin),
             delay=at["delay"], mark=(mark[0] + shift, mark[1] + dy), dashed="elided" in (tail.kind, head.kind),
-            title=about_edge(tail, head, at, over.norms.get(origin), on.page.of_slices),
+            title=about_edge(nodes[u], nodes[v], at, over.norms.get(origin)),
             heat=over.edges.get(origin), marked=(tail.node, head.node) in path,
         ))  # fmt: skip
     return tuple(lines)

@@ -4,13 +4,13 @@ import re
 
 _MARKS = {"bar": r"\bar", "bar2": r"\tilde", "bar3": r"\check", "fw": r"\overrightarrow", "bw": r"\overleftarrow"}
 _ACCENTS = {"bar": "\u0304", "bar2": "\u0303", "bar3": "\u030c", "fw": "\u20d7", "bw": "\u20d6"}
-_GREEK = {
+GREEK = {
     "alpha": "\u03b1", "beta": "\u03b2", "gamma": "\u03b3", "delta": "\u03b4", "epsilon": "\u03b5", "theta": "\u03b8",
     "lambda": "\u03bb", "mu": "\u03bc", "nu": "\u03bd", "pi": "\u03c0", "rho": "\u03c1", "sigma": "\u03c3",
     "phi": "\u03c6", "psi": "\u03c8", "zeta": "\u03b6", "eta": "\u03b7", "kappa": "\u03ba", "xi": "\u03be",
     "tau": "\u03c4", "chi": "\u03c7", "omega": "\u03c9", "Gamma": "\u0393", "Delta": "\u0394", "Theta": "\u0398",
     "Lambda": "\u039b", "Xi": "\u039e", "Pi": "\u03a0", "Sigma": "\u03a3", "Phi": "\u03a6", "Psi": "\u03a8",
-    "Omega": "\u03a9",
+    "Omega": "\u03a9", "ell": "\u2113",
 }  # fmt: skip
 
 
@@ -24,7 +24,7 @@ def name_parts(name: str) -> tuple[str, list[str]]:
     """
     base, subs, layer, marks = _taken_apart(name)
     hat = base.endswith("hat") and len(base) > 3
-    letter = (base[:-3] + "\u0302") if hat else _GREEK.get(base, base)
+    letter = (base[:-3] + "\u0302") if hat else GREEK.get(base, base)
     return letter + "".join(_ACCENTS[mark] for mark in marks), [*subs, *([layer] if layer else [])]
 
 
@@ -71,6 +71,6 @@ def _taken_apart(name: str) -> tuple[str, list[str], str, list[str]]:
 
 
 def _letter(base: str) -> str:
-    if base in _GREEK:
+    if base in GREEK:
         return f"\\{base}"
     return base if len(base) == 1 else rf"\mathrm{{{base}}}"

@@ -32,7 +32,7 @@ def test_every_cell_in_every_view(cell, view, capsys):
 
 BEGINNINGS = {
     "svg": "<svg", "html": "<!doctype html>", "dot": "digraph", "mermaid": "flowchart", "tikz": "\\documentclass",
-    "graphml": "<graphml",
+    "graphml": "<graphml", "animated_svg": "<svg", "beamer": "\\documentclass{beamer}",
 }  # fmt: skip
 
 
@@ -43,13 +43,13 @@ def test_every_format_of_text(format, capsys):
     assert out.startswith(BEGINNINGS[format])
 
 
-@pytest.mark.parametrize("ending", ["svg", "html", "dot", "png", "pdf", "gv", "tex", "mmd", "SVG"])
+@pytest.mark.parametrize("ending", ["svg", "html", "dot", "png", "pdf", "gv", "tex", "mmd", "SVG", "gif"])
 def test_the_ending_of_a_file_tells_its_format(ending, tmp_path, capsys):
     path = tmp_path / f"picture.{ending}"
     status, out, _ = _run("elman", "-T", "2", "--out", path, capsys=capsys)
     assert (status, out) == (0, f"wrote {path}\n")
     format = {"gv": "dot", "tex": "tikz", "mmd": "mermaid", "SVG": "svg"}.get(ending, ending)
-    beginning = {"png": b"\x89PNG", "pdf": b"%PDF"}.get(format) or BEGINNINGS[format].encode()
+    beginning = {"png": b"\x89PNG", "pdf": b"%PDF", "gif": b"GIF89a"}.get(format) or BEGINNINGS[format].encode()
     assert path.read_bytes().startswith(beginning)
     assert sorted(p.name for p in tmp_path.iterdir()) == [path.name]
 
@@ -75,7 +75,30 @@ def test_numbers_and_adjoints(capsys):
     assert "adjoint of Elman network" in _run("elman", "--adjoint", "-T", "2", capsys=capsys)[1]
 
 
+def test_compact(capsys):
+    out = _run("elman", "-T", "2", "--compact", capsys=capsys)[1]
+    assert "h_1 = tanh(b + W h_0 + U x_1)" in out
+
+
+def test_names(capsys):
+    options = ["--name", "h=s", "--name", "L=\\ell", "--notation", "subscript", "--slices", "relative"]
+    out = _run("elman", "-T", "3", "--format", "tikz", *options, capsys=capsys)[1]
+    assert all(f"{{${name}$}}" in out for name in ("s_{t-2}", r"\ell_{t+1}", "x_{t}"))
+
+
+def test_colours_and_a_width(capsys):
+    out = _run("elman", "-T", "2", "--colors", "role", "--size-cm", "9", capsys=capsys)[1]
+    assert "role-hidden" in out
+    assert 'width="9cm"' in out
+
+
 REFUSED = [
+    (
+        ["elman", "--format", "dot", "--size-cm", "9"],
+        "dot has no width of its own; leave --size-cm out, or draw svg, tikz",
+    ),
+    (["elman", "--name", "h"], "--name h has no =; write --name OLD=NEW"),
+    (["elman", "--name", "hh=s"], "unknown name of what is drawn 'hh'; did you mean 'h'?"),
     (["elmann"], "unknown cell 'elmann'; did you mean 'elman'"),
     (["elman", "-T", "0"], "T is 0; the number of slices must be a positive integer"),
     (["elman", "--format", "png"], "png is no text; say where it goes: --out FILE"),
@@ -90,7 +113,7 @@ REFUSED = [
     (["nowhere.bif"], "cannot read nowhere.bif"),
     (
         ["elman", "--out", "picture.jpg"],
-        "the ending of picture.jpg tells no format; use one of dot, graphml, gv, htm, html, mermaid, mmd",
+        "the ending of picture.jpg tells no format; use one of animated_svg, beamer, dot, gif, graphml, gv, htm, html, mermaid, mmd",
     ),
     (["elman", "--format", "tikz", "--theme", "dark"], "tikz has no themes; leave --theme out, or draw svg"),
     (["elman", "--out", "."], "cannot write .: is a folder"),

@@ -17,6 +17,18 @@ def _steps(page):
     return int(page.get_attribute("#slider", "max"))
 
 
+@pytest.mark.parametrize("motion", ["no-preference", "reduce"])
+def test_an_animation_moves_unless_the_reader_wants_it_still(opened, result, motion):
+    page = opened(render.animated_svg(result, compact=True, seconds=0.2), reduced_motion=motion)
+    captions = "[...document.querySelectorAll('.step .head')].filter(e => getComputedStyle(e).visibility == 'visible')"
+    seen = set()
+    for _ in range(6):
+        (text,) = page.evaluate(captions + ".map(e => e.textContent)")
+        seen.add(text)
+        page.wait_for_timeout(250)
+    assert len(seen) > 2 if motion == "no-preference" else seen == {f"the loss is {result.loss:.4g}"}
+
+
 def test_it_steps_to_the_end_and_shows_the_gradients(opened, result):
     page = opened(render.html(result))
     for _ in range(_steps(page)):

@@ -1,7 +1,9 @@
 """Checks that the tests of pictures share."""
 
 import json
+import os
 import re
+import shutil
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -81,3 +83,33 @@ def check_tour(content):
     steps = [stop["step"] for stop in content["tour"]]
     assert steps == sorted(steps)
     assert steps[-1] == turn + len(backward)
+
+
+def tool(name):
+    """The program of a name; without it the test is skipped, or fails where programs are required."""
+    found = shutil.which(name)
+    if found is None:
+        if os.environ.get("DBN_BPTT_REQUIRE_TOOLS"):
+            pytest.fail(f"{name} is not installed")
+        pytest.skip(f"{name} is not installed")
+    return found
+
+
+def check_names(drawn):
+    """No name on an edge is crossed by a line, or lies over a node or another name."""
+    lines = [line for line in drawn.lines if line.label]
+    names = np.array([(*line.label_at, line.label.width(14), 14.0) for line in lines]).reshape(-1, 4)
+    nodes = np.array([(s.x, s.y, s.width, s.height) for s in drawn.spots])
+    points = np.concatenate([_close_points(line.points) for line in drawn.lines] or [np.zeros((0, 2))])
+    for k, (line, (x, y, width, height)) in enumerate(zip(lines, names, strict=True)):
+        others = np.concatenate([nodes, names[:k]])
+        apart = np.abs(others[:, :2] - (x, y)) - (others[:, 2:] + (width, height)) / 2
+        assert not (apart < -1).all(1).any(), f"the name on {line.title} lies over something"
+        inside = np.abs(points - (x, y)) < (width / 2 - 1, height / 2 - 1)
+        assert not inside.all(1).any(), f"a line crosses the name on {line.title}"
+
+
+def _close_points(points):
+    """The points of a curve, about 1 px apart."""
+    where, share = flattened(points), np.linspace(0, 1, 5, endpoint=False)[:, None, None]
+    return (where[:-1] * (1 - share) + where[1:] * share).reshape(-1, 2)

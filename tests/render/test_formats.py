@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import xml.etree.ElementTree as ET
 
@@ -14,6 +13,7 @@ from pgmpy.models import DynamicBayesianNetwork
 
 import dbn_bptt as db
 from dbn_bptt import cells, dbn, render
+from tests.render.checks import tool
 
 HOSTILE = '</title><script>alert("1")</script>&\\end{document}$%_^~#{}\'`|;-->\n]]>'
 
@@ -49,6 +49,8 @@ DRAWN = {
     "numbers": lambda: (_result(), {"show": "values", "path": [("x", 0), ("i", 0), ("s", 0)], "truncate": 2}),
     "rolled": lambda: (cells.gru(3, 4, 2), {}),
     "two slices, plates": lambda: (cells.elman(3, 4, 2), {"view": "two-slice", "parameters": "plates"}),
+    "by role": lambda: (cells.elman(3, 4, 2), {"T": 2, "colors": "role", "parameters": "copies", "compact": True}),
+    "own names": lambda: (_result(), {"names": {"h": r"\ell", "U_i": "cell & state"}, "notation": "subscript"}),
     "copies": lambda: (cells.elman(3, 4, 2), {"T": 2, "parameters": "copies"}),
     "folded": lambda: (cells.jordan(3, 4, 2), {"T": 30}),
     "adjoint": lambda: (db.adjoint(cells.elman(3, 4, 2)), {"T": 2}),
@@ -62,20 +64,11 @@ DRAWN = {
 drawn = pytest.mark.parametrize("name", DRAWN)
 
 
-def _tool(name):
-    found = shutil.which(name)
-    if found is None:
-        if os.environ.get("DBN_BPTT_REQUIRE_TOOLS"):
-            pytest.fail(f"{name} is not installed")
-        pytest.skip(f"{name} is not installed")
-    return found
-
-
 @drawn
 def test_graphviz_takes_dot(name):
     obj, options = DRAWN[name]()
     run = subprocess.run(
-        [_tool("dot"), "-Tsvg"], input=render.dot(obj, **options).encode(), capture_output=True, timeout=60
+        [tool("dot"), "-Tsvg"], input=render.dot(obj, **options).encode(), capture_output=True, timeout=60
     )
     assert run.returncode == 0, run.stderr.decode()
     assert b"syntax error" not in run.stderr
@@ -89,14 +82,23 @@ def test_graphviz_takes_dot(name):
 def test_pdflatex_takes_tikz(name, tmp_path):
     obj, options = DRAWN[name]()
     (tmp_path / "picture.tex").write_text(render.tikz(obj, **options))
-    command = [_tool("pdflatex"), "-interaction=nonstopmode", "-halt-on-error", "picture.tex"]
+    command = [tool("pdflatex"), "-interaction=nonstopmode", "-halt-on-error", "picture.tex"]
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=120)
     assert run.returncode == 0, run.stdout.decode(errors="replace")[-1500:]
     assert (tmp_path / "picture.pdf").stat().st_size > 1000
 
 
+def test_pdflatex_gives_the_width_that_was_asked_for(tmp_path):
+    latex, information = tool("pdflatex"), tool("pdfinfo")
+    (tmp_path / "picture.tex").write_text(render.tikz(_result(), size_cm=9.0))
+    subprocess.run([latex, "-interaction=batchmode", "picture.tex"], cwd=tmp_path, capture_output=True, timeout=120)
+    told = subprocess.run([information, "picture.pdf"], cwd=tmp_path, capture_output=True, timeout=60).stdout.decode()
+    width = float(re.search(r"Page size: +([\d.]+)", told)[1]) - 8 * 72 / 72.27  # without the border of the page
+    assert width == pytest.approx(9.0 / 2.54 * 72, abs=0.5)
+
+
 def test_mermaid_takes_its_flowcharts(tmp_path):
-    node = _tool("node")
+    node = tool("node")
     modules = os.environ.get("DBN_BPTT_NODE_MODULES")
     if not modules:
         pytest.skip("DBN_BPTT_NODE_MODULES does not say where npm put mermaid and jsdom")

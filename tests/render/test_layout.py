@@ -12,7 +12,7 @@ from dbn_bptt.render.placing.curves import flattened
 from dbn_bptt.render.placing.labels import text_width
 from tests.cases import CASES, Case, draw
 from tests.random_templates import RandomTemplate
-from tests.render.checks import STYLES, VIEWS, check_geometry, check_svg
+from tests.render.checks import STYLES, VIEWS, check_geometry, check_names, check_svg
 
 
 @pytest.mark.parametrize("backward", [False, True], ids=["model", "adjoint"])
@@ -23,6 +23,67 @@ def test_nothing_overlaps_in_any_view_of_any_cell(case: Case, backward: bool):
         drawn = render.scene(template, view=view, T=min(case.T, 9) if view in ("unrolled", "folded") else None)
         check_geometry(drawn)
         check_svg(render.svg(drawn))
+
+
+CROWDED = {"bidirectional stack", "matrices"}
+
+
+@pytest.mark.parametrize("backward", [False, True], ids=["model", "adjoint"])
+@pytest.mark.parametrize("case", CASES, ids=repr)
+def test_no_line_crosses_a_name_in_any_view_of_any_cell(case: Case, backward: bool):
+    template = db.adjoint(case.make()) if backward else case.make()
+    if backward and case.name in CROWDED:
+        pytest.skip("so many edges that one name a slice has no free place")
+    for options in ({"view": "rolled"}, {"T": 3}, {"T": 3, "compact": True}):
+        check_names(render.scene(template, **options))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_no_line_crosses_a_name_in_random_templates(seed: int):
+    template = RandomTemplate(seed).make()
+    for options in ({"view": "rolled"}, {"view": "two-slice"}, {"T": 3}):
+        check_names(render.scene(template, **options))
+
+
+ALIGNED = {
+    "elman": (cells.elman, [["x", "a", "h", "o"], ["L", "y"]]),
+    "lstm": (cells.lstm, [["x", "s", "h", "o"], ["L", "y"]]),
+    "gru": (cells.gru, [["x", "n", "h", "o"], ["L", "y"]]),
+}
+
+
+@pytest.mark.parametrize("name", ALIGNED)
+@pytest.mark.parametrize("view", ["rolled", "unrolled", "two-slice"])
+def test_what_follows_each_other_stands_in_columns(name, view):
+    cell, columns = ALIGNED[name]
+    drawn = render.scene(cell(3, 4, 2), view=view)
+    for column in {spot.column for spot in drawn.spots}:
+        place = {spot.name: spot.x for spot in drawn.spots if spot.column == column and spot.kind != "initial"}
+        for names in columns:
+            assert len({round(place[name], 3) for name in names if name in place}) <= 1
+
+
+@pytest.mark.parametrize("cell", [cells.lstm, cells.gru])
+@pytest.mark.parametrize("style", ["shared", "plates"])
+def test_parameters_stand_in_a_tidy_block(cell, style):
+    template = cell(3, 4, 2)
+    drawn = render.scene(template, T=2, parameters=style)
+    block = [spot for spot in drawn.spots if spot.kind == "parameter"]
+    readers = {spot.id: {drawn.spots[e.head].name for e in drawn.lines if e.tail == spot.id} for spot in block}
+    rows = {}
+    for spot in block:
+        rows.setdefault(spot.y, []).append(spot)
+    assert len(rows) <= 5
+    for row in rows.values():
+        assert len({frozenset(readers[spot.id]) for spot in row}) == 1
+    lowest = {round(max(y for _, y in e.points), 3) for e in drawn.lines if e.tail in readers}
+    assert len(lowest) == len(rows)  # those of a row share a trunk
+    with_messages = render.scene(db.bptt(template, template.initial_parameters(0), _data()), parameters=style)
+    assert len({s.y for s in with_messages.spots if s.kind == "parameter"}) == len(block)
+
+
+def _data():
+    return {"x": np.ones((2, 3)), "y": np.array([0, 1])}
 
 
 @pytest.mark.parametrize("style", STYLES)

@@ -29,6 +29,18 @@ REFUSED = [
     ("a page", lambda: render.html(cells.elman(3, 4, 2)), "which SliceTemplate does not have; give a result of"),
     ("a number beside", lambda: render.html(elman_run(), beside=3), "which int does not have; give a result of"),
     ("nothing beside", lambda: render.html(elman_run(), beside=(dbn.umbrella(), None)), "give the explorer of a network some evidence"),
+    ("a compact page", lambda: render.html(elman_run(), compact=True), "has every variable, by its own name, slice and colours; leave compact out"),
+    ("a page with other names", lambda: render.html(elman_run(), names={"h": "s"}), "leave names out"),
+    ("one name for two", lambda: render.svg(cells.lstm(3, 4, 2), names={"h": "s"}), "s and h would both be called 's'"),
+    ("a name in LaTeX", lambda: render.svg(elman_run(), names={"h": "\\input{x}"}), "is LaTeX that pictures do not know; give a letter"),
+    ("no name", lambda: render.svg(elman_run(), names={"h": ""}), "names: '' is no name; give a letter or a word"),
+    ("a list of names", lambda: render.svg(elman_run(), names=["h"]), "give a mapping such as {'h': 's'}"),
+    ("colours", lambda: render.svg(elman_run(), colors="red"), "colors is 'red'; it must be one of 'plain', 'role'"),
+    ("a notation", lambda: render.svg(elman_run(), notation="below"), "notation is 'below'; it must be one of 'superscript', 'subscript'"),
+    ("slices", lambda: render.svg(elman_run(), slices="all"), "slices is 'all'; it must be one of 'numbers', 'relative'"),
+    ("relative and folded", lambda: render.svg(elman_run(T=9), slices="relative"), "which is folded away; draw fewer slices"),
+    ("a compact network", lambda: render.svg(dbn.umbrella(), compact=True), "which a dynamic Bayesian network does not have"),
+    ("a compact scene", lambda: render.svg(render.scene(elman_run()), compact=True), "a scene is laid out already"),
     ("no evidence", lambda: render.html(dbn.umbrella()), "give the explorer of a network some evidence"),
 ]  # fmt: skip
 

@@ -35,6 +35,9 @@ def shown(obj: Any, options: Options) -> Shown:
         raise DataError(f"the explorer steps through slices; view must be 'unrolled' or 'folded', not {view!r}")
     if options.get("show") is not None:
         raise DataError("the explorer shows all numbers; leave show out")
+    for name in ("compact", "names", "slices", "colors"):
+        if options.get(name):
+            raise DataError(f"the explorer has every variable, by its own name, slice and colours; leave {name} out")
     if hasattr(obj, "get_inter_edges"):
         return _inference(obj, options)
     if isinstance(obj, Report):

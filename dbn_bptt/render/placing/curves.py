@@ -139,8 +139,8 @@ def length(points: Points) -> float:
 def along(points: Points, distance: float) -> Point:
     """The point so far along a curve."""
     where = flattened(points)
-    x, y = where[min(1 + int(np.searchsorted(np.cumsum(steps(where)), distance)), len(where) - 1)]
-    return float(x), float(y)
+    passed = np.concatenate([[0.0], np.cumsum(steps(where))])
+    return float(np.interp(distance, passed, where[:, 0])), float(np.interp(distance, passed, where[:, 1]))
 
 
 def middle(points: Points) -> Point:

@@ -15,7 +15,8 @@ import networkx as nx
 
 Key = tuple[Hashable, tuple[int, ...]]  # a variable, or one number of it
 Grid = tuple[Mapping[Key, int], Mapping[Key, float]]  # rows from the top, places within a slice from its left
-MOST_IN_ROW, MOST_ALONE = 5, 4
+MOST_IN_ROW, MOST_ALONE = 5, 3
+_WIDTH = 0.4  # places from its middle that a node takes, about
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,13 @@ def grid(members: Mapping[Key, Member], edges: Iterable[tuple[Key, Key]], downwa
     rows: dict[Key, int] = {}
     places: dict[Key, float] = {}
     width = 0
-    for block in sorted({member.block for member in members.values()}):
+    blocks = sorted({member.block for member in members.values()})
+    for block in blocks:
         names = [key for key, member in members.items() if member.block == block]
         ranks = _ranks(inside.subgraph(names), names, members)
         layers = _layers(names, ranks, members, staggered)
         x = {key: float(ranks[key]) for key in names} if staggered else _places(layers, inside)
+        x = _aligned(x, layers, inside) if len(blocks) == 1 and not staggered else x
         above = {key: -y if block % 2 == 0 else y for y, layer in enumerate(layers) for key in layer}
         # most adjoints stand beside what they are the adjoints of
         gaps = Counter(rows[of] - y for key, y in above.items() if (of := members[key].partner) in rows)
@@ -113,3 +116,31 @@ def _places(layers: list[list[Key]], inside: nx.DiGraph) -> dict[Key, float]:
             for k, v in enumerate(sorted(layer, key=lambda v: (near[v], layer.index(v)))):
                 places[v] = (width - len(layer)) / 2 + k
     return places
+
+
+def _aligned(places: dict[Key, float], layers: list[list[Key]], inside: nx.DiGraph) -> dict[Key, float]:
+    """Those who are alone brought into the middle, one below the other, where they come into no edge's way by that."""
+    middle = (max(map(len, layers)) - 1) / 2
+    row = {v: y for y, layer in enumerate(layers) for v in layer}
+    alone = [layer[0] for layer in layers if len(layer) == 1 and abs(places[layer[0]] - middle) <= 1]
+    for v in alone:
+        moved = {**places, v: middle}
+        if inside.degree(v) > 1 and _in_the_way(moved, row, inside) <= _in_the_way(places, row, inside):
+            places = moved
+    for v in alone:  # what has one neighbour stands with it
+        near = [n for n in (*inside.predecessors(v), *inside.successors(v)) if n in places]
+        if len(near) == 1:
+            places = {**places, v: places[near[0]]}
+    return places
+
+
+def _in_the_way(places: Mapping[Key, float], row: Mapping[Key, int], inside: nx.DiGraph) -> int:
+    """How many nodes lie on straight edges between others."""
+    count = 0
+    for u, v in inside.subgraph(places).edges:
+        low, high = sorted((row[u], row[v]))
+        for n, y in row.items():
+            if low < y < high:
+                x = places[u] + (places[v] - places[u]) * (y - row[u]) / (row[v] - row[u])
+                count += abs(places[n] - x) < _WIDTH
+    return count

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from html import escape
+from typing import Literal
 
 from dbn_bptt.template.letters import latex_letter, name_parts
 
@@ -11,6 +12,8 @@ FONT, SMALL = 17.0, 11.0  # px of letters, and of what stands above and below th
 HEADING, CAPTION = 15.0, 13.0  # px of the letters of titles, and of captions
 SMALLER = 0.85  # share of the size of letters on nodes of parameters
 LONGEST = 18  # characters of a name that are shown; the rest is told in the title
+Notation = Literal["superscript", "subscript"]
+NOTATIONS = ("superscript", "subscript")
 _NARROW, _WIDE = frozenset("iljftr.,:;|!'()[]1"), frozenset("mwMWQ@%&\u2212+")
 _RAISED = str.maketrans("0123456789+-()tT\u2212", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ᵗᵀ⁻")
 _LATEX = {
@@ -58,8 +61,8 @@ class Label:
         return self.letter + (f"_{self.below}" if self.below else "") + self.above.translate(_RAISED)
 
 
-def label(name: object, time: str = "", index: tuple[int, ...] = ()) -> Label:
-    """The label of a variable in a slice; a number of it has an index.
+def label(name: object, time: str = "", index: tuple[int, ...] = (), notation: Notation = "superscript") -> Label:
+    """The label of a variable in a slice, which stands above or below; a number of it has an index.
 
     Examples
     --------
@@ -67,12 +70,14 @@ def label(name: object, time: str = "", index: tuple[int, ...] = ()) -> Label:
     ('\\\\hat{y}^{(t-1)}', 'W_{i,1}', 'h_0⁽²⁾')
     """
     shown = str(name).removesuffix(TRANSPOSED)
-    above = f"({time})" if time else TRANSPOSED if str(name).endswith(TRANSPOSED) else ""
+    raised = time and notation == "superscript"
+    above = f"({time})" if raised else TRANSPOSED if str(name).endswith(TRANSPOSED) else ""
+    last = [*map(str, index), *([time] if time and not raised else [])]
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", shown):
-        return Label(_short(shown), ",".join(map(str, index)), above, rf"\text{{{latex_text(_short(shown))}}}")
+        return Label(_short(shown), ",".join(last), above, rf"\text{{{latex_text(_short(shown))}}}")
     letter, below = name_parts(shown)
     in_latex = latex_letter(shown) if len(letter) <= LONGEST else rf"\text{{{latex_text(_short(letter))}}}"
-    return Label(_short(letter), _short(",".join([*below, *map(str, index)])), above, in_latex)
+    return Label(_short(letter), _short(",".join([*below, *last])), above, in_latex)
 
 
 def counted(number: int, noun: str) -> str:

@@ -1,12 +1,12 @@
 """How large nodes are, and where the boxes of one slice stand."""
 
 from collections.abc import Mapping
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Any
 
 from dbn_bptt.render.colors import PARAMETER_KINDS
 from dbn_bptt.render.placing.curves import Box, Outline
-from dbn_bptt.render.placing.grid import Grid, Key, Member, grid
+from dbn_bptt.render.placing.grid import MOST_IN_ROW, Grid, Key, Member, grid
 from dbn_bptt.render.placing.labels import CAPTION, SMALLER, Label, text_width
 from dbn_bptt.render.placing.routes import Yard
 from dbn_bptt.render.subjects.overlays import CARD_FOOT, Overlay
@@ -18,7 +18,8 @@ ROW_GAP, PLACE_GAP, SLICE_GAP = 54.0, 26.0, 86.0  # px between them
 FAN = 34.0  # px more between rows where an edge fans out
 FRAMED = 34.0  # px more between slices with frames round them
 CAPTIONED = 44.0  # px that a frame is wider than its caption
-BELOW, ASIDE, BENEATH = 44.0, 30.0, 12.0  # px from the last row down to parameters, left of the slices, one to the next
+BELOW, ASIDE = 44.0, 30.0  # px from the last row down to parameters, and left of the slices
+BESIDE, BENEATH, TRUNK = 12.0, 22.0, 11.0  # px from a parameter to the next, to the next row, and to the trunk between
 ROUND, PILL = 9.0, 15.0  # px that a circle and a pill, with its round ends, are wider than their text at least
 CARD_SIDES, CARD_HEAD = 16.0, 30.0  # px beside and above the numbers in a node
 
@@ -45,13 +46,33 @@ def ground(source: Source, page: Page, labels: Mapping[Any, Label], over: Overla
     slice_width = int(max(places.values())) * place + widest
     widest_caption = max((text_width(text, CAPTION) + CAPTIONED for text, *_ in page.blocks), default=0.0)
     gap = max(SLICE_GAP + FRAMED, widest_caption - slice_width) if page.blocks else SLICE_GAP
-    outside = [key for key, at in nodes if at["column"] is None]
-    left = max((sizes[key][0] for key in outside), default=0.0)
-    low = rows[-1] + tallest / 2 + BELOW
-    for k, key in enumerate(outside):
-        y = low + k * (SMALL_SIZE + BENEATH)
-        boxes[key] = Box(-gap / 2 - left / 2 - ASIDE, y, *sizes[key], _round(*sizes[key]))
-    return Yard(slice_width + gap, gap, rows, row_of, boxes, entry, frozenset(outside))
+    together = _rows_of_parameters(page, alone=bool(over.norms))
+    step = max((sizes[key][0] for key in chain(*together)), default=0.0) + BESIDE
+    outside = dict[Key, float]()
+    for k, keys in enumerate(together):
+        y = rows[-1] + tallest / 2 + BELOW + k * (SMALL_SIZE + (BENEATH if len(together[0]) > 1 else BESIDE))
+        for n, key in enumerate(keys):
+            x = -gap / 2 - ASIDE - step * (max(map(len, together)) - n - 0.5)
+            boxes[key] = Box(x, y, *sizes[key], _round(*sizes[key]))
+            outside[key] = y if len(keys) == 1 else y + SMALL_SIZE / 2 + TRUNK
+    return Yard(slice_width + gap, gap, rows, row_of, boxes, entry, outside)
+
+
+def _rows_of_parameters(page: Page, alone: bool) -> list[tuple[Key, ...]]:
+    """Parameters that are read by the same variables, side by side; alone where their messages are to be seen."""
+    graph = page.graph
+    readers: dict[Key, set[Key]] = {key_of(at): set() for _, at in graph.nodes(data=True) if at["column"] is None}
+    for u, v in graph.edges():
+        if graph.nodes[u]["column"] is None:
+            readers[key_of(graph.nodes[u])].add(key_of(graph.nodes[v]))
+    groups: dict[Any, list[Key]] = {}
+    for key, read_by in readers.items():
+        groups.setdefault(key if alone else frozenset(read_by), []).append(key)
+    return [row for keys in groups.values() for row in _cut(keys)]
+
+
+def _cut(keys: list[Key]) -> list[tuple[Key, ...]]:
+    return [tuple(keys[k : k + MOST_IN_ROW]) for k in range(0, len(keys), MOST_IN_ROW)]
 
 
 def _rows(row_of: Mapping[Key, int], page: Page, entry: Mapping[Key, int], tallest: float) -> tuple[float, ...]:

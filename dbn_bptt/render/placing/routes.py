@@ -24,6 +24,7 @@ _PORT, _INWARDS = 7.0, 1.3  # px above or below its middle where an edge with a 
 _CORNER, _AGAINST = 30.0, 200.0  # px that a way may be longer for a corner less, or to be in nobody's way
 _HEIGHTS = (46.0, -46.0, 58.0, -58.0)  # px of arcs over what stands between
 _BENDS = (0.14, -0.14, 0.24, -0.24, 0.36, -0.36)  # of bows, as shares of their length
+_WIDE_BENDS = (0.34, -0.34, 0.6, -0.6)  # of further edges between the same two nodes, with room for names between
 _OBLIQUE = 0.8  # radians: half a right angle, nearly
 
 
@@ -49,7 +50,7 @@ class Yard:
     row_of: Mapping[Key, int]
     boxes: Mapping[Key, Box]  # relative to the left end of their slice
     entry: Mapping[Key, int]  # the side on which edges from its slice come in: 1 from below, -1 from above
-    outside: frozenset[Key]  # what stands left of all slices: parameters
+    outside: Mapping[Key, float]  # what stands left of all slices, parameters, and the y of their edges from there
 
     def box(self, key: Key, column: int) -> Box:
         """A variable's box in a column."""
@@ -84,7 +85,7 @@ def routed(routes: list[Route], yard: Yard) -> dict[Route, Points]:
     owners: dict[Lane, dict[Owner, None]] = {}
     for route, (_, lanes) in _ways(routes, yard, {}).items():
         for lane in lanes:
-            owners.setdefault(lane, {})[_owner(route)] = None
+            owners.setdefault(lane, {})[_owner(route, yard)] = None
     tracks = {}
     for lane, sharing in owners.items():
         step = min(TRACK, _LANES[lane[0]] / len(sharing))
@@ -111,8 +112,11 @@ def _ways(routes: list[Route], yard: Yard, tracks: Tracks) -> dict[Route, Way]:
     return ways
 
 
-def _owner(route: Route) -> Owner:
-    """Who has a track of its own in a lane: a variable; where its edges skip slices, each kind of edge."""
+def _owner(route: Route, yard: Yard) -> Owner:
+    """Who has a track of its own in a lane: a variable; where its edges skip slices, each kind of edge; a trunk that
+    parameters share."""
+    if route.tail in yard.outside:
+        return (yard.outside[route.tail], ()), ()
     skips = abs(route.columns) > 1 or abs(route.delay) > 1
     return route.tail, (route.columns, route.delay, route.phase) if skips else ()
 
@@ -154,7 +158,7 @@ def _single(route: Route, routes: list[Route], yard: Yard) -> Iterator[Points]:
         side = 1.0 if route.columns % 2 == 0 else -1.0  # lags 2 and 3 on different sides
         yield from (arc(u, v, side * height) for height in _HEIGHTS)
     if near:
-        yield from (bow(u, v, bend) for bend in _BENDS)
+        yield from (bow(u, v, bend) for bend in (_WIDE_BENDS if route.number else _BENDS))
 
 
 def _by_lanes(route: Route, yard: Yard, tracks: Tracks) -> list[Way]:
@@ -172,7 +176,7 @@ def _by_lanes(route: Route, yard: Yard, tracks: Tracks) -> list[Way]:
 def _all_corners(route: Route, yard: Yard, tracks: Tracks) -> Iterator[tuple[list[Point], tuple[Lane, ...]]]:
     """Out of the tail, along a lane between slices, into the head; each end by its side or by the lane at its row."""
     u, v = yard.box(route.tail, 0), yard.box(route.head, route.columns)
-    owner = _owner(route)
+    owner = _owner(route, yard)
 
     def place(lane: Lane) -> float:
         offset = tracks.get(lane, {}).get(owner, 0.0)
@@ -180,6 +184,10 @@ def _all_corners(route: Route, yard: Yard, tracks: Tracks) -> Iterator[tuple[lis
         return offset + (yard.above(k) if kind == "row" else yard.pitch * k - yard.gap / 2)
 
     def ends(key: Key, box: Box, gap: float) -> Iterator[tuple[list[Point], tuple[Lane, ...]]]:
+        if box is u and yard.outside.get(key, box.y) != box.y:
+            trunk = yard.outside[key]
+            yield [(box.x, box.y + box.height / 2), (box.x, trunk), (gap, trunk)], ()
+            return
         side = math.copysign(1.0, gap - box.x)
         port = 0.0 if not route.delay else -_PORT if box is u else _PORT  # out above, in below
         yield [(box.x + side * (box.width / 2 - (_INWARDS if port else 0.0)), box.y + port), (gap, box.y + port)], ()

@@ -10,7 +10,7 @@ import numpy as np
 
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.render.placing.curves import Box, Point, Points, flattened, middle
-from dbn_bptt.render.placing.labels import CAPTION, HEADING, Label, label, text_width
+from dbn_bptt.render.placing.labels import CAPTION, HEADING, Label, Notation, label, text_width
 from dbn_bptt.render.placing.measures import ground, key_of
 from dbn_bptt.render.placing.names import delay_marks, label_places, mark_boxes
 from dbn_bptt.render.placing.routes import Route, Yard, routed
@@ -54,10 +54,10 @@ class Sheet:
         return flattened(self.curves[self.routes[edge]]) + np.array([self.left(edge[0]), 0.0])
 
 
-def sheet(source: Source, page: Page, over: Overlay) -> Sheet:
+def sheet(source: Source, page: Page, over: Overlay, notation: Notation) -> Sheet:
     """A page measured, its edges routed and named."""
     graph = page.graph
-    labels = {n: label(at["name"], at["time"], at["index"]) for n, at in graph.nodes(data=True)}
+    labels = {n: label(at["called"], at["time"], at["index"], notation) for n, at in graph.nodes(data=True)}
     labels |= {n: Label("\u22ef", "", "", r"\cdots") for n, kind in graph.nodes(data="kind") if kind == "elided"}
     yard = ground(source, page, labels, over)
     routes = _routes(graph)

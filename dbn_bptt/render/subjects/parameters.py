@@ -5,6 +5,7 @@ from typing import Literal
 
 import networkx as nx
 
+from dbn_bptt.render.subjects.choices import one_of
 from dbn_bptt.render.subjects.views import Page
 
 Parameters = Literal["labels", "copies", "shared", "plates", "none"]
@@ -13,6 +14,7 @@ PARAMETERS = ("labels", "copies", "shared", "plates", "none")
 
 def with_parameters(page: Page, how: Parameters) -> Page:
     """A page whose parameters are drawn in one of these ways, and what is summed for them where they are nodes."""
+    one_of("parameters", how, PARAMETERS)
     graph = page.graph.copy()
     if how not in ("shared", "plates"):
         nodes = page.graph.nodes

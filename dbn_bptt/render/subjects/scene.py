@@ -4,21 +4,24 @@ x is the slice, then the place in the slice; y is the variable's row, the same i
 SVG, TikZ, DOT and so on.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
+from dbn_bptt.render.colors import Role
 from dbn_bptt.render.placing.curves import Outline, Point, Points, middle
 from dbn_bptt.render.placing.grid import Key
-from dbn_bptt.render.placing.labels import Label
+from dbn_bptt.render.placing.labels import Label, Notation
+from dbn_bptt.render.subjects.choices import positive_number
 from dbn_bptt.render.subjects.overlays import CARD_FOOT, Heat, Show
 from dbn_bptt.render.subjects.parameters import Parameters
+from dbn_bptt.render.subjects.roles import Colors
 from dbn_bptt.render.subjects.sources import Source
-from dbn_bptt.render.subjects.views import View
+from dbn_bptt.render.subjects.views import Slices, View
 
 
 class Options(TypedDict, total=False):
-    """What every writer takes besides the object.
+    r"""What every writer takes besides the object.
 
     Attributes
     ----------
@@ -37,6 +40,17 @@ class Options(TypedDict, total=False):
         Draw the borders that truncated BPTT lets no message cross, every so many slices.
     evidence : as `dbn.smooth` takes it
         Of a dynamic network: observed nodes are shaded, and all show their posteriors as bars.
+    compact : bool
+        Fold variables that only one equation reads into that equation: h_t = tanh(b + W h_{t-1} + U x_t) without a.
+    names : mapping
+        What variables and parameters are called in the picture: ``{"h": "s", "L": r"\ell"}``.
+    notation : "superscript" or "subscript"
+        Whether the slice stands above a name (unless asked) or below it.
+    slices : "numbers" or "relative"
+        Slices counted from 0 on, or named after the middle one: t-1, t, t+1.
+    colors : "plain" or "role"
+        With "role", inputs, targets, hidden variables, outputs, losses and parameters each have a colour and an
+        outline.
     """
 
     view: View | None
@@ -46,6 +60,14 @@ class Options(TypedDict, total=False):
     path: Iterable[Any] | None
     truncate: int | None
     evidence: Any
+    compact: bool
+    names: Mapping[str, str]
+    notation: Notation
+    slices: Slices
+    colors: Colors
+
+
+PX_OF_CM = 96 / 2.54
 
 
 @dataclass(frozen=True)
@@ -68,6 +90,10 @@ class Spot:
     title: str
     heat: Heat | None = None
     marked: bool = False
+    role: Role | None = None  # where it is painted by that
+    time: str = ""  # the name of its slice, in plain characters
+    faint: bool = False  # not computed yet, in an animation
+    answered: bool = False  # has sent its messages, in an animation
 
     @property
     def heat_at(self) -> Point:
@@ -93,6 +119,7 @@ class Line:
     title: str
     heat: Heat | None = None
     marked: bool = False
+    faint: bool = False  # no value has gone along it yet, in an animation
 
     @property
     def heat_at(self) -> Point:
@@ -114,6 +141,14 @@ class Frame:
 
 
 @dataclass(frozen=True)
+class Caption:
+    """What is said below a frame of an animation, in plain characters and in LaTeX."""
+
+    text: str
+    latex: str
+
+
+@dataclass(frozen=True)
 class Scene:
     """What a writer draws. Lengths are px, y grows downwards."""
 
@@ -128,8 +163,21 @@ class Scene:
     borders: tuple[float, ...]  # x of the borders that truncated messages do not cross
     columns: tuple[str, ...]  # what each is called
     source: Source = field(repr=False)
+    caption: Caption | None = None  # below it
+
+    @property
+    def caption_at(self) -> Point:
+        """The middle of the caption's foot."""
+        return self.width / 2, self.height - 16.0
 
     @property
     def border_ends(self) -> tuple[float, float]:
         """The y at which borders begin and end."""
         return 40.0, self.height - 34.0
+
+
+def scale(picture: Scene, size_cm: float | None) -> float | None:
+    """By how much a picture grows from its px, 96 to the inch, to be so wide; None where nothing is asked."""
+    if size_cm is None:
+        return None
+    return positive_number("size_cm", size_cm, "the width in centimetres") * PX_OF_CM / picture.width

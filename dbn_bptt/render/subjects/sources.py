@@ -5,7 +5,7 @@ Templates, unrolled graphs, results of BPTT, pgmpy's dynamic networks and scalar
 a parameter.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -21,16 +21,16 @@ from dbn_bptt.sweep.unroll import unroll
 from dbn_bptt.template.domains import settled
 from dbn_bptt.template.expressions import Apply, Expression, Reference
 from dbn_bptt.template.template import Described, Template
-from dbn_bptt.template.traversal import uses
+from dbn_bptt.template.traversal import dependencies, uses
 
 
 @dataclass(frozen=True)
 class Source:
     """A graph to be drawn.
 
-    Its nodes have `name`, `index` (of a scalar), `t`, `kind`, `shape`, `block` (how many adjoints were taken before it
-    was there) and `equation`; its edges have `lag`, `parameter` (the name that multiplies the argument), `weight` (None
-    where nothing is known) and `origin`.
+    Its nodes have `name`, `called` (what the picture says), `index` (of a scalar), `t`, `kind`, `shape`, `block` (how
+    many adjoints were taken before it was there) and `equation`; its edges have `lag`, `parameter` (the name that
+    multiplies the argument), `weight` (None where nothing is known) and `origin`.
     """
 
     graph: nx.MultiDiGraph = field(repr=False)
@@ -43,6 +43,8 @@ class Source:
     result: Result | None = None
     sinks: frozenset[Any] = frozenset()  # sums over all slices, not drawn, where paths may end
     partners: Mapping[str, str] = field(default_factory=dict)  # by the name of an adjoint, what it is the adjoint of
+    measured: frozenset[str] = frozenset()  # the variables that losses read
+    folded: frozenset[Any] = frozenset()  # nodes of variables that a compact picture leaves out
 
 
 def source(obj: Any, T: int | None = None, all_slices: bool = True) -> Source:
@@ -72,7 +74,8 @@ def source(obj: Any, T: int | None = None, all_slices: bool = True) -> Source:
 
 
 def _add_node(graph: nx.MultiDiGraph, node: Any, **known: Any) -> None:
-    graph.add_node(node, **{"index": (), "shape": (), "block": 0, "equation": None, **known})
+    own = {"called": known["name"], "index": (), "shape": (), "block": 0, "equation": None}
+    graph.add_node(node, **{**own, **known})
 
 
 def _add_edge(graph: nx.MultiDiGraph, tail: Any, head: Any, *, key: int = 0, **known: Any) -> None:
@@ -124,7 +127,14 @@ def _of_unrolled(
         graph=drawn, title=f"{template.name}, unrolled over {counted(T, 'slice')}", name=template.name, T=T, view=view,
         result=result, sinks=frozenset(template.names("total")),
         partners={bar: name for of in history for name, bar in of.partners.items()},
+        measured=frozenset(name for of in history for name in _measured(of)),
     )  # fmt: skip
+
+
+def _measured(template: Template) -> Iterator[str]:
+    """The variables that losses read."""
+    for piece in (piece for name in template.losses for piece in template.definitions[name].pieces):
+        yield from (s.name for s, *_ in dependencies(piece.expression, piece.domain) if s.kind == "variable")
 
 
 def _multiplier(rule: Expression | None, key: int) -> str:

@@ -11,9 +11,12 @@ from typing import Any, Literal
 import networkx as nx
 
 from dbn_bptt.errors import DataError
+from dbn_bptt.render.subjects.choices import one_of
 from dbn_bptt.render.subjects.sources import Source
 
 View = Literal["rolled", "two-slice", "unrolled", "folded"]
+Slices = Literal["numbers", "relative"]
+SLICES = ("numbers", "relative")
 VIEWS = ("rolled", "two-slice", "unrolled", "folded")
 MOST_SLICES = 8  # longer graphs are folded unless all of them is asked for
 
@@ -41,28 +44,38 @@ class Page:
     of_slices: bool = True  # each column is a slice of its own, and not one that stands for all
 
 
-def page(source: Source, view: View | None) -> Page:
+def page(source: Source, view: View | None, slices: Slices = "numbers") -> Page:
     """A view of a source; the one that suits it, unless one is asked for."""
-    if view is not None and view not in VIEWS:
-        raise DataError(f"view is {view!r}; it must be one of {', '.join(map(repr, VIEWS))}")
     chosen = view or source.view
+    one_of("view", chosen, VIEWS)
+    one_of("slices", slices, SLICES)
     if chosen == "rolled":
         return _rolled(source)
     if chosen == "two-slice":
         return _two_slices(source)
-    return _of_slices(source, folded=chosen == "folded" or (view is None and source.T > MOST_SLICES))
+    folded = chosen == "folded" or (view is None and source.T > MOST_SLICES)
+    if folded and slices == "relative":
+        raise DataError(
+            "slices='relative' counts from the middle slice, which is folded away; draw fewer slices unfolded"
+        )
+    return _of_slices(source, folded, slices == "relative")
 
 
 def _signed(t: int) -> str:
     return str(t).replace("-", "\u2212")
 
 
-def _of_slices(source: Source, folded: bool) -> Page:
+def _numbered(t: int, T: int) -> Column:
+    return Column(t, _signed(t), "initial" if t < 0 or t >= T else f"t = {t}")
+
+
+def _of_slices(source: Source, folded: bool, relative: bool) -> Page:
     """Nodes of the slices that are there, and nodes that stand for what lies in the gap."""
     graph, T = source.graph, source.T
     left_out = range(3, T - 2) if folded else range(0)
     present = sorted({t for _, t in graph.nodes(data="t") if t is not None and t not in left_out})
-    columns = [Column(t, _signed(t), "initial" if t < 0 or t >= T else f"t = {t}") for t in present]
+    columns = [Column(t, *[_relative(t, T // 2)] * 2) if relative else _numbered(t, T) for t in present]
+    time = {column.t: column.time for column in columns}
     gap = sum(t < 3 for t in present)
     if left_out:
         columns.insert(gap, Column(None, "", ""))
@@ -72,7 +85,7 @@ def _of_slices(source: Source, folded: bool) -> Page:
         if at["t"] is None:
             shown.add_node(node, **at, column=None, time="")
         elif at["t"] in column:
-            shown.add_node(node, **at, column=column[at["t"]], time=_signed(at["t"]))
+            shown.add_node(node, **at, column=column[at["t"]], time=time[at["t"]])
     kept = dict.fromkeys(shown)
     timed = [node for node in kept if graph.nodes[node]["t"] is not None]  # parameters reach all that is left out
     leaving = [e for e in graph.out_edges(timed, keys=True, data=True) if e[1] not in shown]

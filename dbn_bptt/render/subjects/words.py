@@ -4,21 +4,19 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dbn_bptt.render.placing.labels import counted
-from dbn_bptt.render.subjects.scene import Spot
 from dbn_bptt.template.equations import Writer
 from dbn_bptt.template.expressions import Expression
 
 
-def about_node(attributes: Mapping[str, Any], kind: str, of_slices: bool) -> str:
+def about_node(attributes: Mapping[str, Any], kind: str) -> str:
     """What a reader is told of a node."""
-    name, t, shape = attributes["name"], attributes["t"], attributes["shape"]
+    name, shape, at = attributes["called"], attributes["shape"], plain_time(attributes)
     if kind == "elided":
         return f"{name} in the slices that are left out"
     index = f"[{', '.join(map(str, attributes['index']))}]" if attributes["index"] else ""
-    where = f", slice {t if of_slices else attributes['time']}" if t is not None else ""
+    where = f", slice {at}" if at else ""
     size = f", shape {shape}" if shape else ""
     rule = attributes["equation"]
-    at = str(t if of_slices else attributes["time"]).replace("\u2212", "-")
     equation = "" if rule is None else f"; {equation_text(name, rule, at)}"
     return f"{name}{index}{where}: {kind}{size}{equation}"
 
@@ -29,19 +27,26 @@ def equation_text(name: str, rule: Expression, t: str) -> str:
     return f"{writer.timed(name, t, 0)} = {writer.expression(rule, t)[0]}"
 
 
-def about_edge(tail: Spot, head: Spot, attributes: Mapping[str, Any], norm: float | None, of_slices: bool) -> str:
-    """What a reader is told of an edge."""
+def about_edge(
+    tail: Mapping[str, Any], head: Mapping[str, Any], attributes: Mapping[str, Any], norm: float | None
+) -> str:
+    """What a reader is told of an edge, by the attributes of its ends and its own."""
     delay, parameter = attributes["delay"], attributes["parameter"]
-    title = f"{_called(tail, of_slices)} to {_called(head, of_slices)}"
+    title = f"{_called(tail)} to {_called(head)}"
     if delay:
         title += f", {counted(abs(delay), 'slice')} {'later' if delay > 0 else 'earlier'}"
     title += f", times {parameter}" if parameter else ""
     return title + (f"; norm of the message {norm:.4g}" if norm is not None else "")
 
 
-def _called(spot: Spot, of_slices: bool) -> str:
-    where = spot.t if of_slices else spot.label.above.strip("()")
-    return str(spot.name) + (f", slice {where}" if spot.t is not None else "")
+def _called(attributes: Mapping[str, Any]) -> str:
+    at = plain_time(attributes)
+    return str(attributes["called"]) + (f", slice {at}" if at else "")
+
+
+def plain_time(attributes: Mapping[str, Any]) -> str:
+    """The name of a node's slice in plain characters; nothing for what is in none."""
+    return str(attributes["time"]).replace("\u2212", "-")
 
 
 def about_picture(names: Iterable[str], nodes: int, edges: int, downward: bool) -> str:

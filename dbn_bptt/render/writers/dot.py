@@ -2,7 +2,7 @@
 
 from typing import Any, Unpack
 
-from dbn_bptt.render.colors import LIGHT, edge_color, edge_width, fill, heat_color
+from dbn_bptt.render.colors import LIGHT, LINE, edge_color, edge_width, heat_color, paint
 from dbn_bptt.render.layout import scene
 from dbn_bptt.render.subjects.overlays import Heat
 from dbn_bptt.render.subjects.scene import Line, Options, Spot
@@ -56,8 +56,11 @@ def _place(x: float, y: float, height: float) -> str:
 
 def _node(spot: Spot, height: float) -> str:
     shape = "box" if spot.shape == "box" else "plaintext" if spot.kind == "elided" else "ellipse"
-    rest = 'style="filled,dashed", ' if spot.kind == "initial" else 'style="", ' if spot.kind == "elided" else ""
-    colors = f'fillcolor="{fill(spot.kind, LIGHT)}", color="{LIGHT.green if spot.marked else LIGHT.text}"'
+    of = paint(spot.kind, spot.role, LIGHT)
+    dashes = "dotted" if of.dash and min(of.dash) < 2 else "dashed"
+    rest = f'style="filled,{dashes}", ' if of.dash else 'style="", ' if spot.kind == "elided" else ""
+    rest += f'penwidth="{of.width}", ' if of.width != LINE else ""
+    colors = f'fillcolor="{of.fill}", color="{LIGHT.green if spot.marked else of.stroke}"'
     label = _with_numbers(spot.label.html, spot.heat)
     return (
         f'  n{spot.id} [label=<{label}>, pos="{_place(spot.x, spot.y, height)}", shape="{shape}", {rest}'

@@ -6,21 +6,21 @@ from typing import Any, Unpack
 import numpy as np
 
 from dbn_bptt.errors import DbnBpttError
-from dbn_bptt.render.colors import LIGHT, PARAMETER_KINDS, edge_color, fill
+from dbn_bptt.render.colors import ANSWERED, FAINT, LIGHT, PARAMETER_KINDS, edge_color, paint
 from dbn_bptt.render.layout import scene
 from dbn_bptt.render.placing.curves import Point, shortened
 from dbn_bptt.render.placing.labels import Label
 from dbn_bptt.render.subjects.overlays import BARS, Heat
-from dbn_bptt.render.subjects.scene import Line, Options, Spot
+from dbn_bptt.render.subjects.scene import Line, Options, Spot, scale
 
 TIP = 9.0  # px of an arrow's tip
 _POINT = 0.75  # points for a px
 
 
-def figure(obj: Any, **options: Unpack[Options]) -> Any:
+def figure(obj: Any, *, size_cm: float | None = None, **options: Unpack[Options]) -> Any:
     """A picture as a matplotlib figure; ``figure(obj).savefig("network.pdf")``.
 
-    matplotlib is imported here (``pip install dbn_bptt[figures]``). The options are those of `svg`.
+    matplotlib is imported here (``pip install dbn_bptt[figures]``). The options are those of `svg`, `size_cm` too.
 
     Examples
     --------
@@ -35,11 +35,12 @@ def figure(obj: Any, **options: Unpack[Options]) -> Any:
     except ImportError:
         raise DbnBpttError("figures need matplotlib; pip install matplotlib") from None
     picture = scene(obj, **options)
+    by = scale(picture, size_cm) or 1.0
     drawn = Figure(figsize=(picture.width * _POINT / 72, picture.height * _POINT / 72))
     axes = drawn.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, picture.width), ylim=(picture.height, 0))
     axes.set_axis_off()
-    axes.set_title(picture.title, y=1.0, pad=-16, fontsize=11, parse_math=False)
+    axes.set_title(picture.title, y=1.0, pad=-16 * by, fontsize=11, parse_math=False)
     plate: dict[str, Any] = {"boxstyle": "round,pad=0,rounding_size=9", "edgecolor": LIGHT.faint, "linewidth": 0.8}
     for frame in picture.frames:
         axes.add_patch(FancyBboxPatch((frame.x, frame.y), frame.width, frame.height, fill=False, **plate))
@@ -52,14 +53,32 @@ def figure(obj: Any, **options: Unpack[Options]) -> Any:
         _node(axes, spot)
     for x, y, text in picture.headings:
         _text(axes, x, y - 5, text, 9, LIGHT.faint, parse_math=False)
+    if picture.caption:
+        _text(axes, *picture.caption_at, picture.caption.text, 11, LIGHT.text, parse_math=False)
+    _rescale(drawn, by)
     return drawn
 
 
-def _write(axes: Any, x: float, y: float, name: Label, size: float, color: str, zorder: float = 3) -> None:
+def _rescale(drawn: Any, by: float) -> None:
+    """Make a figure larger or smaller with its letters and lines, so that its px are 96 to the inch times a factor."""
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+    from matplotlib.text import Text
+
+    drawn.set_size_inches(drawn.get_size_inches() * by)
+    for text in drawn.findobj(Text):
+        text.set_fontsize(text.get_fontsize() * by)
+    for line in drawn.findobj(Patch) + drawn.findobj(Line2D):
+        line.set_linewidth(line.get_linewidth() * by)
+    for mark in drawn.findobj(Line2D):
+        mark.set_markersize(mark.get_markersize() * by)
+
+
+def _write(axes: Any, x: float, y: float, name: Label, size: float, color: str, **more: Any) -> None:
     """A label: as mathematics, or letter by letter where it is no name that mathematics knows."""
     known = not name.latex_letter.startswith(r"\text")
     text = f"${name.latex}$".replace(r"\check", r"\breve") if known else name.text
-    _text(axes, x, y, text, size, color, parse_math=known, math_fontfamily="stix", zorder=zorder)
+    _text(axes, x, y, text, size, color, parse_math=known, math_fontfamily="stix", **{"zorder": 3, **more})
 
 
 def _text(axes: Any, x: float, y: float, text: str, size: float, color: str, **more: Any) -> None:
@@ -75,8 +94,9 @@ def _edge(axes: Any, line: Line) -> None:
         width, color = 3.2, LIGHT.green
     path = Path(np.array(shortened(line.points, TIP)), [Path.MOVETO] + [Path.CURVE4] * (len(line.points) - 1))
     style = "--" if line.dashed else "-"
-    axes.add_patch(PathPatch(path, fill=False, edgecolor=color, linewidth=width, linestyle=style))
-    axes.add_patch(Polygon(_tip(line), facecolor=color, edgecolor="none", zorder=2))
+    alpha = FAINT if line.faint else None
+    axes.add_patch(PathPatch(path, fill=False, edgecolor=color, linewidth=width, linestyle=style, alpha=alpha))
+    axes.add_patch(Polygon(_tip(line), facecolor=color, edgecolor="none", zorder=2, alpha=alpha))
     if line.heat:
         _numbers(axes, line.heat, *line.heat_at)
     if line.delay:
@@ -101,11 +121,14 @@ def _node(axes: Any, spot: Spot) -> None:
     from matplotlib.patches import Ellipse, FancyBboxPatch
 
     elided = spot.kind == "elided"
-    edge = LIGHT.green if spot.marked else LIGHT.orange if spot.kind == "term" else LIGHT.text
+    paints = paint(spot.kind, spot.role, LIGHT)
+    width = 2.5 if spot.marked else _POINT * (ANSWERED if spot.answered else paints.width)
+    edge = LIGHT.green if spot.marked else LIGHT.orange if spot.answered else paints.stroke
+    alpha = FAINT if spot.faint else None
     of: dict[str, Any] = {
-        "facecolor": "none" if elided else fill(spot.kind, LIGHT), "edgecolor": "none" if elided else edge,
-        "linewidth": 2.5 if spot.marked else 1.2, "zorder": 3,
-        "linestyle": "--" if spot.kind == "initial" else "-",
+        "facecolor": "none" if elided else paints.fill, "linewidth": width, "zorder": 3,
+        "edgecolor": "none" if elided else edge, "alpha": alpha,
+        "linestyle": (0, [_POINT * px / width for px in paints.dash]) if paints.dash else "-",
     }  # fmt: skip
     left, top = spot.x - spot.width / 2, spot.y - spot.height / 2
     if spot.shape == "circle":
@@ -115,7 +138,7 @@ def _node(axes: Any, spot: Spot) -> None:
         box = f"round,pad=0,rounding_size={corner}"
         axes.add_patch(FancyBboxPatch((left, top), spot.width, spot.height, boxstyle=box, **of))
     at = top + 16 if spot.heat else spot.y
-    _write(axes, spot.x, at, spot.label, 10 if spot.kind in PARAMETER_KINDS else 12, LIGHT.text, zorder=4)
+    _write(axes, spot.x, at, spot.label, 10 if spot.kind in PARAMETER_KINDS else 12, LIGHT.text, zorder=4, alpha=alpha)
     if spot.heat:
         _numbers(axes, spot.heat, *spot.heat_at)
 

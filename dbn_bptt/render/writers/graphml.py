@@ -32,7 +32,7 @@ def graphml(obj: Any, **options: Unpack[Options]) -> str:
     picture = scene(obj, **options)
     plain = nx.MultiDiGraph(name=picture.title, T=picture.source.T)
     unrolled = obj.graph if isinstance(obj, Result) else obj
-    if isinstance(unrolled, nx.MultiDiGraph) and all_slices:
+    if isinstance(unrolled, nx.MultiDiGraph) and all_slices and not picture.source.folded:
         _add_unrolled(plain, unrolled)
     _add_scene(plain, picture)
     return "\n".join(nx.generate_graphml(plain))
@@ -71,6 +71,10 @@ def _add_scene(plain: nx.MultiDiGraph, picture: Scene) -> None:
         names[spot.id] = called
         told: dict[str, Any] = {} if called in known else {"variable": _text(spot.name), "kind": spot.kind}
         told |= {} if called in known or spot.t is None else {"slice": spot.t}
+        rule = picture.source.graph.nodes.get(spot.node, {}).get("equation")
+        told |= (
+            {} if called in known or rule is None else {"equation": equation_text(str(spot.name), rule, str(spot.t))}
+        )
         plain.add_node(called, x=spot.x, y=spot.y, label=_text(spot.label.text), **told)
     for line in picture.lines:
         tail, head = names[line.tail], names[line.head]

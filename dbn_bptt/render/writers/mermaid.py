@@ -3,7 +3,7 @@
 import re
 from typing import Any, Unpack
 
-from dbn_bptt.render.colors import FILLED, LIGHT, edge_color, edge_width
+from dbn_bptt.render.colors import FILLED, LIGHT, LOOKS, edge_color, edge_width, paint
 from dbn_bptt.render.layout import scene
 from dbn_bptt.render.subjects.scene import Line, Options, Spot
 
@@ -45,11 +45,17 @@ def mermaid(obj: Any, **options: Unpack[Options]) -> str:
         f"  linkStyle {line.id} stroke:{edge_color(line.weight, LIGHT)},stroke-width:{edge_width(line.weight):.1f}px"
         for line in picture.lines if line.weight is not None
     ]  # fmt: skip
-    for ink, kinds in FILLED.items():
-        ids = [f"n{spot.id}" for spot in picture.spots if spot.kind in kinds]
-        if ids:
-            lines.append(f"  classDef {kinds[0]}Kind fill:{getattr(LIGHT, ink)},color:#000")
-            lines.append(f"  class {','.join(ids)} {kinds[0]}Kind")
+    classes = {
+        f"{kinds[0]}Kind": [s for s in picture.spots if s.kind in kinds and not s.role] for kinds in FILLED.values()
+    }
+    classes |= {f"{role}Role": [spot for spot in picture.spots if spot.role == role] for role in LOOKS}
+    for name, spots in classes.items():
+        if spots:
+            of = paint("" if spots[0].role else spots[0].kind, spots[0].role, LIGHT)
+            dashes = f",stroke-dasharray:{' '.join(map(str, of.dash))}" if of.dash else ""
+            outline = f",stroke:{of.stroke},stroke-width:{of.width}px{dashes}" if spots[0].role else ""
+            lines.append(f"  classDef {name} fill:{of.fill},color:#000{outline}")
+            lines.append(f"  class {','.join(f'n{spot.id}' for spot in spots)} {name}")
     return "\n".join(lines) + "\n"
 
 

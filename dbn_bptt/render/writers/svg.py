@@ -3,17 +3,30 @@
 from html import escape
 from typing import Any, Literal, Unpack
 
-from dbn_bptt.errors import DataError
-from dbn_bptt.render.colors import LEVELS, LIGHT, PARAMETER_KINDS, THEMES, edge_color, edge_width, level
+from dbn_bptt.render.colors import (
+    LEVELS,
+    LIGHT,
+    LOOKS,
+    PARAMETER_KINDS,
+    THEMES,
+    Ink,
+    Role,
+    edge_color,
+    edge_width,
+    level,
+    paint,
+)  # fmt: skip
 from dbn_bptt.render.layout import scene
 from dbn_bptt.render.placing.curves import shortened
 from dbn_bptt.render.placing.labels import FONT, SMALL, SMALLER, Label, text_width
+from dbn_bptt.render.subjects.choices import one_of
 from dbn_bptt.render.subjects.overlays import BARS, RIM, Heat
-from dbn_bptt.render.subjects.scene import Frame, Line, Options, Scene, Spot
+from dbn_bptt.render.subjects.scene import PX_OF_CM, Frame, Line, Options, Scene, Spot, scale
 
 FACES = "'STIX Two Text', 'Latin Modern Roman', 'Times New Roman', Georgia, serif"
 TRUNCATED = "<title>truncated: no message crosses this border</title>"
 Theme = Literal["auto", "light", "dark"]
+THEME_NAMES = ("auto", "light", "dark")
 
 
 class Svg(str):
@@ -23,7 +36,7 @@ class Svg(str):
         return str(self)
 
 
-def svg(obj: Any, *, theme: Theme = "light", **options: Unpack[Options]) -> Svg:
+def svg(obj: Any, *, theme: Theme = "light", size_cm: float | None = None, **options: Unpack[Options]) -> Svg:
     """A picture as stand-alone SVG; a notebook shows it.
 
     Columns are time slices and rows are variables. Inputs and targets are grey, terms of losses square, initial states
@@ -35,8 +48,10 @@ def svg(obj: Any, *, theme: Theme = "light", **options: Unpack[Options]) -> Svg:
     obj : SliceTemplate, unrolled graph, Result, graph of `paths.linearize`, pgmpy DynamicBayesianNetwork, or Scene
     theme : "light", "dark" or "auto"
         "auto" follows the reader's system.
+    size_cm : float
+        The width in centimetres; 96 px to the inch, unless given.
     **options
-        view, T, parameters, show, path, truncate, evidence: see `render.Options`.
+        See `render.Options`.
 
     Examples
     --------
@@ -45,21 +60,31 @@ def svg(obj: Any, *, theme: Theme = "light", **options: Unpack[Options]) -> Svg:
     >>> picture[:4], picture.count("<circle")
     ('<svg', 19)
     """
-    if theme not in ("auto", "light", "dark"):
-        raise DataError(f"theme is {theme!r}; it must be 'auto', 'light' or 'dark'")
-    return Svg(document(scene(obj, **options), theme))
+    one_of("theme", theme, THEME_NAMES)
+    picture = scene(obj, **options)
+    return Svg(document(picture, theme, scale=scale(picture, size_cm)))
 
 
-def document(picture: Scene, theme: Theme = "light", head: bool = True) -> str:
+def document(picture: Scene, theme: Theme = "light", head: bool = True, scale: float | None = None) -> str:
     """A scene as SVG; without a head it is the inside alone, for a page that brings its own style."""
-    w, h = picture.width, picture.height
+    return framed(picture, [part for part in parts(picture) if part], style(theme, has_roles(picture)), head, scale)
+
+
+def has_roles(picture: Scene) -> bool:
+    """Whether nodes are painted by their roles."""
+    return any(spot.role for spot in picture.spots)
+
+
+def parts(picture: Scene) -> list[str]:
+    """Everything that is drawn, from the ground up; nothing in the place of numbers that are not there."""
     top, low = picture.border_ends
-    inside = [
+    x, y = picture.caption_at
+    return [
         *(_frame(frame) for frame in picture.frames),
         *(f'<path class="border" d="M{x:.1f} {top:.1f} V{low:.1f}">{TRUNCATED}</path>' for x in picture.borders),
         *(_edge(line) for line in picture.lines),
         *dict.fromkeys(_mark(line) for line in picture.lines if line.delay),
-        *(_edge_heat(line) for line in picture.lines if line.heat),
+        *(_edge_heat(line) if line.heat else "" for line in picture.lines),
         *(
             mathematics(line.label, line.label_at[0], line.label_at[1] + 5, 14.0, "label")
             for line in picture.lines
@@ -67,25 +92,32 @@ def document(picture: Scene, theme: Theme = "light", head: bool = True) -> str:
         ),
         *(_node(spot) for spot in picture.spots),
         *(f'<text class="slice" x="{x:g}" y="{y:g}">{escape(text)}</text>' for x, y, text in picture.headings),
+        f'<text class="head" x="{x:.0f}" y="{y:.0f}">{escape(picture.caption.text)}</text>' if picture.caption else "",
     ]
+
+
+def framed(picture: Scene, inside: list[str], sheet: str, head: bool = True, scale: float | None = None) -> str:
+    """What is drawn, in a picture with a title; with a head also its style sheet and its paper."""
+    w, h = picture.width, picture.height
     title = escape(picture.title)
-    sheet = [f"<style>{style(theme)}</style>"] if head else []
+    size = f'width="{w:.0f}" height="{h:.0f}"'
+    if scale is not None:
+        size = f'width="{w * scale / PX_OF_CM:.4g}cm" height="{h * scale / PX_OF_CM:.4g}cm"'
     paper = [
         f'<rect class="paper" width="{w:.0f}" height="{h:.0f}"/>',
         f'<text class="head" x="{w / 2:.0f}" y="24">{title}</text>',
     ]  # fmt: skip
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="dbn-bptt" viewBox="0 0 {w:.0f} {h:.0f}" width="{w:.0f}" '
-        f'height="{h:.0f}" role="img">',
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="dbn-bptt" viewBox="0 0 {w:.0f} {h:.0f}" {size} role="img">',
         f"<title>{title}</title>",
         f"<desc>{escape(picture.description)}</desc>",
-        *sheet,
+        *([f"<style>{sheet}</style>"] if head else []),
         TIPS,
         *(paper if head else []),
         *inside,
         "</svg>",
     ]
-    return "\n".join(parts) + "\n"
+    return "\n".join(lines) + "\n"
 
 
 TIP = 8.0  # px
@@ -104,11 +136,13 @@ _KINDS = {"": 8, "weighted": 11, "marked": 12, **{f"w{k}": 9 + k // 2 for k in r
 TIPS = f"<defs>{''.join(_tip(kind, height) for kind, height in _KINDS.items())}</defs>"
 
 
-def style(theme: Theme) -> str:
+def style(theme: Theme, by_role: bool = False) -> str:
     """The style sheet of a theme."""
     if theme == "auto":
-        return style("light") + "@media (prefers-color-scheme: dark) {" + style("dark") + "}\n"
+        return style("light", by_role) + "@media (prefers-color-scheme: dark) {" + style("dark", by_role) + "}\n"
     ink = THEMES[theme]
+    roles = "".join(_role(role, ink) for role in LOOKS) if by_role else ""
+    roles += ".dbn-bptt .initial.node { stroke-dasharray: 4 3 }\n" if by_role else ""
     levels = "\n".join(
         f".dbn-bptt .w{k} {{ stroke: {edge_color(k / (LEVELS - 1), ink)} }} "
         f".dbn-bptt path.tip.w{k} {{ fill: {edge_color(k / (LEVELS - 1), ink)}; stroke: none }}"
@@ -128,7 +162,7 @@ def style(theme: Theme) -> str:
 .dbn-bptt .term {{ fill: {ink.loss}; stroke: {ink.orange} }}
 .dbn-bptt .initial {{ stroke-dasharray: 4 3 }} .dbn-bptt .elided {{ stroke: none; fill: none }}
 .dbn-bptt .parameter, .dbn-bptt .copy {{ stroke: {ink.blue}; fill: {ink.tint} }}
-.dbn-bptt .marked {{ stroke-width: 3.4; stroke: {ink.green} }}
+{roles}.dbn-bptt .marked {{ stroke-width: 3.4; stroke: {ink.green} }}
 .dbn-bptt .edge {{ fill: none; stroke: {ink.line}; stroke-width: 1.4 }}
 .dbn-bptt .dashed {{ stroke-dasharray: 5 4 }} .dbn-bptt .tip {{ fill: {ink.line} }}
 .dbn-bptt .weighted {{ stroke: {ink.orange} }} .dbn-bptt path.tip.weighted {{ fill: {ink.orange}; stroke: none }}
@@ -142,6 +176,12 @@ def style(theme: Theme) -> str:
 .dbn-bptt .minus {{ stroke: {LIGHT.text}; stroke-width: 1 }}
 .dbn-bptt .bar {{ fill: {ink.blue} }} .dbn-bptt .rest {{ fill: none; stroke: {ink.faint}; stroke-width: 0.7 }}
 """
+
+
+def _role(role: Role, ink: Ink) -> str:
+    of = paint("", role, ink)
+    dash = f"stroke-dasharray: {' '.join(map(str, of.dash)) or 'none'}"
+    return f".dbn-bptt .role-{role} {{ fill: {of.fill}; stroke: {of.stroke}; stroke-width: {of.width}; {dash} }}\n"
 
 
 def mathematics(name: Label, x: float, y: float, size: float, kind: str) -> str:
@@ -172,6 +212,7 @@ def _frame(frame: Frame) -> str:
 
 def _edge(line: Line) -> str:
     kind, tip, own = "edge dashed" if line.dashed else "edge", "tip", ""
+    kind += " faint" if line.faint else ""
     if line.marked:
         kind, tip = f"{kind} marked", "tip-marked"
     elif line.weight is not None:
@@ -194,7 +235,9 @@ def _mark(line: Line) -> str:
 
 
 def _node(spot: Spot) -> str:
-    kind = f"node {spot.kind}" + (" marked" if spot.marked else "")
+    kind = f"node {spot.kind}" + (f" role-{spot.role}" if spot.role else "")
+    kind += " marked" if spot.marked else " answered" if spot.answered else ""
+    faint = ' class="faint"' if spot.faint else ""
     x, y, w, h = spot.x, spot.y, spot.width, spot.height
     if spot.shape == "circle":
         shape = f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="{w / 2:.1f}"/>'
@@ -205,7 +248,7 @@ def _node(spot: Spot) -> str:
     at = y - h / 2 + 22 if spot.heat else y + size * 0.32
     text = mathematics(spot.label, x, at, size, "name")
     numbers = _heat(spot.heat, *spot.heat_at) if spot.heat else ""
-    return f'<g data-node="{spot.id}"><title>{escape(spot.title)}</title>{shape}{text}{numbers}</g>'
+    return f'<g data-node="{spot.id}"{faint}><title>{escape(spot.title)}</title>{shape}{text}{numbers}</g>'
 
 
 def _heat(heat: Heat, x: float, low: float) -> str:
