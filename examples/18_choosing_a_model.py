@@ -1,4 +1,4 @@
-"""How many states? Criteria, held-out likelihoods, several starts, the best paths; and a linear-Gaussian model learnt."""
+"""How many states? Criteria, held-out likelihoods, several starts, best paths; and a linear-Gaussian model, learnt."""
 
 import numpy as np
 from pgmpy.factors.discrete import TabularCPD
@@ -29,9 +29,8 @@ for states in (2, 3, 4):
     found = dbn.fit(chain(states), drawn, steps=30, starts=10)
     scores[states] = score = dbn.score(found.model, drawn)
     held[states] = dbn.cross_validate(chain(states), drawn, folds=3, steps=30, starts=10)
-    print(
-        f"{states:6d} {score.parameters:11d} {score.aic:8.1f} {score.bic:8.1f}   {held[states].mean:.4f} +- {held[states].error:.4f}"
-    )
+    out = f"{held[states].mean:.4f} +- {held[states].error:.4f}"
+    print(f"{states:6d} {score.parameters:11d} {score.aic:8.1f} {score.bic:8.1f}   {out}")
 assert min(scores, key=lambda states: scores[states].bic) == 3
 assert max(held, key=lambda states: held[states].mean) == 3
 
