@@ -5,6 +5,8 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
+import networkx as nx
+
 from dbn_bptt.errors import DataError, positive
 from dbn_bptt.render.colors import Role
 from dbn_bptt.render.placing.labels import NOTATIONS, Notation
@@ -61,16 +63,16 @@ def scene(
             raise DataError(f"{name} is about slices of their own; draw it with view='unrolled' or 'folded'")
     over = of_result(of, drawn.graph, show) if drawn.of_slices else Overlay()
     over = over if asked is None else of_inference(asked)
-    over = replace(over, path=_drawn_path(of, path or ()), truncate=truncate or 0)
+    over = replace(over, path=_drawn_path(of, drawn.graph, path or ()), truncate=truncate or 0)
     placed = sheet(of, drawn, over, notation or "superscript")
     return _assembled(of, placed, how == "plates", roles(of) if colors == "role" else {})
 
 
-def _drawn_path(of: Source, path: Iterable[Any]) -> tuple[Any, ...]:
-    """A path without the nodes that a compact picture leaves out."""
-    nodes = tuple(path)
+def _drawn_path(of: Source, graph: nx.MultiDiGraph, path: Iterable[Any]) -> tuple[Any, ...]:
+    """A path without the nodes that a compact picture leaves out; copies of parameters may be part of it."""
+    nodes, copies = tuple(path), {at.get("stands_for") for _, at in graph.nodes(data=True)}
     for node in nodes:
-        if node not in of.graph and node not in of.sinks and node not in of.folded:
+        if all(node not in known for known in (of.graph, of.sinks, of.folded, copies)):
             raise DataError(f"path: {node!r} is no node of what is drawn")
     return tuple(node for node in nodes if node not in of.folded)
 

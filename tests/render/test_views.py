@@ -2,10 +2,12 @@
 
 import re
 
+import numpy as np
 import pytest
 
 import dbn_bptt as db
 from dbn_bptt import cells, render
+from dbn_bptt.errors import DataError
 from tests.render.checks import STYLES
 
 
@@ -86,3 +88,18 @@ def test_words_of_views_without_slices_name_none():
         told = [spot.title for spot in drawn.spots if spot.label.above == "(t)"] + [line.title for line in drawn.lines]
         assert any("a_t = b + W h_{t-1} + U x_t" in title for title in told)
         assert not any(re.search(r"slice [2-9]", title) for title in told)
+
+
+def test_a_path_may_begin_at_the_copy_of_a_parameter():
+    rng = np.random.default_rng(0)
+    rnn = cells.elman(2, 3, 2)
+    result = db.bptt(rnn, rnn.initial_parameters(0), {"x": rng.normal(size=(3, 2)), "y": [0, 1, 0]})
+    path = [("W", 1), ("a", 1), ("h", 1), ("o", 1), ("L", 1)]
+    drawn = render.scene(result, parameters="copies", path=path)
+    assert [spot.node for spot in drawn.spots if spot.marked and spot.kind == "copy"] == [("W", 1)]
+    spots = {spot.id: spot.node for spot in drawn.spots}
+    assert [(spots[line.tail], spots[line.head]) for line in drawn.lines if line.marked].count(
+        (("W", 1), ("a", 1))
+    ) == 1
+    with pytest.raises(DataError, match="no node of what is drawn"):
+        render.scene(result, path=path)

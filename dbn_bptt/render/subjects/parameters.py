@@ -24,7 +24,7 @@ def with_parameters(page: Page, how: Parameters) -> Page:
             if v in graph:
                 copy = ("copy", u, nodes[v]["column"])
                 at = {name: nodes[v][name] for name in ("t", "column", "time")}
-                graph.add_node(copy, **{**nodes[u], "kind": "copy", **at})
+                graph.add_node(copy, **{**nodes[u], "kind": "copy", "stands_for": (u, nodes[v]["t"]), **at})
                 graph.add_edge(copy, v, key=key, **attributes)
     if how != "labels":
         nx.set_edge_attributes(graph, "", "parameter")
