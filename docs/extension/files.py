@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from extension import put
+
 LINK = re.compile(r"\]\((?:\.\./)*((?:examples|dbn_bptt)/[\w/]+\.py)\)")
 
 
@@ -22,11 +24,11 @@ def write(docs: Path) -> None:
     for path in sorted({*examples, *linked}):
         target = docs / "generated" / "files" / (path.removesuffix(".py") + ".md")
         up = "../" * (len(target.relative_to(docs).parts) - 1)
-        _put(target, f"# {path}\n\n```{{literalinclude}} {up}../{path}\n:language: python\n```\n")
+        put(target, f"# {path}\n\n```{{literalinclude}} {up}../{path}\n:language: python\n```\n")
     listed = "".join(f"{path.removesuffix('.py')}\n" for path in examples)
     others = "".join(f"{path.removesuffix('.py')}\n" for path in sorted(linked - set(examples)))
     table = "```{{toctree}}\n:maxdepth: 1\n{}\n```\n"
-    _put(
+    put(
         docs / "generated" / "files" / "index.md",
         "# Examples\n\nShort scripts, each printing its result.\n\n"
         + table.format(listed)
@@ -47,9 +49,3 @@ def _front(root: Path) -> str:
     """The README as a page of the site, whose folder is docs."""
     text = (root / "README.md").read_text(encoding="utf-8")
     return text.replace("[docs/", "[").replace("](docs/", "](").replace("](examples)", "](generated/files/index.md)")
-
-
-def _put(path: Path, text: str) -> None:
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")

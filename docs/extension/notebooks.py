@@ -8,6 +8,8 @@ import nbformat
 from myst_nb.core.read import read_myst_markdown_notebook
 from myst_parser.config.main import MdParserConfig
 
+from extension import put
+
 DIRECTIVE = re.compile(r"^:::+\{(?:admonition|tip|note|dropdown)\}\s*(.*)$\n(?::\w+:.*\n)*", re.MULTILINE)
 
 
@@ -20,12 +22,9 @@ def setup(app: Any) -> dict[str, bool]:
 def write(docs: Path) -> None:
     """Notebooks beside each other in generated/notebooks."""
     folder = docs / "generated" / "notebooks"
-    folder.mkdir(parents=True, exist_ok=True)
     for chapter in sorted((docs / "book").glob("[0-9]*.md")):
         text = nbformat.writes(notebook(chapter.read_text(encoding="utf-8")))
-        target = folder / f"{chapter.stem}.ipynb"
-        if not target.exists() or target.read_text(encoding="utf-8") != text:
-            target.write_text(text, encoding="utf-8")
+        put(folder / f"{chapter.stem}.ipynb", text)
 
 
 def notebook(chapter: str) -> Any:

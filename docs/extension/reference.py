@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import dbn_bptt
+from extension import put
 
 CHAPTERS = {  # of the names of the root, by the folder or file that they come from
     "template": "Templates: one time slice",
@@ -60,14 +61,13 @@ def pages() -> dict[str, tuple[str, list[str]]]:
 
 def write(folder: Path) -> None:
     """Write the pages."""
-    folder.mkdir(parents=True, exist_ok=True)
     found = pages()
     table = [".. toctree::", "   :maxdepth: 1", "", *(f"   {page}" for page in found)]
-    _put(folder / "index.rst", "\n".join([_head("Reference"), "Every public name, by chapter.", "", *table, ""]))
+    put(folder / "index.rst", "\n".join([_head("Reference"), "Every public name, by chapter.", "", *table, ""]))
     for page, (title, names) in found.items():
         module = "dbn_bptt" if page in CHAPTERS else f"dbn_bptt.{page}"
         of = "" if page in CHAPTERS else _summary(importlib.import_module(module)) + "\n\n"
-        _put(folder / f"{page}.rst", _head(title) + of + "\n".join(_entry(name) for name in names))
+        put(folder / f"{page}.rst", _head(title) + of + "\n".join(_entry(name) for name in names))
 
 
 def _home(obj: Any) -> str:
@@ -93,9 +93,3 @@ def _head(title: str) -> str:
 
 def _summary(module: Any) -> str:
     return (inspect.getdoc(module) or "").split("\n\n")[0]
-
-
-def _put(path: Path, text: str) -> None:
-    """Write what is new only, so that Sphinx reads no page again without need."""
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
-        path.write_text(text, encoding="utf-8")
