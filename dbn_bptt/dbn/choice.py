@@ -7,7 +7,7 @@ import numpy as np
 
 from dbn_bptt.dbn.climb import Fit
 from dbn_bptt.dbn.evidence.evidence import Soft
-from dbn_bptt.dbn.kalman import KalmanFilter, kalman_data, smoothed_gaussian
+from dbn_bptt.dbn.kalman import KalmanFilter, kalman_data, refuse, smoothed_gaussian
 from dbn_bptt.dbn.learn import fit
 from dbn_bptt.dbn.query import Task, observe, prepare, swept
 from dbn_bptt.dbn.reductions import SUM
@@ -65,6 +65,7 @@ def score(
     log-likelihood -3.83929, 5 free parameters, 5 slices: AIC 17.6786, BIC 15.7258
     """
     if isinstance(model, KalmanFilter):
+        refuse("score", soft=soft, T=T, lengths=lengths)
         data = kalman_data(model, evidence)
         found = smoothed_gaussian(model, data, {}).log_likelihood
         return Score(found, free_parameters(model), int(np.prod(data["y"].shape[:-1])))
@@ -151,7 +152,8 @@ def cross_validate(
     >>> cross_validate(dbn.umbrella(), {"Umbrella": data}, folds=4, steps=5)
     held out: log-likelihood -0.66558 a slice, standard error 0.013, 20 sequences in 4 folds
     """
-    seen = observe(model, evidence, soft=soft, T=T, lengths=lengths)
+    prepared = prepare(model)
+    seen = observe(prepared, evidence, soft=soft, T=T, lengths=lengths)
     B = seen.batch[0] if seen.batch else 1
     folds = positive(folds, f"folds is {folds!r}; it must be a number of groups, at least 2")
     if B < 2 or not 2 <= folds <= B:
@@ -159,8 +161,8 @@ def cross_validate(
     order = np.random.default_rng(seed).permutation(B)
     found, fits = np.zeros(B), list[Fit]()
     for out in np.array_split(order, folds):
-        learnt = fit(model, seen.chosen(np.setdiff1d(order, out)), **options)
-        prepared = prepare(learnt.model)
-        found[out] = swept(Task(prepared, seen.chosen(out).under(prepared.network)), SUM, ()).log_likelihood
+        learnt = fit(prepared, seen.chosen(np.setdiff1d(order, out)), **options)
+        asked = prepare(learnt.model, prepared.engine)
+        found[out] = swept(Task(asked, seen.chosen(out).under(asked.network)), SUM, ()).log_likelihood
         fits.append(learnt)
     return CrossValidation(found, seen.slices, tuple(fits))

@@ -73,9 +73,11 @@ def fit(
     def expected(network: Network) -> tuple[float, Counts]:
         return counted(Task(Prepared(network, prepared.engine), seen.under(network)))
 
-    rng = np.random.default_rng(0 if seed is None else seed)
-    one = positive(starts, f"starts is {starts!r}; it must be a positive number") == 1 and seed is None
-    beginnings = (prepared.network if one else randomised(prepared.network, rng) for _ in range(starts))
+    if positive(starts, f"starts is {starts!r}; it must be a positive number") == 1 and seed is None:
+        beginnings = [prepared.network]
+    else:
+        rng = np.random.default_rng(0 if seed is None else seed)
+        beginnings = [randomised(prepared.network, rng) for _ in range(starts)]
     return best_of(lambda start: climbed(of_network(expected), Climb(start), rules, progress), beginnings)
 
 

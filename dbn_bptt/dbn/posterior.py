@@ -163,9 +163,7 @@ class Paths:
 
     def __str__(self) -> str:
         lead = next(iter(self.indices.values())).shape
-        several = np.ndim(self.log_probability) == 1 and self.sequences is None and len(self.log_probability) > 1
-        found = "" if self.log_probability is None else f", log-probability {_total(self.log_probability)}"
-        found = f", log-probabilities {np.asarray(self.log_probability)[:4].round(4)}" if several else found
+        found = "" if self.log_probability is None else f", log-probability {_each(self.log_probability)}"
         many = int(np.prod(lead[:-1]))
         lines = [(f"Path of {_extent(lead[-1:], 'path')}" if many == 1 else _extent(lead, "path")) + found]
         for name in self.indices:
@@ -216,6 +214,12 @@ def _total(numbers: Any) -> str:
     total = float(np.sum(numbers))
     shown = f"{0.0 if abs(total) < 1e-12 else total:.6g}"
     return f"{shown} in all" if np.size(numbers) > 1 else shown
+
+
+def _each(numbers: Any) -> str:
+    """Log-probabilities one by one, as far as they fit."""
+    shown = [f"{number:.6g}" for number in np.ravel(numbers)[:4]]
+    return ", ".join([*shown, "..."] if np.size(numbers) > 4 else shown)
 
 
 def _extent(lead: tuple[int, ...], what: str) -> str:

@@ -86,17 +86,11 @@ def _forwards(prior, P, B, y, scaled=True, first=False):
     return np.array(rows)
 
 
-def _back(P, B, y, scale, seen=1, divided=True, turned=True):
+def _back(P, B, y, scale, step):
+    """The backward algorithm with another step, from beta_{t+1} to beta_t."""
     beta = np.ones((len(y), len(P)))
     for t in reversed(range(len(y) - 1)):
-        beta[t] = (P.T if turned else P) @ (B[y[t + seen]] * beta[t + 1]) / (scale[t + 1] if divided else 1)
-    return beta
-
-
-def _outside(P, B, y, scale):
-    beta = np.ones((len(y), len(P)))
-    for t in reversed(range(len(y) - 1)):
-        beta[t] = B[y[t + 1]] * (P.T @ beta[t + 1]) / scale[t + 1]
+        beta[t] = step(P, B, y, scale, t, beta[t + 1])
     return beta
 
 
@@ -117,18 +111,24 @@ EXERCISES = (
         truth=_later,
         draw=_with_scale,
         mistakes={
-            "divide each step by the scale of the slice that it comes from": partial(_back, divided=False),
+            "divide each step by the scale of the slice that it comes from": partial(
+                _back, step=lambda P, B, y, scale, t, later: P.T @ (B[y[t + 1]] * later)
+            ),
             "the sign is turned: the adjoint of alpha is minus beta, since the loss is -log p": lambda *case: (
-                -_back(*case)
+                -betas(*case)
             ),
-            "the symbol's probability is multiplied after P'; it belongs to the state of slice t + 1": lambda P, B, y, scale: (
-                _outside(P, B, y, scale)
+            "the symbol's probability is multiplied after P'; it belongs to the state of slice t + 1": partial(
+                _back, step=lambda P, B, y, scale, t, later: B[y[t + 1]] * (P.T @ later) / scale[t + 1]
             ),
-            "scale[t] was divided by, as Rabiner does; this convention takes that of slice t + 1, where the message comes from": (
-                lambda P, B, y, scale: _back(P, B, y, np.r_[scale[0], scale[:-1]])
+            "scale[t] was divided by, as Rabiner does; this convention takes that of slice t + 1, where the message comes from": partial(
+                _back, step=lambda P, B, y, scale, t, later: P.T @ (B[y[t + 1]] * later) / scale[t]
             ),
-            "the symbol is that of slice t; beta_t is about the symbols after t": partial(_back, seen=0),
-            "P is not transposed: the message goes back over the transition": partial(_back, turned=False),
+            "the symbol is that of slice t; beta_t is about the symbols after t": partial(
+                _back, step=lambda P, B, y, scale, t, later: P.T @ (B[y[t]] * later) / scale[t + 1]
+            ),
+            "P is not transposed: the message goes back over the transition": partial(
+                _back, step=lambda P, B, y, scale, t, later: P @ (B[y[t + 1]] * later) / scale[t + 1]
+            ),
         },
     ),
     Exercise(

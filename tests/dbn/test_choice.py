@@ -91,3 +91,9 @@ def test_folds_that_cannot_be_made_are_refused(folds, data):
 def test_starts_must_be_a_number():
     with pytest.raises(DataError, match="starts is 0"):
         dbn.fit(dbn.umbrella(), {"Umbrella": SEEN}, starts=0)
+
+
+def test_options_that_mean_nothing_to_a_kalman_filter_are_refused():
+    walk = dbn.linear_gaussian([[1.0]], [[1.0]], [[1.0]], [[1.0]], [0.0], [[1.0]])
+    with pytest.raises(DataError, match="score of a linear-Gaussian network takes no T"):
+        dbn.score(walk, {"y": [1.0, 2.0]}, T=2)

@@ -143,6 +143,15 @@ def simulated(T, a=0.8, q=1.0, r=0.3):
     return y
 
 
+def test_the_influence_of_inputs_is_learnt_alone():
+    theta, given = drawn(2, 1, 2, 3, 0.2)
+    found = dbn.fit(dbn.linear_gaussian(**theta), given, learn=["B"], steps=50)
+    assert (np.diff(found.log_likelihoods) >= -1e-10).all()
+    assert found.log_likelihoods[-1] > found.log_likelihoods[0]
+    for name, value in found.model.parameters.items():
+        assert np.array_equal(value, theta[name]) == (name != "B"), name
+
+
 def test_learning_ends_where_scipy_does():
     y = simulated(80)
     start = dbn.linear_gaussian([[0.3]], [[1.0]], [[0.5]], [[0.3]], [0.0], [[1.0]])

@@ -66,3 +66,32 @@ def test_what_was_read_takes_no_more_options():
     seen = dbn.observe(dbn.umbrella(), {"Umbrella": U})
     with pytest.raises(DataError, match="give soft, T and lengths to observe"):
         dbn.smooth(dbn.umbrella(), seen, lengths=[6, 2, 4, 1, 3])
+
+
+def test_sequences_are_chosen_by_numbers_or_by_a_mask():
+    seen = dbn.observe(dbn.umbrella(), {"Umbrella": U})
+    mask = np.array([True, False, False, True, False])
+    assert np.array_equal(
+        dbn.smooth(dbn.umbrella(), seen.chosen(mask))["Rain"], dbn.smooth(dbn.umbrella(), seen.chosen([0, 3]))["Rain"]
+    )
+
+
+@pytest.mark.parametrize("rows", [[5], [-1], [], 2, [0.5], [True, False]], ids=str)
+def test_sequences_that_are_not_there_are_refused(rows):
+    with pytest.raises(DataError, match="choose sequences by numbers from 0 to 4"):
+        dbn.observe(dbn.umbrella(), {"Umbrella": U}).chosen(rows)
+
+
+def test_of_one_sequence_nothing_is_chosen():
+    with pytest.raises(DataError, match="no batch to choose from"):
+        dbn.observe(dbn.umbrella(), {"Umbrella": U[0]}).chosen([0])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [dbn.umbrella(), dbn.emit(dbn.umbrella(), "Level", dbn.gaussian("Rain", np.zeros((2, 3)), 1.0))],
+    ids=["none", "of three"],
+)
+def test_vectors_that_another_model_lacks_are_refused(other):
+    with pytest.raises(DataError, match="read it again"):
+        dbn.smooth(other, dbn.observe(LEVELS, {"Level": X}))

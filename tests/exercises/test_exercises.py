@@ -22,7 +22,10 @@ EACH = pytest.mark.parametrize("exercise", [exercise for _, exercise in ALL], id
 
 def named(exercise, function):
     """A function with the name of an exercise."""
-    answer = lambda *arguments: function(*arguments)  # noqa: E731
+
+    def answer(*arguments):
+        return function(*arguments)
+
     answer.__name__ = exercise.name
     return answer
 

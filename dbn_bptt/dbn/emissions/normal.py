@@ -51,10 +51,8 @@ class Gaussian:
     def free(self) -> int:
         """The means, and the covariances that the shape leaves."""
         K, d = self.means.shape
-        return (
-            K * d
-            + {"full": K * d * (d + 1) // 2, "diagonal": K * d, "spherical": K, "tied": d * (d + 1) // 2}[self.shape]
-        )
+        one = d * (d + 1) // 2  # covariance, symmetric
+        return K * d + {"full": K * one, "diagonal": K * d, "spherical": K, "tied": one}[self.shape]
 
     def at(self, parameters: Mapping[str, Array]) -> "Gaussian":
         """With other ones."""

@@ -109,8 +109,13 @@ class Observations:
         return int(self.T * np.prod(self.batch, dtype=int) if self.lengths is None else self.lengths.sum())
 
     def chosen(self, rows: Any) -> "Observations":
-        """Of some sequences of a batch, by their numbers."""
-        rows = np.asarray(rows, int)
+        """Of some sequences of a batch, by their numbers, or by True and False for each."""
+        if not self.batch:
+            raise DataError("there is one sequence, and no batch to choose from")
+        (B,), rows = self.batch, np.asarray(rows)
+        rows = np.flatnonzero(rows) if rows.dtype == bool and rows.shape == (B,) else rows
+        if rows.ndim != 1 or rows.dtype.kind not in "iu" or not len(rows) or rows.min() < 0 or rows.max() >= B:
+            raise DataError(f"choose sequences by numbers from 0 to {B - 1}, or by {B} of True and False")
         lengths = None if self.lengths is None else self.lengths[rows]
         T = self.T if lengths is None else int(lengths.max())
         return replace(
@@ -126,10 +131,10 @@ class Observations:
 
     def under(self, network: Network) -> Evidence:
         """With what the observed vectors say of their parents' states in a network."""
-        if network.states != self.states:
-            raise DataError(
-                "the evidence was read for a model of other variables or states; read it again for this one"
-            )
+        sizes = {name: emission.size for name, emission in network.emissions.items()}
+        if network.states != self.states or any(sizes.get(name) != x.shape[-1] for name, x in self.observed.items()):
+            mend = "read it again for this one"
+            raise DataError(f"the evidence was read for a model of other variables, states or vectors; {mend}")
         whole, logs, offset = dict(self.likelihoods), dict[Name, Array](), self.offset
         for name, a in _emitted(network, self.observed).items():
             if self.lengths is not None:
