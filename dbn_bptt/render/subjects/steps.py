@@ -20,6 +20,7 @@ from dbn_bptt.render.subjects.scene import Caption, Line, Options, Scene, Spot
 from dbn_bptt.sweep.results import Result
 from dbn_bptt.template.equations import Format, Writer
 
+LAST = 4  # steps for which the finished picture stands
 CAPTION_ROOM = 28.0  # px below a picture, for a caption
 _SIDES = 30.0  # px that a caption is narrower than its picture
 _SPELLED = 2  # equations that a caption holds at most

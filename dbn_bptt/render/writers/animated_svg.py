@@ -6,10 +6,8 @@ from typing import Any, Unpack
 from dbn_bptt.render.colors import ANSWERED, FAINT, LIGHT
 from dbn_bptt.render.subjects.choices import one_of, positive_number
 from dbn_bptt.render.subjects.scene import Options, scale
-from dbn_bptt.render.subjects.steps import frames, runs
+from dbn_bptt.render.subjects.steps import LAST, frames, runs
 from dbn_bptt.render.writers.svg import THEME_NAMES, Svg, Theme, framed, has_roles, parts, style
-
-_LAST = 4  # steps for which the finished picture stands
 
 
 def animated_svg(
@@ -59,7 +57,7 @@ def animated_svg(
 
 def _motion(times: list[tuple[int, int]], last: int, seconds: float) -> Iterator[str]:
     """The style of what is seen during some of the steps, the first and the last of them given."""
-    steps = last + _LAST
+    steps = last + LAST
     yield f".dbn-bptt .faint {{ opacity: {FAINT} }}"
     yield f".dbn-bptt .answered {{ stroke: {LIGHT.orange}; stroke-width: {ANSWERED} }}"
     yield f".dbn-bptt .step {{ animation: {steps * seconds:g}s step-end infinite; visibility: hidden }}"

@@ -8,11 +8,10 @@ import numpy as np
 from dbn_bptt.errors import DbnBpttError
 from dbn_bptt.render.subjects.choices import positive_number
 from dbn_bptt.render.subjects.scene import Options
-from dbn_bptt.render.subjects.steps import frames
+from dbn_bptt.render.subjects.steps import LAST, frames
 from dbn_bptt.render.writers.figure import figure
 
 _DPI = 110  # dots to the inch
-_LAST = 4  # steps for which the finished picture stands
 
 
 def gif(result: Any, *, size_cm: float | None = None, seconds: float = 1.0, **options: Unpack[Options]) -> bytes:
@@ -44,6 +43,6 @@ def gif(result: Any, *, size_cm: float | None = None, seconds: float = 1.0, **op
         images.append(Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB"))
     first, *others = [image.quantize(128, dither=Image.Dither.NONE) for image in images]
     file = BytesIO()
-    times = [int(1000 * seconds)] * (len(images) - 1) + [int(1000 * seconds * _LAST)]
+    times = [int(1000 * seconds)] * (len(images) - 1) + [int(1000 * seconds * LAST)]
     first.save(file, "GIF", save_all=True, append_images=others, duration=times, loop=0)
     return file.getvalue()
