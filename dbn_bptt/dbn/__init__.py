@@ -20,6 +20,7 @@ from dbn_bptt.dbn.emissions import emission, emit, gaussian, mixture, poisson
 from dbn_bptt.dbn.evidence.evidence import Observations
 from dbn_bptt.dbn.kalman import GaussianPosterior, kalman_data, linear_gaussian
 from dbn_bptt.dbn.learn import fit
+from dbn_bptt.dbn.longer_memory import durations, model
 from dbn_bptt.dbn.models import umbrella
 from dbn_bptt.dbn.network import Network
 from dbn_bptt.dbn.online import Online, start
@@ -33,7 +34,7 @@ from dbn_bptt.dbn.verbs import expected_counts, filter, log_likelihood, predict,
 __all__ = [
     "smooth", "filter", "predict", "viterbi", "best_paths", "sample", "log_likelihood", "expected_counts", "fit",
     "score", "Score", "free_parameters", "cross_validate", "CrossValidation", "start", "Online",
-    "emit", "gaussian", "mixture", "poisson", "emission", "Network", "to_pgmpy",
+    "emit", "gaussian", "mixture", "poisson", "emission", "Network", "to_pgmpy", "model", "durations",
     "prepare", "Prepared", "observe", "Observations",
     "Posterior", "Paths", "Fit", "template", "unrolled", "from_template", "interface", "summary",
     "sigmoid_belief", "unit_posterior", "UnitPosterior", "sigmoid_belief_as_pgmpy",

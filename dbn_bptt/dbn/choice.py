@@ -89,8 +89,7 @@ def free_parameters(model: Any) -> int:
         sizes = {name: a.shape for name, a in model.parameters.items()}
         return int(sum(n[0] * (n[0] + 1) // 2 if name in symmetric else np.prod(n) for name, n in sizes.items()))
     network = prepare(model).network
-    tables = [*network.first.values(), *(t for name, t in network.later.items() if name not in network.tied)]
-    columns = sum(t.values.size - t.values[0].size for t in tables)
+    columns = sum(t.values.size - t.values[0].size for t, _ in network.each())
     return int(columns + sum(emission.free for emission in network.emissions.values()))
 
 

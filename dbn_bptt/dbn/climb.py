@@ -17,8 +17,8 @@ class Fit:
 
     Attributes
     ----------
-    model : a new pgmpy DynamicBayesianNetwork; with emissions a `Network` like the one that `emit` returned; or
-        a template like the one that `linear_gaussian` returned
+    model : a new pgmpy DynamicBayesianNetwork; a `Network` where there are emissions, or edges that reach further
+        back; or a template like the one that `linear_gaussian` returned
     log_likelihoods : log p(evidence) before each step and after the last
     converged : whether the last step raised it by less than the tolerance
     """

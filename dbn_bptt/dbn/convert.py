@@ -14,6 +14,11 @@ from dbn_bptt.template.traversal import dependencies
 def to_pgmpy(network: Network) -> Any:
     """The discrete part of a `Network`, without emissions, as a pgmpy `DynamicBayesianNetwork` with all CPDs.
 
+    Raises
+    ------
+    ModelError
+        Where an edge reaches more than one slice back, for which pgmpy has no place.
+
     Examples
     --------
     >>> from dbn_bptt import dbn
@@ -24,6 +29,11 @@ def to_pgmpy(network: Network) -> Any:
     """
     from pgmpy.models import DynamicBayesianNetwork
 
+    if network.order > 1:
+        mend = (
+            "pgmpy's DynamicBayesianNetwork has edges to the next slice alone; unrolled(network, T) is a pgmpy network"
+        )
+        raise ModelError(f"the network reaches {network.order} slices back; {mend}")
     model = DynamicBayesianNetwork()
     model.add_nodes_from(network.names)
     tables = [(t, slice_) for slice_, side in ((0, network.first), (1, network.later)) for t in side.values()]
@@ -39,8 +49,9 @@ def to_pgmpy(network: Network) -> Any:
 def unrolled(model: Any, T: int) -> Any:
     """A dynamic network as a pgmpy `DiscreteBayesianNetwork` of T slices, for pgmpy's own engines and writers.
 
-    Its nodes are called ``"Z_2"`` for variable Z at slice 2, in letters that every file format takes. A structure
-    without CPDs, as from `from_template`, gives one without.
+    It takes a pgmpy `DynamicBayesianNetwork` or a `Network`, of which emissions are left out. Its nodes are called
+    ``"Z_2"`` for variable Z at slice 2, in letters that every file format takes. A structure without CPDs, as from
+    `from_template`, gives one without.
 
     Examples
     --------
@@ -52,8 +63,10 @@ def unrolled(model: Any, T: int) -> Any:
     from pgmpy.models import DiscreteBayesianNetwork
 
     T = positive(T, f"T is {T!r}; the number of slices must be a positive integer")
-    if not hasattr(model, "get_inter_edges"):
+    if not isinstance(model, Network) and not hasattr(model, "get_inter_edges"):
         raise ModelError(f"unrolled takes a pgmpy DynamicBayesianNetwork, not {type(model).__name__}")
+    if isinstance(model, Network) or model.cpds:
+        return _unrolled(read(model), T)
     names = list(dict.fromkeys(node[0] for node in model.nodes()))
     title = dict(zip(names, titles(tuple(map(str, names))), strict=True))
     network = DiscreteBayesianNetwork()
@@ -62,13 +75,23 @@ def unrolled(model: Any, T: int) -> Any:
         lag = v[1] - u[1]
         starts = range(T - lag) if lag or u[1] == 0 else ()
         network.add_edges_from([(f"{title[u[0]]}_{t}", f"{title[v[0]]}_{t + lag}") for t in starts])
-    if model.cpds:
-        found = read(model)
-        for t in range(T):
-            for table in (found.later if t else found.first).values():
-                nodes = [f"{title[parent]}_{t - lag}" for parent, lag in table.parents]
-                network.add_cpds(_cpd(found, table, f"{title[table.variable]}_{t}", nodes))
     return network
+
+
+def _unrolled(network: Network, T: int) -> Any:
+    """The tables of T slices as a pgmpy network."""
+    from pgmpy.models import DiscreteBayesianNetwork
+
+    title = dict(zip(network.names, titles(tuple(map(str, network.names))), strict=True))
+    whole = DiscreteBayesianNetwork()
+    whole.add_nodes_from(f"{title[name]}_{t}" for t in range(T) for name in network.names)
+    for t in range(T):
+        for name in network.names:
+            table, node = network.at(name, t), f"{title[name]}_{t}"
+            above = [f"{title[parent]}_{t - lag}" for parent, lag in table.parents]
+            whole.add_edges_from((parent, node) for parent in above)
+            whole.add_cpds(_cpd(network, table, node, above))
+    return whole
 
 
 def _cpd(network: Network, table: Table, node: Any, parent_nodes: list[Any]) -> Any:

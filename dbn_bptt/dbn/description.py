@@ -6,18 +6,18 @@ from typing import Any
 from dbn_bptt.dbn.contraction import Label, Labels, path
 from dbn_bptt.dbn.forward import Structure, parts, structure
 from dbn_bptt.dbn.forward import interface as interface_of
-from dbn_bptt.dbn.network import Name, read
+from dbn_bptt.dbn.network import Name, Network, read
 from dbn_bptt.errors import ModelError
 from dbn_bptt.template.structure import interface as interface_of_template
 from dbn_bptt.template.template import Described, Template
 
 
 def interface(model: Any) -> list[Any]:
-    """The variables of a slice that have children in the next: all that the past tells the future (Murphy 2002).
+    """The variables of a slice that have children in slices to come: all that the past tells the future (Murphy 2002).
 
     Parameters
     ----------
-    model : pgmpy DynamicBayesianNetwork, with or without CPDs; or SliceTemplate
+    model : pgmpy DynamicBayesianNetwork, with or without CPDs; or a `Network`; or SliceTemplate
 
     Examples
     --------
@@ -28,6 +28,8 @@ def interface(model: Any) -> list[Any]:
     """
     if isinstance(model, Described):
         return list(interface_of_template(model))
+    if isinstance(model, Network):
+        return [name for name, lag in interface_of(structure(model), model.names) if lag == 0]
     if not hasattr(model, "get_inter_edges"):
         raise ModelError(f"give a pgmpy DynamicBayesianNetwork or a SliceTemplate, not {type(model).__name__}")
     return list(dict.fromkeys(u[0] for u, _ in model.get_inter_edges()))
@@ -59,21 +61,26 @@ def summary(model: Any) -> str:
 def _of_part(of: Structure, part: list[Name]) -> list[str]:
     """The lines about one part of a network."""
     sizes, state = dict(of.sizes), interface_of(of, part)
-    factors: list[Labels] = [((name, 0), *of.parents(name, 1)) for name in part]
+    factors: list[Labels] = [((name, 0), *of.parents(name, of.order)) for name in part]
     factors += [((name, 0),) for name in part]
     if state:
-        factors.insert(0, tuple((name, 1) for name in state))
-    steps, info = path(factors, tuple((name, 0) for name in state), sizes)
-    order = _order(factors, steps, {(name, 0) for name in state})
+        factors.insert(0, tuple((name, lag + 1) for name, lag in state))
+    steps, info = path(factors, state, sizes)
     lines = ["interface to the next slice: none; its slices are independent of each other"]
     if state:
-        size = prod(sizes[name] for name in state)
-        lines = [f"interface to the next slice: {', '.join(map(str, state))}; its message has {size} numbers"]
-    gone = ", ".join(f"{name} of the slice before" if lag else f"{name}" for name, lag in order)
+        size = prod(sizes[name] for name, _ in state)
+        lines = [f"interface to the next slice: {', '.join(map(_told, state))}; its message has {size} numbers"]
+    gone = ", ".join(map(_told, _order(factors, steps, set(state))))
     lines.append(f"order of elimination in a slice: {gone}")
     cost, largest = int(info.opt_cost), int(info.largest_intermediate)
     lines.append(f"a slice takes about {cost} additions and multiplications; its largest table has {largest} entries")
     return lines
+
+
+def _told(label: Label) -> str:
+    """A variable of this slice or of one before."""
+    name, lag = label
+    return f"{name}" + (f" of {lag} slices before" if lag > 1 else " of the slice before" if lag else "")
 
 
 def _order(factors: list[Labels], steps: list[tuple[int, ...]], kept: set[Label]) -> list[Label]:

@@ -8,9 +8,11 @@ Back-propagation through time of it gives every posterior marginal, e_v * d log 
 they are, so no message is sent through them: what arrives at alpha is minus the backward message beta of the textbooks,
 scaled alike.
 
-Parts of the network that no edge joins have messages of their own.
+Parts of the network that no edge joins have messages of their own. Where edges reach k slices back, the first k slices
+have equations of their own, and a message is about several slices; of those that are not there it says nothing.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -25,7 +27,9 @@ from dbn_bptt.ops.kernels import Array
 from dbn_bptt.program import Program, compile
 from dbn_bptt.program.engines import Engine
 from dbn_bptt.template.builder import SliceTemplate
-from dbn_bptt.template.domains import AFTER_FIRST, FIRST
+from dbn_bptt.template.definitions import Piece
+from dbn_bptt.template.domains import between, only
+from dbn_bptt.template.expressions import Expression
 
 
 @dataclass(frozen=True)
@@ -35,15 +39,12 @@ class Structure:
     Attributes
     ----------
     sizes : each variable and its number of states
-    first, later : the tables, without numbers
-    tied : the variables with one table for all slices
+    tables : by variable, the parents of its tables, each with the slice from which on it holds
     called : the variables' names as text, for 1, 1.0 and True are equal
     """
 
     sizes: tuple[tuple[Name, int], ...]
-    first: tuple[tuple[Name, Labels], ...]
-    later: tuple[tuple[Name, Labels], ...]
-    tied: frozenset[Name]
+    tables: tuple[tuple[Name, tuple[tuple[int, Labels], ...]], ...]
     called: tuple[str, ...]
 
     def title(self, name: Name) -> str:
@@ -55,13 +56,24 @@ class Structure:
         names = [name for name, _ in self.sizes]
         return dict(zip(names, titles(tuple(map(str, names))), strict=True))
 
-    def parents(self, name: Name, slice_: int) -> Labels:
-        """The parents of a variable in the first slice or in later ones."""
-        return dict(self.later if slice_ else self.first)[name]
+    @cached_property
+    def order(self) -> int:
+        """The slice from which on all slices are alike."""
+        return max(start for _, of in self.tables for start, _ in of)
 
-    def parameter(self, name: Name, slice_: int) -> str:
-        """The name of a variable's table in the template."""
-        return f"P_{self.title(name)}" if slice_ or name in self.tied else f"P0_{self.title(name)}"
+    def start(self, name: Name, t: int) -> int:
+        """The slice from which on the table holds that a variable has in slice t."""
+        return max(start for start, _ in dict(self.tables)[name] if start <= t)
+
+    def parents(self, name: Name, t: int) -> Labels:
+        """The parents of a variable in slice t."""
+        return dict(dict(self.tables)[name])[self.start(name, t)]
+
+    def parameter(self, name: Name, t: int) -> str:
+        """The name in the template of the table that a variable has in slice t."""
+        start = self.start(name, t)
+        last = start == self.start(name, self.order)
+        return f"P_{self.title(name)}" if last else f"P{start}_{self.title(name)}"
 
     def evidence(self, name: Name) -> str:
         """The name of a variable's indicators in the template."""
@@ -83,10 +95,8 @@ def titles(names: tuple[str, ...]) -> list[str]:
 def structure(network: Network) -> Structure:
     """The structure of a network."""
     sizes = tuple((name, len(states)) for name, states in network.states.items())
-    first, later = (
-        tuple((name, tables[name].parents) for name in network.names) for tables in (network.first, network.later)
-    )
-    return Structure(sizes, first, later, network.tied, tuple(map(repr, network.names)))
+    tables = tuple((n, tuple((s, t.parents) for s, t in sorted(of.items()))) for n, of in network.tables.items())
+    return Structure(sizes, tables, tuple(map(repr, network.names)))
 
 
 @lru_cache(maxsize=64)
@@ -96,8 +106,9 @@ def program(of: Structure, reduction: Reduction = SUM, alone: bool = False, engi
 
 
 def polynomial(
-    of: Structure, reduction: Reduction = SUM, alone: bool = False, tables: Mapping[str, Array] | None = None
-) -> SliceTemplate:
+    of: Structure, reduction: Reduction = SUM, alone: bool = False, tables: Mapping[str, Array] | None = None,
+    begun: bool = False,
+) -> SliceTemplate:  # fmt: skip
     """The template of a structure.
 
     Parameters
@@ -108,41 +119,46 @@ def polynomial(
     alone : bool
         Whether each slice stands alone, with the message of the slice before as an input instead of a state.
     tables : the defaults of the template's parameters
+    begun : bool
+        Whether there were so many slices before that all that come are alike.
     """
     t = SliceTemplate("network polynomial")
     sizes = dict(of.sizes)
     for name in sizes:
-        for slice_ in (0, 1):
-            parameter = of.parameter(name, slice_)
-            if parameter not in t.names("parameter"):
-                shape = (sizes[name], *(sizes[parent] for parent, _ in of.parents(name, slice_)))
-                t.parameter(parameter, shape, default=(tables or {}).get(parameter))
+        for start, parents in dict(of.tables)[name]:
+            parameter = of.parameter(name, start)
+            shape = (sizes[name], *(sizes[parent] for parent, _ in parents))
+            t.parameter(parameter, shape, default=(tables or {}).get(parameter))
     for name in sizes:
         t.input(of.evidence(name), sizes[name], default=1.0)
     for suffix, part in _suffixed(of):
-        _recursion(t, of, suffix, part, reduction, alone)
+        _recursion(t, of, suffix, part, reduction, alone, 0 if begun else max(of.order, 1))
     return t
 
 
 def _recursion(
-    t: SliceTemplate, of: Structure, suffix: str, part: list[Name], reduction: Reduction, alone: bool
-) -> None:  # fmt: skip
+    t: SliceTemplate, of: Structure, suffix: str, part: list[Name], reduction: Reduction, alone: bool, own: int
+) -> None:
     """The forward recursion of one part: its unscaled message f, the scale, and the message alpha.
 
     f_t = sum over all but the interface of alpha_{t-1} times the tables and indicators of slice t;
-    alpha_t = f_t / scale_t; without an interface f is the probability of a slice's evidence.
+    alpha_t = f_t / scale_t; without an interface f is the probability of a slice's evidence. The first `own`
+    slices have equations of their own.
     """
     sizes, state = dict(of.sizes), interface(of, part)
-    shape = tuple(sizes[name] for name in state)
-    now, before = (tuple((name, lag) for name in state) for lag in (0, 1))
+    shape, before = tuple(sizes[name] for name, _ in state), tuple((name, lag + 1) for name, lag in state)
     past: list[Factor] = []
     if state:
         past = [(t.input("before" + suffix, shape) if alone else t.variable("alpha" + suffix, shape).prev, before)]
-    contraction = Contraction(t, sizes, reduction, suffix)
-    first = contraction.of(_factors(t, of, part, 0), now, FIRST)
-    later = contraction.of([*past, *_factors(t, of, part, 1)], now, AFTER_FIRST)
+    contraction, pieces = Contraction(t, sizes, reduction, suffix), list[Piece]()
+    for s in range(own):
+        there, domain = tuple(label for label in state if label[1] <= s), only(s)
+        e = contraction.of([*(past if s else []), *_factors(t, of, part, s)], there, domain)
+        pieces.append(Piece(domain, _widened(e, there, state, sizes, reduction)))
+    domain = between(own, 0)
+    pieces.append(Piece(domain, contraction.of([*past, *_factors(t, of, part, of.order)], state, domain)))
     f = t.variable("f" + suffix, shape)
-    t.define(f, later, first=first)
+    t.add(f.symbol, pieces)
     log = (lambda e: e) if reduction.logs else ops.log
     if alone or not state:
         t.loss("L" + suffix, -log(contraction.total(f)))
@@ -154,9 +170,19 @@ def _recursion(
     t.loss("end" + suffix, -log(contraction.total(alpha)), at="last")
 
 
-def _factors(t: SliceTemplate, of: Structure, part: list[Name], slice_: int) -> list[Factor]:
+def _widened(e: Expression, there: Labels, state: Labels, sizes: Mapping[Name, int], by: Reduction) -> Expression:
+    """A message about labels that are there as one about all of a state: of the others it says nothing."""
+    gone = math.prod(sizes[name] for name, lag in state if (name, lag) not in there)
+    if gone == 1:
+        return e
+    shared = e + by.share(gone) if by.logs else e * by.share(gone)
+    shape = tuple(sizes[label[0]] if label in there else 1 for label in state)
+    return ops.broadcast_to(ops.reshape(shared, shape), tuple(sizes[name] for name, _ in state))
+
+
+def _factors(t: SliceTemplate, of: Structure, part: list[Name], s: int) -> list[Factor]:
     """The tables and indicators of a slice, each with the variables of its axes."""
-    tables = [(t[of.parameter(name, slice_)], ((name, 0), *of.parents(name, slice_))) for name in part]
+    tables = [(t[of.parameter(name, s)], ((name, 0), *of.parents(name, s))) for name in part]
     return [*tables, *((t[of.evidence(name)], ((name, 0),)) for name in part)]
 
 
@@ -164,16 +190,18 @@ def parts(of: Structure) -> list[list[Name]]:
     """The variables of the parts of a network that no edge joins, in any slice."""
     graph = nx.Graph()
     graph.add_nodes_from(name for name, _ in of.sizes)
-    for side in (of.first, of.later):
-        graph.add_edges_from((name, parent) for name, parents in side for parent, _ in parents)
+    for name, tables in of.tables:
+        graph.add_edges_from((name, parent) for _, parents in tables for parent, _ in parents)
     order = list(graph)
     return [sorted(part, key=order.index) for part in nx.connected_components(graph)]
 
 
-def interface(of: Structure, part: Iterable[Name]) -> list[Name]:
-    """The variables of a part that have children in the next slice."""
-    used = {parent for name, parents in of.later for parent, lag in parents if lag}
-    return [name for name in part if name in used]
+def interface(of: Structure, part: Iterable[Name]) -> Labels:
+    """The variables of a part that have children in slices to come, and how far before the last slice they are."""
+    reach: dict[Name, int] = {}
+    for parent, lag in (label for _, tables in of.tables for _, parents in tables for label in parents):
+        reach[parent] = max(lag, reach.get(parent, 0))
+    return tuple((name, lag) for name in part for lag in range(reach.get(name, 0)))
 
 
 @lru_cache(maxsize=64)

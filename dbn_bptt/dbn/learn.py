@@ -87,8 +87,8 @@ def of_network(expected: Callable[[Network], tuple[float, Counts]]) -> Steps:
 
 
 def _finished(network: Network) -> Any:
-    """What a user gets: a pgmpy network, or one of ours where there are emissions."""
-    return network if network.emissions else to_pgmpy(network)
+    """What a user gets: a pgmpy network, or one of ours where pgmpy has no place for what it holds."""
+    return network if network.emissions or network.order > 1 else to_pgmpy(network)
 
 
 def counted(task: Task) -> tuple[float, Counts]:
@@ -107,8 +107,8 @@ def counted(task: Task) -> tuple[float, Counts]:
 def _maximised(network: Network, counts: Counts, prior: float) -> Network:
     """The network with the counts as distributions; a column without counts stays as it is, and so does an emission."""
 
-    def learnt(table: Table, slice_: int) -> Array:
-        added = counts[table.variable, slice_] + prior
+    def learnt(table: Table, start: int) -> Array:
+        added = counts[table.variable, start] + prior
         total = added.sum(0)
         return np.where(total > 0, added / np.where(total > 0, total, 1.0), table.values)
 
@@ -123,9 +123,8 @@ def _log_prior(network: Network, prior: float) -> float:
     """The logarithm of the prior's density, up to a constant."""
     if not prior:
         return 0.0
-    tables = [*network.first.values(), *(t for name, t in network.later.items() if name not in network.tied)]
     with np.errstate(divide="ignore"):
-        return float(prior * sum(np.log(table.values).sum() for table in tables))
+        return float(prior * sum(np.log(table.values).sum() for table, _ in network.each()))
 
 
 def randomised(network: Network, seed: int | np.random.Generator) -> Network:

@@ -1,10 +1,11 @@
-"""A discrete dynamic Bayesian network as this package sees it: two slices of conditional probability tables.
+"""A discrete dynamic Bayesian network as this package sees it: conditional probability tables for its slices.
 
-`read` takes pgmpy's `DynamicBayesianNetwork`, checks it and leaves it as it is. A variable whose two tables are the
-same has one, *tied* over all slices; where only one is given and the other follows from it, it is taken for both.
+Each table of a variable holds from some slice on, until the next one does. `read` takes pgmpy's
+`DynamicBayesianNetwork`, which has two slices, checks it and leaves it as it is. A variable whose two tables are the
+same has one for all slices; where only one is given and the other follows from it, it is taken for both.
 """
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, Self
 
@@ -74,20 +75,17 @@ class Emission(Protocol):
 
 @dataclass(frozen=True, repr=False)
 class Network:
-    """A two-slice network.
+    """A network described by its slices.
 
     Attributes
     ----------
     states : by variable, the names of its states
-    first, later : by variable, its table in slice 0 and in the slices after it
-    tied : the variables that have one table for all slices
+    tables : by variable, its tables, each by the slice from which on it holds: {0: table} where one serves all slices
     emissions : by name, observed vectors that depend on a variable's state
     """
 
     states: Mapping[Name, tuple[Hashable, ...]]
-    first: Mapping[Name, Table]
-    later: Mapping[Name, Table]
-    tied: frozenset[Name]
+    tables: Mapping[Name, Mapping[int, Table]]
     emissions: Mapping[Name, Emission] = field(default_factory=dict)
 
     def __repr__(self) -> str:
@@ -100,15 +98,38 @@ class Network:
         """The variables of a slice."""
         return tuple(self.states)
 
+    @property
+    def order(self) -> int:
+        """The slice from which on all slices are alike; no edge reaches further back."""
+        return max(start for of in self.tables.values() for start in of)
+
+    def at(self, name: Name, t: int) -> Table:
+        """The table of a variable in a slice."""
+        return self.tables[name][max(start for start in self.tables[name] if start <= t)]
+
+    @property
+    def first(self) -> dict[Name, Table]:
+        """The tables of slice 0."""
+        return {name: of[0] for name, of in self.tables.items()}
+
+    @property
+    def later(self) -> dict[Name, Table]:
+        """The tables of the slices that are alike."""
+        return {name: of[max(of)] for name, of in self.tables.items()}
+
+    def each(self) -> Iterator[tuple[Table, int]]:
+        """Every table, once, and the slice from which on it holds; those of slice 0 come first, and so on."""
+        for start in sorted({start for of in self.tables.values() for start in of}):
+            for of in self.tables.values():
+                if start in of:
+                    yield of[start], start
+
     def retabled(self, numbers: Callable[[Table, int], Array]) -> "Network":
-        """With other numbers in its tables, as a function of each table and its slice, 0 or 1; tied ones stay tied."""
-
-        def changed(table: Table, slice_: int) -> Table:
-            return replace(table, values=numbers(table, slice_))
-
-        first = {name: changed(table, 0) for name, table in self.first.items()}
-        later = {name: first[name] if name in self.tied else changed(t, 1) for name, t in self.later.items()}
-        return replace(self, first=first, later=later)
+        """With other numbers in its tables, as a function of each table and the slice from which on it holds."""
+        changed: dict[Name, dict[int, Table]] = {name: {} for name in self.tables}
+        for table, start in self.each():
+            changed[table.variable][start] = replace(table, values=numbers(table, start))
+        return replace(self, tables=changed)
 
 
 def read(model: Any) -> Network:
@@ -135,14 +156,12 @@ def read(model: Any) -> Network:
     tables = {node: _table(node, cpd, states) for node, cpd in cpds.items()}
     for node, table in tables.items():
         _check_parents(node, table, graph.get(node, []))
-    first, later, tied = {}, {}, set()
+    whole: dict[Name, dict[int, Table]] = {}
     for name in names:
-        first[name], later[name] = _both(name, tables, graph)
-        a, b = first[name], later[name]
-        if a is b or (a.parents == b.parents and np.array_equal(a.values, b.values)):
-            later[name] = a
-            tied.add(name)
-    return Network(states, first, later, frozenset(tied))
+        a, b = _both(name, tables, graph)
+        same = a is b or (a.parents == b.parents and np.array_equal(a.values, b.values))
+        whole[name] = {0: a} if same else {0: a, 1: b}
+    return Network(states, whole)
 
 
 def _cpds(model: Any) -> dict[tuple[Name, int], Any]:
@@ -205,7 +224,7 @@ def _table(node: tuple[Name, int], cpd: Any, states: Mapping[Name, tuple[Hashabl
         if order is not None:
             values = np.take(values, order, axis)
         parents.append((name, lag))
-    _check_probabilities(node, values)
+    check_probabilities(node, values)
     values.setflags(write=False)
     return Table(node[0], tuple(parents[1:]), values)
 
@@ -223,7 +242,8 @@ def _order(node: Any, name: Name, given: Any, states: tuple[Hashable, ...]) -> l
     return [given.index(state) for state in states]
 
 
-def _check_probabilities(node: tuple[Name, int], values: Array) -> None:
+def check_probabilities(node: tuple[Name, int], values: Array) -> None:
+    """Refuse a table whose columns are no distributions."""
     if not np.isfinite(values).all() or (values < 0).any():
         raise ModelError(f"the CPD of {node!r} holds negative numbers or NaN; give probabilities")
     total = values.sum(0)

@@ -19,7 +19,6 @@ from dbn_bptt.ops.shapes import Shape
 from dbn_bptt.program import Program, compile
 from dbn_bptt.program.engines import Engine
 from dbn_bptt.sweep.given import trusted
-from dbn_bptt.transforms.segments import segment
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,8 @@ class Online:
     lag : how many slices posteriors wait for evidence after them
     t : the number of slices seen
     before : the logarithm of the message that came before the window, by variable of the template; {} at the start
-    window : the logarithms of the likelihoods of the last slices, at most `lag`, by variable: (n, [B,] K)
+    window : the logarithms of the likelihoods of the last slices, at most `lag`, by variable: (n, [B,] K); as long as
+        they are not more than edges reach back, of all slices
     """
 
     model: Prepared
@@ -71,14 +71,17 @@ class Online:
         if (scale < IMPOSSIBLE / 2).any():
             mend = "check it, or the zeros in the CPDs"
             raise ImpossibleEvidenceError(f"the evidence of slice {self.t} has probability 0 given that before; {mend}")
-        marginals = {name: self._row(a[:1]) for name, a in run.marginals.items()}
+        n = _slices(window)
+        row = max(n - 1 - self.lag, 0)
+        marginals = {name: self._row(a[row : row + 1]) for name, a in run.marginals.items()}
         log_likelihood = scale + found.offset if self.batch else float(scale + found.offset)
         states = self.model.network.states
-        posterior = Posterior(marginals, log_likelihood, states, self.t + 1 - _slices(window))
-        if _slices(window) <= self.lag:
+        posterior = Posterior(marginals, log_likelihood, states, self.t + 1 - n + row)
+        settled = n - self.lag  # slices of which all that is kept is the message after them
+        if settled < 1 or (not self.before and settled < self.model.structure.order):
             return replace(self, t=self.t + 1, window=window), posterior
-        message = {name: a[0] for name, a in run.messages.items()}
-        rest = {name: a[1:] for name, a in window.items()} if self.lag else {}
+        message = {name: a[settled - 1] for name, a in run.messages.items()}
+        rest = {name: a[settled:] for name, a in window.items()} if self.lag else {}
         return replace(self, t=self.t + 1, window=rest, before=message), posterior
 
     def predict(self, horizon: int = 1) -> Posterior:
@@ -138,8 +141,8 @@ class _Run:
 
 @lru_cache(maxsize=64)
 def _following(of: Structure, engine: Engine) -> Program:
-    """The program of slices after the first, from the message of the slice before them."""
-    return compile(segment(polynomial(of, LOG_SUM).frozen, is_first=False, is_last=True), engine)
+    """The program of slices that are alike, from the message of the slice before them."""
+    return compile(polynomial(of, LOG_SUM, begun=True), engine)
 
 
 def _slices(window: Mapping[Name, Array]) -> int:

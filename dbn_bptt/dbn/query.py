@@ -43,11 +43,7 @@ class Prepared:
     @cached_property
     def tables(self) -> dict[str, Array]:
         """The tables by their names in the template."""
-        return {
-            self.structure.parameter(name, slice_): table.values
-            for slice_, tables in ((0, self.network.first), (1, self.network.later))
-            for name, table in tables.items()
-        }
+        return {self.structure.parameter(t.variable, start): t.values for t, start in self.network.each()}
 
     @cached_property
     def log_tables(self) -> dict[str, Array]:
@@ -241,10 +237,10 @@ class Answer:
         """Expected counts, by variable and slice: an entry of a table times its gradient."""
         counts = {}
         for name in self.task.network.names:
-            for slice_ in (0, 1):
-                parameter = self.task.structure.parameter(name, slice_)
+            for t in range(max(self.task.structure.order, 1) + 1):
+                parameter = self.task.structure.parameter(name, t)
                 weight = 1.0 if self.reduction.logs else self.task.model.tables[parameter]
-                counts[name, slice_] = np.abs(weight * self.gradients[parameter])
+                counts[name, t] = np.abs(weight * self.gradients[parameter])
         return counts
 
 

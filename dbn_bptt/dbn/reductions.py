@@ -8,6 +8,7 @@ sampling). Sums run on probabilities, which is fastest; the others on logarithms
 become too small for a number.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -27,12 +28,19 @@ from dbn_bptt.ops.shapes import reduced_shape
 class Reduction:
     """A way to eliminate axes: ``reduce(expression, axes, keepdims)``.
 
-    Where `logs` is set, factors are logarithms, and products sums: nothing is too small for it.
+    Where `logs` is set, factors are logarithms, and products sums: nothing is too small for it. With `adds`, K equal
+    terms make K times one of them.
     """
 
     name: str
     reduce: Callable[..., Any]
     logs: bool = False
+    adds: bool = True
+
+    def share(self, K: int) -> float:
+        """The factor of which K equal ones make 1."""
+        one = 1.0 / K if self.adds else 1.0
+        return math.log(one) if self.logs else one
 
 
 def _flat(a: Array, axis: tuple[int, ...]) -> Array:
@@ -167,8 +175,10 @@ def _from_end(e: Any, axes: tuple[int, ...]) -> tuple[int, ...]:
 
 SUM = Reduction("sum", lambda e, axes, keepdims: ops.sum(e, axes, keepdims))
 LOG_SUM = Reduction("sum in logarithms", lambda e, axes, keepdims: ops.logsumexp(e, axes, keepdims), logs=True)
-MAX = Reduction("max", lambda e, axes, keepdims: _largest(e, axis=_from_end(e, axes), keepdims=keepdims), logs=True)
-POSSIBLE = Reduction("possible", lambda e, axes, keepdims: _largest(e, axis=_from_end(e, axes), keepdims=keepdims))
+MAX = Reduction("max", lambda e, axes, keepdims: _largest(e, axis=_from_end(e, axes), keepdims=keepdims), True, False)
+POSSIBLE = Reduction(
+    "possible", lambda e, axes, keepdims: _largest(e, axis=_from_end(e, axes), keepdims=keepdims), adds=False
+)
 DRAW = Reduction(
     "draw",
     lambda e, axes, keepdims, u: _draw(e, u, axis=_from_end(e, axes), keepdims=keepdims, rank=len(e.shape)),

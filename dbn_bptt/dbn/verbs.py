@@ -284,7 +284,8 @@ def expected_counts(
     Returns
     -------
     dict
-        By (variable, slice), arrays with the axes of ``cpd.values``; slice 1 stands for all later ones. A variable with
+        By (variable, slice), arrays with the axes of ``cpd.values``; slice 1 stands for all later ones, or the k-th
+        where edges reach k slices back. A variable with
         one CPD for all slices has the counts of all of them under either.
 
     Examples

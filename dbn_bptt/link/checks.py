@@ -10,7 +10,8 @@ import numpy as np
 from dbn_bptt import dbn, ops, paths
 from dbn_bptt.cells import elman
 from dbn_bptt.dbn.kalman import smooth_gaussian
-from dbn_bptt.dbn.network import Network, Table
+from dbn_bptt.dbn.longer_memory import model
+from dbn_bptt.dbn.network import Network
 from dbn_bptt.link.all_slices import newton_iterates, prefixes
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.program import compile
@@ -45,10 +46,7 @@ class Setting:
         """A hidden Markov model, its tables, and observations."""
         pi, A, B = (self.rng.dirichlet(np.ones(3), n).T for n in (1, 3, 3))
         pi = pi[:, 0]
-        hidden, first = Table("Z", (("Z", 1),), A), Table("Z", (), pi)
-        seen = Table("Y", (("Z", 0),), B)
-        states: dict[Any, tuple[Any, ...]] = {"Z": (0, 1, 2), "Y": (0, 1, 2)}
-        network = Network(states, {"Z": first, "Y": seen}, {"Z": hidden, "Y": seen}, frozenset({"Y"}))
+        network = model([("Z", "Z", 1), ("Z", "Y", 0)], {"Z": {0: pi, 1: A}, "Y": B})
         return network, pi, A, B, self.rng.integers(0, 3, T)
 
 

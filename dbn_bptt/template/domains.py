@@ -168,6 +168,11 @@ def initial_slice(t: int) -> Domain:
     return _domain(bound, bound)
 
 
+def only(t: int) -> Domain:
+    """The slice t, counted from the first, alone; where there are not so many, none."""
+    return _domain(Bound("start", t), Bound("start", t)) & EVERY
+
+
 def between(first: int, last: int) -> Domain:
     """The slices from `first` on to the one `last` slices after the end (0: the last one, -1: the one before)."""
     return _domain(Bound("start", first), Bound("end", last))

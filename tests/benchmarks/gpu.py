@@ -237,7 +237,7 @@ def network(K: int, rng: np.random.Generator) -> Network:
     """A chain of K states."""
     first = Table("Z", (), rng.dirichlet(np.ones(K)))
     later = Table("Z", (("Z", 1),), rng.dirichlet(np.ones(K), K).T)
-    return Network({"Z": tuple(range(K))}, {"Z": first}, {"Z": later}, frozenset())
+    return Network({"Z": tuple(range(K))}, {"Z": {0: first, 1: later}})
 
 
 def marginals(of: Network, engine: Any) -> Callable[[Any], Any]:

@@ -57,7 +57,7 @@ def network(seed: int = 0) -> Network:
     flat = np.full((K, K), 1.0 / K)
     start, move = Table("Z", (), np.full(K, 1.0 / K)), Table("Z", (("Z", 1),), flat)
     show = Table("Y", (("Z", 0),), flat)
-    return randomised(Network(states, {"Z": start, "Y": show}, {"Z": move, "Y": show}, frozenset({"Y"})), seed)
+    return randomised(Network(states, {"Z": {0: start, 1: move}, "Y": {0: show}}), seed)
 
 
 def written(folder: Path, files: int) -> list[Path]:

@@ -182,10 +182,10 @@ def network(model: Any, inference: Inference, result: Result) -> dict[str, Any]:
     beta is minus the adjoint of alpha, Rabiner's scaled backward variable.
     """
     slices, states, sent = range(inference.T), inference.task.network.states, []
-    for title, names in inference.messages.items():
+    for title, about in inference.messages.items():
         joint = [
-            ", ".join(f"{n}={s}" if len(names) > 1 else str(s) for n, s in zip(names, row, strict=True))
-            for row in product(*(states[name] for name in names))
+            ", ".join(f"{n}={s}" if len(about) > 1 else str(s) for (_, n), s in zip(about, row, strict=True))
+            for row in product(*(states[name] for name, _ in about))
         ]
         alpha = np.stack([np.ravel(result.values[title, t]) for t in slices])
         beta = -np.stack([np.ravel(result.messages.adjoint[title, t]) for t in slices])

@@ -12,6 +12,7 @@ from dbn_bptt.render.explorer.tour_inference import tour_of_inference
 from dbn_bptt.render.layout import scene
 from dbn_bptt.render.subjects.inference import inference
 from dbn_bptt.render.subjects.scene import Options, Scene
+from dbn_bptt.render.subjects.sources import is_network
 from dbn_bptt.render.subjects.views import View
 from dbn_bptt.sweep.results import Result
 from dbn_bptt.template.template import Template
@@ -38,7 +39,7 @@ def shown(obj: Any, options: Options) -> Shown:
     for name in ("compact", "names", "slices", "colors"):
         if options.get(name):
             raise DataError(f"the explorer has every variable, by its own name, slice and colours; leave {name} out")
-    if hasattr(obj, "get_inter_edges"):
+    if is_network(obj):
         return _inference(obj, options)
     if isinstance(obj, Report):
         return _run(obj.result, obj, options)

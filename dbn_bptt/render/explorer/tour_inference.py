@@ -121,7 +121,7 @@ def _middle(run: Drawn, alpha: str) -> tuple[str, int]:
 
 def _about(asked: Inference, alpha: str) -> str:
     """The variables that a message is about."""
-    return listed(map(str, asked.messages[alpha]))
+    return listed(called for _, called in asked.messages[alpha])
 
 
 def _flat(a: Array) -> str:

@@ -11,6 +11,8 @@ import numpy as np
 
 from dbn_bptt.errors import DataError
 from dbn_bptt.ops.kernels import Array
+from dbn_bptt.render.placing.labels import counted
+from dbn_bptt.render.subjects.sources import is_network
 from dbn_bptt.sweep.bptt import bptt
 from dbn_bptt.sweep.results import Result
 
@@ -30,12 +32,19 @@ class Inference:
     log_likelihood: float  # log p(evidence) in nats
 
     @property
-    def messages(self) -> dict[str, list[Any]]:
-        """By variable of the network polynomial that is a message, the variables whose joint states it is about."""
+    def messages(self) -> dict[str, list[tuple[Any, str]]]:
+        """By variable of the network polynomial that is a message, the variables whose joint states it is about.
+
+        Each with what it is called: edges that reach further back need it of several slices.
+        """
         from dbn_bptt.dbn.forward import interface, messages, parts
 
         of = self.task.structure
-        return dict(zip(messages(of), filter(None, (interface(of, part) for part in parts(of))), strict=True))
+        states = filter(None, (interface(of, part) for part in parts(of)))
+        return {
+            alpha: [(name, f"{name} {counted(lag, 'slice')} before" if lag else str(name)) for name, lag in state]
+            for alpha, state in zip(messages(of), states, strict=True)
+        }
 
     def swept(self) -> Result:
         """BPTT on the network polynomial, with all its messages."""
@@ -53,8 +62,10 @@ def inference(model: Any, evidence: Any, T: int | None = None) -> Inference:
 
     if isinstance(evidence, Inference):
         return evidence
-    if not hasattr(model, "get_inter_edges"):
-        raise DataError(f"evidence goes with a pgmpy DynamicBayesianNetwork, not with {type(model).__name__}")
+    if not is_network(model):
+        raise DataError(
+            f"evidence goes with a pgmpy DynamicBayesianNetwork or a Network, not with {type(model).__name__}"
+        )
     task = given_task(model, evidence, T=T)
     lengths, batch = task.evidence.lengths, task.evidence.batch
     end = task.evidence.T if lengths is None else int(lengths[0])

@@ -5,7 +5,7 @@ Templates, unrolled graphs, results of BPTT, pgmpy's dynamic networks and scalar
 a parameter.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -57,7 +57,7 @@ def source(obj: Any, T: int | None = None, all_slices: bool = True) -> Source:
         positive(T, f"T is {T!r}; the number of slices must be a positive integer")
     if isinstance(obj, Described):
         return _of_template(obj.frozen, T, all_slices)
-    if hasattr(obj, "get_inter_edges"):
+    if is_network(obj):
         return _of_network(obj, T)
     if T is not None:
         raise DataError(f"T goes with a template or a dynamic network; this {type(obj).__name__} has its own slices")
@@ -71,6 +71,11 @@ def source(obj: Any, T: int | None = None, all_slices: bool = True) -> Source:
         f"cannot draw {type(obj).__name__}; give a SliceTemplate, a graph from unroll(template, T), a result of bptt, "
         "a graph from paths.linearize, or a pgmpy DynamicBayesianNetwork"
     )
+
+
+def is_network(obj: Any) -> bool:
+    """Whether it is a dynamic Bayesian network: pgmpy's, or a `Network`."""
+    return hasattr(obj, "get_inter_edges") or hasattr(obj, "emissions")
 
 
 def _add_node(graph: nx.MultiDiGraph, node: Any, **known: Any) -> None:
@@ -150,23 +155,44 @@ def _multiplier(rule: Expression | None, key: int) -> str:
 
 
 def _of_network(model: Any, T: int | None) -> Source:
-    """A dynamic Bayesian network; its two slices repeated."""
+    """A dynamic Bayesian network over some slices."""
     slices = 5 if T is None else int(T)
+    if hasattr(model, "emissions"):
+        shapes = {name: (len(states),) for name, states in model.states.items()}
+        shapes |= {name: (emission.size,) for name, emission in model.emissions.items()}
+        edges = [
+            (parent, name, lag, t)
+            for t in range(slices)
+            for name in model.names
+            for parent, lag in model.at(name, t).parents
+        ]
+        edges += [(emission.parent, name, 0, t) for t in range(slices) for name, emission in model.emissions.items()]
+        return _over_slices(shapes, edges, T, "unrolled" if model.order > 1 else "two-slice")
     names = list(dict.fromkeys(node[0] for node in sorted(model.nodes(), key=lambda node: node[1])))
     if not names:
         raise DataError("the network has no variables; add nodes and edges")
     shapes = {cpd.variables[0][0]: (int(cpd.cardinality[0]),) for cpd in model.cpds}
-    graph = nx.MultiDiGraph()
-    for t in range(slices):
-        for name in names:
-            _add_node(graph, (name, t), name=name, t=t, kind="chance", shape=shapes.get(name, ()))
+    edges = []
     for u, v in model.edges():
         lag = v[1] - u[1]
         # an edge inside slice 0 holds there alone, one inside slice 1 in all later slices
-        for t in range(slices - lag) if lag else range(1) if u[1] == 0 else range(1, slices):
-            _add_edge(graph, (u[0], t), (v[0], t + lag), lag=lag)
-    name, view = "dynamic Bayesian network", "unrolled" if T is not None else "two-slice"
-    return Source(graph=graph, title=f"{name} over {slices} slices", name=name, T=slices, view=view, downward=True)
+        heads = range(lag, slices) if lag else range(1) if u[1] == 0 else range(1, slices)
+        edges += [(u[0], v[0], lag, t) for t in heads]
+    return _over_slices({name: shapes.get(name, ()) for name in names}, edges, T, "two-slice")
+
+
+def _over_slices(
+    shapes: Mapping[Any, tuple[int, ...]], edges: Iterable[tuple[Any, Any, int, int]], T: int | None, view: str
+) -> Source:
+    """The graph of variables with edges (parent, child, lag, slice of the child), over T slices or enough of them."""
+    slices, graph, name = 5 if T is None else int(T), nx.MultiDiGraph(), "dynamic Bayesian network"
+    for t in range(slices):
+        for variable, shape in shapes.items():
+            _add_node(graph, (variable, t), name=variable, t=t, kind="chance", shape=shape)
+    for parent, child, lag, t in edges:
+        _add_edge(graph, (parent, t - lag), (child, t), lag=lag)
+    view, title = "unrolled" if T is not None else view, f"{name} over {slices} slices"
+    return Source(graph=graph, title=title, name=name, T=slices, view=view, downward=True)
 
 
 def _is_scalar(node: Any) -> bool:
