@@ -55,8 +55,8 @@ def score(
     """log p(evidence), the number of free parameters, and the criteria of Akaike and of Bayes that follow.
 
     A table with K states has K - 1 free numbers in each column, zeros included, and counts once where one serves all
-    slices. Emissions and linear-Gaussian models count what `fit` learns, covariances as symmetric. Arguments are those
-    of `smooth`.
+    slices. Emissions and linear-Gaussian models count what `fit` learns, covariances as symmetric; conditional networks
+    count every weight. Arguments are those of `smooth`.
 
     Examples
     --------
@@ -89,8 +89,13 @@ def free_parameters(model: Any) -> int:
         sizes = {name: a.shape for name, a in model.parameters.items()}
         return int(sum(n[0] * (n[0] + 1) // 2 if name in symmetric else np.prod(n) for name, n in sizes.items()))
     network = prepare(model).network
-    columns = sum(t.values.size - t.values[0].size for t, _ in network.each())
-    return int(columns + sum(emission.free for emission in network.emissions.values()))
+    tables = [table.values for table, start in network.each() if not network.is_driven(table.variable, start)]
+    if network.conditional:
+        columns = sum(int((a > 0).sum()) for a in tables)
+    else:
+        columns = sum(a.size - a[0].size for a in tables)
+    emitted, driven = (sum(of.free for of in some.values()) for some in (network.emissions, network.drives))
+    return int(columns + emitted + driven)
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ def to_pgmpy(network: Network) -> Any:
     """
     from pgmpy.models import DynamicBayesianNetwork
 
+    _check_plain(network)
     if network.order > 1:
         mend = (
             "pgmpy's DynamicBayesianNetwork has edges to the next slice alone; unrolled(network, T) is a pgmpy network"
@@ -78,8 +79,18 @@ def unrolled(model: Any, T: int) -> Any:
     return network
 
 
+def _check_plain(network: Network) -> None:
+    """Refuse what tables of pgmpy cannot hold."""
+    if network.drives or network.conditional:
+        what = (
+            f"the table of {next(iter(network.drives))!r} depends on inputs" if network.drives else "it is conditional"
+        )
+        raise ModelError(f"pgmpy has no place for this network: {what}")
+
+
 def _unrolled(network: Network, T: int) -> Any:
     """The tables of T slices as a pgmpy network."""
+    _check_plain(network)
     from pgmpy.models import DiscreteBayesianNetwork
 
     title = dict(zip(network.names, titles(tuple(map(str, network.names))), strict=True))

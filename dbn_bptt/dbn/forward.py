@@ -41,11 +41,13 @@ class Structure:
     sizes : each variable and its number of states
     tables : by variable, the parents of its tables, each with the slice from which on it holds
     called : the variables' names as text, for 1, 1.0 and True are equal
+    driven : the variables whose last table is another one in every slice
     """
 
     sizes: tuple[tuple[Name, int], ...]
     tables: tuple[tuple[Name, tuple[tuple[int, Labels], ...]], ...]
     called: tuple[str, ...]
+    driven: frozenset[Name] = frozenset()
 
     def title(self, name: Name) -> str:
         """A variable's name made of letters, digits and _; no two variables have the same."""
@@ -96,7 +98,7 @@ def structure(network: Network) -> Structure:
     """The structure of a network."""
     sizes = tuple((name, len(states)) for name, states in network.states.items())
     tables = tuple((n, tuple((s, t.parents) for s, t in sorted(of.items()))) for n, of in network.tables.items())
-    return Structure(sizes, tables, tuple(map(repr, network.names)))
+    return Structure(sizes, tables, tuple(map(repr, network.names)), frozenset(network.drives))
 
 
 @lru_cache(maxsize=64)
@@ -128,7 +130,10 @@ def polynomial(
         for start, parents in dict(of.tables)[name]:
             parameter = of.parameter(name, start)
             shape = (sizes[name], *(sizes[parent] for parent, _ in parents))
-            t.parameter(parameter, shape, default=(tables or {}).get(parameter))
+            if name in of.driven and start == of.start(name, of.order):
+                t.input(parameter, shape)
+            else:
+                t.parameter(parameter, shape, default=(tables or {}).get(parameter))
     for name in sizes:
         t.input(of.evidence(name), sizes[name], default=1.0)
     for suffix, part in _suffixed(of):

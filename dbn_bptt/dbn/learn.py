@@ -17,6 +17,7 @@ from dbn_bptt.dbn.kalman import KalmanFilter, refuse
 from dbn_bptt.dbn.kalman_learning import fit_gaussian
 from dbn_bptt.dbn.network import Name, Network, Table
 from dbn_bptt.dbn.query import Prepared, Task, observe, prepare, swept
+from dbn_bptt.dbn.random_fields import fit_conditional
 from dbn_bptt.dbn.reductions import SUM
 from dbn_bptt.errors import DataError, positive
 from dbn_bptt.ops.kernels import Array
@@ -29,7 +30,9 @@ def fit(
     steps: int = 200, tolerance: float = 1e-6, prior: float = 0.0, seed: int | np.random.Generator | None = None,
     starts: int = 1, learn: Collection[str] | None = None, progress: bool = False,
 ) -> Fit:  # fmt: skip
-    """Learn all CPDs, and emissions, by expectation maximisation; or the matrices of a linear-Gaussian model.
+    """Learn all tables and emissions by expectation maximisation; or the matrices of a linear-Gaussian model.
+
+    The weights of a conditional network are learnt by L-BFGS up log p(states | vectors).
 
     A variable with one CPD for all slices (none given for slice 1, or an equal one) is learnt from all slices;
     otherwise that of slice 0 is learnt from the first slices, and that of slice 1 from later ones.
@@ -45,7 +48,8 @@ def fit(
     tolerance : float
         Stop when a step raises log p(evidence) (times the prior's density) by less than this share of it.
     prior : float
-        Added to every expected count: a Dirichlet prior with parameters 1 + prior.
+        Added to every expected count: a Dirichlet prior with parameters 1 + prior. In a conditional network the
+        precision of a normal prior of all weights.
     seed : int or numpy.random.Generator, optional
         Begin with random CPDs instead of the model's; emissions begin as they are.
     starts : int
@@ -69,6 +73,10 @@ def fit(
         raise DataError("learn is about linear-Gaussian models; a network's CPDs are learnt all together")
     prepared = prepare(model)
     seen = observe(prepared, evidence, soft=soft, T=T, lengths=lengths)
+    if prepared.network.conditional:
+        if seed is not None or starts != 1:
+            raise DataError("the weights of a conditional network have one optimum, or begin where the model has them")
+        return fit_conditional(prepared, seen, rules, counted, progress)
 
     def expected(network: Network) -> tuple[float, Counts]:
         return counted(Task(Prepared(network, prepared.engine), seen.under(network)))
@@ -88,19 +96,24 @@ def of_network(expected: Callable[[Network], tuple[float, Counts]]) -> Steps:
 
 def _finished(network: Network) -> Any:
     """What a user gets: a pgmpy network, or one of ours where pgmpy has no place for what it holds."""
-    return network if network.emissions or network.order > 1 else to_pgmpy(network)
+    return network if network.vectors or network.order > 1 else to_pgmpy(network)
 
 
 def counted(task: Task) -> tuple[float, Counts]:
     """An E-step: log p(evidence), the expected counts of all tables, and the statistics of emissions."""
-    given, emissions = task.evidence, {name: task.network.emissions[name] for name in task.evidence.observed}
+    given, emissions = task.evidence, dict(task.network.emissions)
+    emissions = {name: emissions[name] for name in given.observed if name in emissions}
     unknown = [task.structure.evidence(e.parent) for e in emissions.values() if e.parent not in given.seen]
-    answer = swept(task, SUM, ("params", *dict.fromkeys(unknown)))
+    answer = swept(task, SUM, ("params", *dict.fromkeys(unknown), *task.driven))
     counts: Counts = {(name, slice_): a for (name, slice_), a in answer.counts().items()}
     for name, emission in emissions.items():
         x, weights = given.observed[name], answer.marginal(emission.parent)
         found = emission.statistics(x.reshape(-1, emission.size), weights.reshape(-1, emission.states))
         counts |= {(name, title): a for title, a in found.items()}
+    for name, drive in task.network.drives.items():
+        x, used = given.observed[drive.by].reshape(-1, drive.size), answer.used(name)
+        found = drive.scores.seen(x, used.reshape(-1, *drive.scores.shape))
+        counts |= {(name, f"driven {title}"): a for title, a in found.items()}
     return float(np.sum(answer.log_likelihood)), counts
 
 
@@ -116,15 +129,20 @@ def _maximised(network: Network, counts: Counts, prior: float) -> Network:
     for name, emission in emissions.items():
         found = {str(title): a for (of, title), a in counts.items() if of == name}
         emissions[name] = emission.maximised(found) if found else emission
-    return replace(network.retabled(learnt), emissions=emissions)
+    drives = {
+        name: replace(drive, scores=drive.scores.raised(counts[name, "driven x"], counts[name, "driven weights"]))
+        for name, drive in network.drives.items()
+    }
+    return replace(network.retabled(learnt), emissions=emissions, drives=drives)
 
 
 def _log_prior(network: Network, prior: float) -> float:
-    """The logarithm of the prior's density, up to a constant."""
+    """The logarithm of the prior's density, up to a constant; driven tables have none."""
     if not prior:
         return 0.0
+    free = [table for table, start in network.each() if not network.is_driven(table.variable, start)]
     with np.errstate(divide="ignore"):
-        return float(prior * sum(np.log(table.values).sum() for table, _ in network.each()))
+        return float(prior * sum(np.log(table.values).sum() for table in free))
 
 
 def randomised(network: Network, seed: int | np.random.Generator) -> Network:

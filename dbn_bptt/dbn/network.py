@@ -11,6 +11,7 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
+from dbn_bptt.dbn.scores import Scores
 from dbn_bptt.errors import ModelError
 from dbn_bptt.ops.kernels import Array
 
@@ -73,6 +74,42 @@ class Emission(Protocol):
         """Observations (N, d) with what is missing in x drawn, given a state for each (N,)."""
 
 
+@dataclass(frozen=True)
+class Driven:
+    """A table whose columns are the softmax of a template's numbers; made by `logistic` or `softmax_of`.
+
+    Attributes
+    ----------
+    variable : whose table it is
+    scores : the numbers, (K, ...) with an axis for each parent
+    by : the name of the vector (d,) that it depends on
+    redundant : how many of its parameters could be left out without taking anything from it
+    """
+
+    variable: Name
+    scores: Scores
+    by: Name = ""
+    redundant: int = 0
+
+    @property
+    def size(self) -> int:
+        """d."""
+        return self.scores.size
+
+    @property
+    def free(self) -> int:
+        """The numbers in its parameters, without redundant ones."""
+        return self.scores.free - self.redundant
+
+    def check(self, x: Array) -> None:
+        """Refuse vectors of which a part is missing."""
+        self.scores.check(x)
+
+    def normalised(self, whether: bool) -> "Driven":
+        """With columns that are distributions, or with weights of any sum."""
+        return replace(self, scores=replace(self.scores, normalised=whether))
+
+
 @dataclass(frozen=True, repr=False)
 class Network:
     """A network described by its slices.
@@ -82,16 +119,27 @@ class Network:
     states : by variable, the names of its states
     tables : by variable, its tables, each by the slice from which on it holds: {0: table} where one serves all slices
     emissions : by name, observed vectors that depend on a variable's state
+    drives : by variable, what stands in place of its last table where that depends on an observed vector
+    conditional : whether probabilities are those given the observed vectors, and tables weights of any sum
     """
 
     states: Mapping[Name, tuple[Hashable, ...]]
     tables: Mapping[Name, Mapping[int, Table]]
     emissions: Mapping[Name, Emission] = field(default_factory=dict)
+    drives: Mapping[Name, Driven] = field(default_factory=dict)
+    conditional: bool = False
 
     def __repr__(self) -> str:
-        states = [f"{name} ({len(states)} states)" for name, states in self.states.items()]
-        vectors = [f"{name} ({e.size} {'number' if e.size == 1 else 'numbers'})" for name, e in self.emissions.items()]
-        return f"Network of {', '.join([*states, *vectors])}"
+        parts = [f"{name} ({len(states)} states)" for name, states in self.states.items()]
+        for name, of in self.vectors.items():
+            kind = "number" if name in self.emissions else "input"
+            parts.append(f"{name} ({of.size} {kind}{'' if of.size == 1 else 's'})")
+        return f"{'Conditional network' if self.conditional else 'Network'} of {', '.join(parts)}"
+
+    @property
+    def vectors(self) -> dict[Name, Emission | Driven]:
+        """By name, the observed vectors: emissions, and what drives tables."""
+        return {**{drive.by: drive for drive in self.drives.values()}, **self.emissions}
 
     @property
     def names(self) -> tuple[Name, ...]:
@@ -116,6 +164,10 @@ class Network:
     def later(self) -> dict[Name, Table]:
         """The tables of the slices that are alike."""
         return {name: of[max(of)] for name, of in self.tables.items()}
+
+    def is_driven(self, name: Name, t: int) -> bool:
+        """Whether the table that a variable has in a slice depends on an observed vector."""
+        return name in self.drives and t >= max(self.tables[name])
 
     def each(self) -> Iterator[tuple[Table, int]]:
         """Every table, once, and the slice from which on it holds; those of slice 0 come first, and so on."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dbn_bptt.dbn.evidence.evidence import Evidence, Soft, evidence
+from dbn_bptt.dbn.evidence.evidence import Observations, Soft, observations
 from dbn_bptt.dbn.forward import Structure, messages, polynomial, program, scales
 from dbn_bptt.dbn.network import Name, Network
 from dbn_bptt.dbn.posterior import Posterior
@@ -32,8 +32,8 @@ class Online:
     lag : how many slices posteriors wait for evidence after them
     t : the number of slices seen
     before : the logarithm of the message that came before the window, by variable of the template; {} at the start
-    window : the logarithms of the likelihoods of the last slices, at most `lag`, by variable: (n, [B,] K); as long as
-        they are not more than edges reach back, of all slices
+    window : the logarithms of likelihoods and driven tables of the last slices, at most `lag`, by name in the template:
+        (n, [B,] K); as long as they are not more than edges reach back, of all slices
     """
 
     model: Prepared
@@ -41,7 +41,7 @@ class Online:
     lag: int = 0
     t: int = 0
     before: Mapping[str, Array] = field(default_factory=dict, repr=False)
-    window: Mapping[Name, Array] = field(default_factory=dict, repr=False)
+    window: Mapping[str, Array] = field(default_factory=dict, repr=False)
 
     def step(self, given: Mapping[Name, Any] | None = None, *, soft: Soft | None = None) -> "tuple[Online, Posterior]":
         """The state after one more slice, and the posterior of the slice `lag` before it, or of slice 0 until then.
@@ -62,9 +62,10 @@ class Online:
         ImpossibleEvidenceError
             Where the evidence has probability 0 given all before it.
         """
-        found = _of_one_slice(self.model.network, given or {}, soft or {}, self.batch)
+        found = _of_one_slice(self.model.network, given or {}, soft or {}, self.batch).under(self.model.network, self.t)
         task = Task(self.model, found)
-        new = {name: task.logarithms(name) for name in self.model.network.names}
+        of = self.model.structure
+        new = {of.evidence(name): task.logarithms(name) for name in self.model.network.names} | task.driven
         window = {name: np.concatenate([self.window[name], a]) if self.window else a for name, a in new.items()}
         run = _run(self, window)
         scale = run.scale[-1]
@@ -87,12 +88,16 @@ class Online:
     def predict(self, horizon: int = 1) -> Posterior:
         """The distribution of every variable in the slices to come, as `dbn.predict` gives it."""
         ahead = positive(horizon, f"horizon is {horizon!r}; it must be a positive number of slices")
-        nothing = {n: np.zeros((ahead, *self.batch, len(s))) for n, s in self.model.network.states.items()}
+        of, network = self.model.structure, self.model.network
+        if network.drives:
+            what = f"the table of {next(iter(network.drives))!r} depends on inputs, also in the slices to come"
+            raise DataError(f"{what}; step on with them, and with nothing seen")
+        nothing = {of.evidence(n): np.zeros((ahead, *self.batch, len(s))) for n, s in network.states.items()}
         whole = {n: np.concatenate([self.window[n], a]) if self.window else a for n, a in nothing.items()}
         found = _run(self, whole).marginals
         nothing_said = np.zeros(self.batch) if self.batch else 0.0
         marginals = {name: self._row(a[-ahead:]) for name, a in found.items()}
-        return Posterior(marginals, nothing_said, self.model.network.states, self.t)
+        return Posterior(marginals, nothing_said, network.states, self.t)
 
     def _row(self, a: Array) -> Array:
         """Slices (n, [B,] K) as rows ([B,] n, K)."""
@@ -145,24 +150,23 @@ def _following(of: Structure, engine: Engine) -> Program:
     return compile(polynomial(of, LOG_SUM, begun=True), engine)
 
 
-def _slices(window: Mapping[Name, Array]) -> int:
+def _slices(window: Mapping[str, Array]) -> int:
     """How many slices a window has."""
     return len(next(iter(window.values()))) if window else 0
 
 
-def _run(state: Online, window: Mapping[Name, Array]) -> _Run:
+def _run(state: Online, window: Mapping[str, Array]) -> _Run:
     """The sweep over the slices of a window, from the message before it."""
     of, n = state.model.structure, _slices(window)
     begins = state.t == _slices(state.window)
     runs = program(of, LOG_SUM, False, state.model.engine) if begins else _following(of, state.model.engine)
-    data = {of.evidence(name): a for name, a in window.items()}
-    given = trusted(runs.template, state.model.log_tables, data, n, state.batch)
+    given = trusted(runs.template, state.model.log_tables, dict(window), n, state.batch)
     if not begins:
         given = replace(given, initial={name: a[None] for name, a in state.before.items()})
     outcome = runs.run(given, series=(*scales(of), *messages(of)), wrt=("inputs",))
     reached = outcome.gradients.named()
     marginals = {}
-    for name in window:
+    for name in state.model.network.names:
         p = np.maximum(-reached[of.evidence(name)], 0.0)
         total = p.sum(-1, keepdims=True)
         marginals[name] = np.divide(p, total, out=p, where=total > 0)
@@ -171,7 +175,7 @@ def _run(state: Online, window: Mapping[Name, Array]) -> _Run:
     return _Run(scale, found, marginals)
 
 
-def _of_one_slice(network: Network, given: Mapping[Name, Any], soft: Soft, batch: Shape) -> Evidence:
+def _of_one_slice(network: Network, given: Mapping[Name, Any], soft: Soft, batch: Shape) -> Observations:
     """The evidence of one slice, checked."""
     if not isinstance(given, Mapping):
         raise DataError(f"the evidence of a slice is a dict from variables to states, not {type(given).__name__}")
@@ -187,4 +191,4 @@ def _of_one_slice(network: Network, given: Mapping[Name, Any], soft: Soft, batch
     likely = {name: with_time(name, value) for name, value in soft.items()}
     if batch and not series and not likely:
         series = {network.names[0]: [[None]] * batch[0]}
-    return evidence(network, series, likely, 1)
+    return observations(network, series, likely, 1)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -43,7 +43,11 @@ class Prepared:
     @cached_property
     def tables(self) -> dict[str, Array]:
         """The tables by their names in the template."""
-        return {self.structure.parameter(t.variable, start): t.values for t, start in self.network.each()}
+        return {
+            self.structure.parameter(table.variable, start): table.values
+            for table, start in self.network.each()
+            if not self.network.is_driven(table.variable, start)
+        }
 
     @cached_property
     def log_tables(self) -> dict[str, Array]:
@@ -103,6 +107,12 @@ class Task:
     def nothing(self, name: Name) -> Array:
         """The logarithms of the likelihoods of a variable of which nothing was seen."""
         return np.broadcast_to(0.0, (self.evidence.T, *self.evidence.batch, len(self.network.states[name])))
+
+    @property
+    def driven(self) -> dict[str, Array]:
+        """The logarithms of the tables that vectors drive, (T, [B,] K, ...), by their names in the template."""
+        of = self.structure
+        return {of.parameter(name, of.order): a for name, a in self.evidence.tables.items()}
 
     @property
     def unknown(self) -> tuple[str, ...]:
@@ -178,7 +188,7 @@ class Answer:
         task, logs = self.task, self.reduction.logs
         batch = task.evidence.batch
         if not batch and abs(self.loss) < -IMPOSSIBLE / 2:
-            return -self.loss + float(task.evidence.offset)
+            return -self.loss + float(task.evidence.offset) - self.normaliser
         scale = self._scales
         least = IMPOSSIBLE / 2 if logs else 0
         if not scale.min() > least and (impossible := ~(scale > least).all(0) & task.inside).any():
@@ -187,7 +197,16 @@ class Answer:
             where = f"slice {t}" + (f" of sequence {names[sequence[0]]!r}" if sequence else "")
             mend = "check it, or the zeros in the CPDs"
             raise ImpossibleEvidenceError(f"the evidence up to {where} has probability 0; {mend}")
-        return self.total if batch else float(self.total)
+        return self.total - self.normaliser if batch else float(self.total) - self.normaliser
+
+    @cached_property
+    def normaliser(self) -> Any:
+        """In a conditional network the logarithm of the weight of all states given the vectors; 0 in others."""
+        network = self.task.network
+        if not network.conditional:
+            return 0.0
+        free = Prepared(replace(network, conditional=False), self.task.model.engine)
+        return swept(Task(free, self.task.evidence.of_vectors(network)), SUM, ()).log_likelihood
 
     @cached_property
     def total(self) -> Any:
@@ -238,10 +257,20 @@ class Answer:
         counts = {}
         for name in self.task.network.names:
             for t in range(max(self.task.structure.order, 1) + 1):
+                if self.task.network.is_driven(name, t):
+                    counts[name, t] = self.used(name).reshape(-1, *self.task.network.at(name, t).values.shape).sum(0)
+                    continue
                 parameter = self.task.structure.parameter(name, t)
                 weight = 1.0 if self.reduction.logs else self.task.model.tables[parameter]
                 counts[name, t] = np.abs(weight * self.gradients[parameter])
         return counts
+
+    def used(self, name: Name) -> Array:
+        """How often each entry of a driven table is expected to be used in each slice, ([B,] T, K, ...)."""
+        parameter = self.task.structure.parameter(name, self.task.structure.order)
+        weight = 1.0 if self.reduction.logs else np.exp(self.task.driven[parameter])
+        found = np.abs(weight * self.gradients[parameter])
+        return np.moveaxis(found, 0, 1) if self.task.evidence.batch else found
 
 
 def swept(task: Task, reduction: Reduction, wrt: tuple[str, ...], numbers: Mapping[str, Array] | None = None) -> Answer:
@@ -266,7 +295,7 @@ def swept(task: Task, reduction: Reduction, wrt: tuple[str, ...], numbers: Mappi
 
 def in_portions(task: Task, reduction: Reduction, wrt: tuple[str, ...], numbers: Mapping[str, Array] | None) -> Answer:
     """An answer, found a portion of the sequences at a time where all would take much memory."""
-    most = max(1, PORTION // (task.evidence.T * max(table.size for table in task.model.tables.values())))
+    most = max(1, PORTION // (task.evidence.T * max(table.values.size for table, _ in task.network.each())))
     if reduction not in (MAX, DRAW) or not task.evidence.batch or task.evidence.batch[0] <= most:
         return _run(task, reduction, wrt, numbers)
     runs = []
@@ -296,9 +325,10 @@ def _run(
     runs = program(of, reduction, alone, engine)
     tables = task.model.tables
     data = {of.evidence(name): a for name, a in given.likelihoods.items()}
+    data |= {name: np.exp(a) for name, a in task.driven.items()}
     if reduction.logs:
         tables = task.model.log_tables
-        data = {of.evidence(name): task.logarithms(name) for name in task.network.names}
+        data = {of.evidence(name): task.logarithms(name) for name in task.network.names} | task.driven
     if reduction is POSSIBLE:
         tables, data = ({name: (a > 0).astype(float) for name, a in of.items()} for of in (tables, data))
     data |= more or {}

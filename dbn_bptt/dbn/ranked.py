@@ -72,7 +72,7 @@ def best_paths(
     while heap and len(ranked) < k:
         ranked.append(heapq.heappop(heap))
         if len(ranked) < k:
-            others = _divided(task, hidden, ranked[-1], count)
+            others = _divided(task, hidden, ranked[-1], count, task.evidence.offset - best.normaliser)
             count += len(others)
             for other in others:
                 heapq.heappush(heap, other)
@@ -80,8 +80,11 @@ def best_paths(
     return Paths(indices, np.array([-found.cost for found in ranked]), task.network.states)
 
 
-def _divided(task: Task, hidden: list[Name], found: Found, count: int) -> list[Found]:
-    """The best of the other paths that a find stands for, by the first place in which they differ from it."""
+def _divided(task: Task, hidden: list[Name], found: Found, count: int, more: float) -> list[Found]:
+    """The best of the other paths that a find stands for, by the first place in which they differ from it.
+
+    `more` is what log-probabilities have besides.
+    """
     T = task.evidence.T
     places = [(t, name) for t in range(T) for name in hidden]
     left = range(found.fixed, len(places))
@@ -98,7 +101,7 @@ def _divided(task: Task, hidden: list[Name], found: Found, count: int) -> list[F
         t, name = places[j]
         logs[name][t, child, list(states)] = BARRED
     answer = _best(task, logs, len(left))
-    paths, reached = answer.paths(), answer.total + task.evidence.offset
+    paths, reached = answer.paths(), answer.total + more
     return [
         Found(-float(reached[c]), count + c, {name: a[c] for name, a in paths.items()}, j, barred[c])
         for c, j in enumerate(left)

@@ -295,4 +295,5 @@ def expected_counts(
     array([[0.04 , 0.077],
            [0.077, 0.807]])
     """
-    return swept(given_task(model, evidence, soft, T, lengths, engine), SUM, ("params",)).counts()
+    task = given_task(model, evidence, soft, T, lengths, engine)
+    return swept(task, SUM, ("params", *task.driven)).counts()

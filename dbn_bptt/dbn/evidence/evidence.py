@@ -31,9 +31,10 @@ class Evidence:
     T, batch : the number of slices, and () or (B,)
     likelihoods : by variable (T, [B,] K), the largest of a slice 1 unless all are 0
     logs : the logarithms of those of which some may be too small for a number
-    observed : by name of an emission, vectors ([B,] T, d)
+    observed : by name of a vector, ([B,] T, d)
+    tables : by variable, the logarithms of tables that vectors drive, (T, [B,] K, ...)
     lengths : (B,), or None
-    offset : [B], the logarithm of what the likelihoods were divided by, summed over slices and variables
+    offset : [B], the logarithm of what likelihoods and tables were divided by, summed over slices and variables
     seen : the variables whose state is known in every slice of every sequence
     sequences : the names of the sequences of a batch, if they have some
     """
@@ -47,14 +48,24 @@ class Evidence:
     sequences: tuple[Hashable, ...] | None = None
     logs: Mapping[Name, Array] = field(default_factory=dict)
     observed: Mapping[Name, Array] = field(default_factory=dict)
+    tables: Mapping[Name, Array] = field(default_factory=dict)
 
     @property
     def is_small(self) -> bool:
-        """Whether a likelihood is too small for a number."""
+        """Whether a likelihood, or a number in a driven table, is too small for a number."""
+        if any(bool((a < np.log(TOO_SMALL)).any()) for a in self.tables.values()):
+            return True
         return any(bool((self.likelihoods[name] < TOO_SMALL)[np.isfinite(a)].any()) for name, a in self.logs.items())
+
+    def of_vectors(self, network: Network) -> "Evidence":
+        """What the observed vectors say alone."""
+        return Observations(network.states, self.T, self.batch, {}, self.observed, self.lengths).under(network)
 
     def extended(self, horizon: int) -> "Evidence":
         """With slices of no evidence after it; all sequences end there."""
+        if self.tables:
+            what = f"the table of {next(iter(self.tables))!r} depends on inputs, also in the slices to come"
+            raise DataError(f"{what}; give these to smooth, with -1 for the states that are not known")
         longer = {n: np.concatenate([a, np.ones((horizon, *a.shape[1:]))]) for n, a in self.likelihoods.items()}
         logs = {n: np.concatenate([a, np.zeros((horizon, *a.shape[1:]))]) for n, a in self.logs.items()}
         return replace(self, T=self.T + horizon, likelihoods=longer, logs=logs, lengths=None, seen=frozenset())
@@ -67,14 +78,19 @@ class Evidence:
 
         lengths = None if self.lengths is None else np.repeat(self.lengths, size)
         batch = (size * (self.batch[0] if self.batch else 1),)
-        return Evidence(self.T, batch, copies(self.likelihoods), lengths, logs=copies(self.logs))
+        observed = {name: np.repeat(x if self.batch else x[None], size, axis=0) for name, x in self.observed.items()}
+        return Evidence(
+            self.T, batch, copies(self.likelihoods), lengths, logs=copies(self.logs), observed=observed,
+            tables=copies(self.tables),
+        )  # fmt: skip
 
     def portion(self, part: slice) -> "Evidence":
         """Of some of the sequences."""
-        likelihoods, logs = ({name: a[:, part] for name, a in of.items()} for of in (self.likelihoods, self.logs))
+        parts = (self.likelihoods, self.logs, self.tables)
+        likelihoods, logs, tables = ({name: a[:, part] for name, a in of.items()} for of in parts)
         lengths = None if self.lengths is None else self.lengths[part]
         batch = (len(range(*part.indices(self.batch[0]))),)
-        return Evidence(self.T, batch, likelihoods, lengths, seen=self.seen, logs=logs)
+        return Evidence(self.T, batch, likelihoods, lengths, seen=self.seen, logs=logs, tables=tables)
 
 
 @dataclass(frozen=True)
@@ -129,9 +145,9 @@ class Observations:
             sequences=None if self.sequences is None else tuple(self.sequences[k] for k in rows),
         )
 
-    def under(self, network: Network) -> Evidence:
-        """With what the observed vectors say of their parents' states in a network."""
-        sizes = {name: emission.size for name, emission in network.emissions.items()}
+    def under(self, network: Network, behind: int = 0) -> Evidence:
+        """With what the observed vectors say of states in a network, after so many slices."""
+        sizes = {name: of.size for name, of in network.vectors.items()}
         if network.states != self.states or any(sizes.get(name) != x.shape[-1] for name, x in self.observed.items()):
             mend = "read it again for this one"
             raise DataError(f"the evidence was read for a model of other variables, states or vectors; {mend}")
@@ -145,9 +161,37 @@ class Observations:
             largest = np.where(np.isfinite(largest), largest, 0.0)
             logs[name], offset = logs[name] - largest, offset + largest.sum((0, -1))
             whole[name] = np.exp(logs[name])
+        tables = {name: self._driven(network, name, behind) for name in network.drives}
+        if network.conditional:  # weights of any size
+            for name, a in tables.items():
+                largest = a.max(tuple(range(1 + len(self.batch), a.ndim)))
+                tables[name], offset = (
+                    a - largest.reshape(largest.shape + (1,) * (a.ndim - largest.ndim)),
+                    offset + largest.sum(0),
+                )
         return Evidence(
-            self.T, self.batch, whole, self.lengths, offset, self.seen - set(logs), self.sequences, logs, self.observed
-        )
+            self.T, self.batch, whole, self.lengths, offset, self.seen - set(logs), self.sequences, logs, self.observed,
+            tables,
+        )  # fmt: skip
+
+    def _driven(self, network: Network, name: Name, behind: int) -> Array:
+        """The logarithms of a driven table in every slice, (T, [B,] K, ...)."""
+        drive, start = network.drives[name], max(network.tables[name])
+        x = self.observed.get(drive.by)
+        if x is None:
+            raise DataError(f"the table of {name!r} depends on {drive.by!r}; give it in the evidence")
+        ends = np.full(self.batch, self.T) if self.lengths is None else self.lengths
+        used = (np.arange(self.T) >= start - behind) & (np.arange(self.T) < ends[..., None])
+        if (np.isnan(x).any(-1) & used).any():
+            t = int(np.argwhere(np.isnan(x).any(-1) & used)[0][-1])
+            raise DataError(
+                f"the table of {name!r} depends on {drive.by!r}, which is missing in slice {t + behind}; give it"
+            )
+        flat = np.where(used[..., None], x, 0.0).reshape(-1, drive.size)
+        found = drive.scores.of(flat).reshape(*x.shape[:-1], *drive.scores.shape)
+        if network.conditional:
+            found = np.where(used.reshape(used.shape + (1,) * len(drive.scores.shape)), found, 0.0)
+        return np.moveaxis(found, 1, 0) if self.batch else found
 
 
 def evidence(
@@ -208,8 +252,10 @@ def observations(
 def _emitted(network: Network, observed: Mapping[Name, Array]) -> dict[Name, Array]:
     """The logarithms of the likelihoods of states under observed vectors, (T, [B,] K), by parent."""
     logs: dict[Name, Array] = {}
-    for name, x in observed.items():
-        emission = network.emissions[name]
+    for name, emission in network.emissions.items():
+        if name not in observed:
+            continue
+        x = observed[name]
         found = emission.log_likelihoods(x.reshape(-1, emission.size)).reshape(*x.shape[:-1], -1)
         logs[emission.parent] = logs.get(emission.parent, 0.0) + np.moveaxis(found, -2, 0)
     return logs

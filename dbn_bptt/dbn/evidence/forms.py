@@ -22,7 +22,7 @@ class Forms:
     ----------
     series : by variable, indices of states, (T,) or (B, T), -1 where one is missing
     single : by (variable, slice), one state
-    observed : by name of an emission, vectors (T, d) or (B, T, d), NaN where a number is missing
+    observed : by name of a vector, (T, d) or (B, T, d), NaN where a number is missing
     lengths, sequences : of the sequences of a DataFrame that tells them apart, and what it calls them
     """
 
@@ -81,13 +81,13 @@ def _sorted(network: Network, given: Any) -> Forms:
     single: dict[tuple[Name, int], Any] = {}
     observed: dict[Name, Array] = {}
     for key, value in (given or {}).items():
-        if key in network.emissions:
+        if key in network.vectors:
             observed[key] = vectors(network, key, value)
             continue
         pair = (key[0], int(key[1])) if key not in network.states and is_pair(key) else None
         name = pair[0] if pair else key
         if name not in network.states:
-            raise unknown_name(name, [*network.names, *network.emissions], "variable")
+            raise unknown_name(name, [*network.names, *network.vectors], "variable")
         if pair:
             single[pair] = value
         else:
@@ -96,9 +96,9 @@ def _sorted(network: Network, given: Any) -> Forms:
 
 
 def vectors(network: Network, name: Name, values: Any) -> Array:
-    """Observations of an emission, (T, d) or (B, T, d)."""
-    emission = network.emissions[name]
-    d = emission.size
+    """Observed vectors, (T, d) or (B, T, d)."""
+    of = network.vectors[name]
+    d = of.size
     form = f"it must be (T, {d}) or (B, T, {d})" + (", or (T,) or (B, T)" if d == 1 else "")
     try:
         array = np.asarray(values, float)
@@ -111,7 +111,7 @@ def vectors(network: Network, name: Name, values: Any) -> Array:
         at = tuple(int(k) for k in np.argwhere(np.isinf(array))[0])
         raise DataError(f"evidence of {name!r} is {array[at]} at index {at}; give numbers, NaN where one is missing")
     try:
-        emission.check(array.reshape(-1, d))
+        of.check(array.reshape(-1, d))
     except DataError as error:
         raise DataError(f"evidence of {name!r}: {error}") from None
     return array
@@ -138,7 +138,7 @@ def _columns(network: Network, frame: Any) -> Forms:
         return replace(_sorted(network, _pairs(frame)), sequences=tuple(frame.index))
     rows = sequences_of(frame, network.names)
     series: dict[Name, Array] = {}
-    titles = {name: entries(name, emission.size) for name, emission in network.emissions.items()}
+    titles = {name: entries(name, of.size) for name, of in network.vectors.items()}
     known = [*network.names, *titles, *(title for of in titles.values() for title in of)]
     for name in names:
         if name in network.states:

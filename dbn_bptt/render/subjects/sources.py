@@ -159,7 +159,7 @@ def _of_network(model: Any, T: int | None) -> Source:
     slices = 5 if T is None else int(T)
     if hasattr(model, "emissions"):
         shapes = {name: (len(states),) for name, states in model.states.items()}
-        shapes |= {name: (emission.size,) for name, emission in model.emissions.items()}
+        shapes |= {name: (of.size,) for name, of in model.vectors.items()}
         edges = [
             (parent, name, lag, t)
             for t in range(slices)
@@ -167,6 +167,9 @@ def _of_network(model: Any, T: int | None) -> Source:
             for parent, lag in model.at(name, t).parents
         ]
         edges += [(emission.parent, name, 0, t) for t in range(slices) for name, emission in model.emissions.items()]
+        edges += [
+            (of.by, name, 0, t) for name, of in model.drives.items() for t in range(max(model.tables[name]), slices)
+        ]
         return _over_slices(shapes, edges, T, "unrolled" if model.order > 1 else "two-slice")
     names = list(dict.fromkeys(node[0] for node in sorted(model.nodes(), key=lambda node: node[1])))
     if not names:
