@@ -11,6 +11,7 @@ array([[0.138, 0.862],
 """
 
 from dbn_bptt.dbn.bif import read_bif, write_bif
+from dbn_bptt.dbn.boyen_koller import factored
 from dbn_bptt.dbn.choice import CrossValidation, Score, cross_validate, free_parameters, score
 from dbn_bptt.dbn.climb import Fit
 from dbn_bptt.dbn.convert import from_template, to_pgmpy, unrolled
@@ -37,7 +38,7 @@ __all__ = [
     "smooth", "filter", "predict", "viterbi", "best_paths", "sample", "log_likelihood", "expected_counts", "fit",
     "score", "Score", "free_parameters", "cross_validate", "CrossValidation", "start", "Online",
     "emit", "gaussian", "mixture", "poisson", "emission", "Network", "to_pgmpy", "model", "durations",
-    "drive", "logistic", "softmax_of", "conditional",
+    "drive", "logistic", "softmax_of", "conditional", "factored",
     "prepare", "Prepared", "observe", "Observations",
     "Posterior", "Paths", "Fit", "template", "unrolled", "from_template", "interface", "summary",
     "sigmoid_belief", "unit_posterior", "UnitPosterior", "sigmoid_belief_as_pgmpy",

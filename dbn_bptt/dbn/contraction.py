@@ -105,7 +105,7 @@ class Contraction:
             some = ", ".join(str(name) for name, _ in labels[:3])
             raise ModelError(
                 f"exact inference needs a table over {len(labels)} variables ({some}, ...) in every slice, which is"
-                f" {size:.2g} numbers; leave out edges between the variables of a slice and of the next, or states"
+                f" {size:.2g} numbers; leave out edges or states, or see factored for an approximation"
             )
 
     def _shape(self, labels: Labels) -> tuple[int, ...]:

@@ -42,12 +42,14 @@ class Structure:
     tables : by variable, the parents of its tables, each with the slice from which on it holds
     called : the variables' names as text, for 1, 1.0 and True are equal
     driven : the variables whose last table is another one in every slice
+    clusters : the variables that messages are about together, where each is about some of the interface only
     """
 
     sizes: tuple[tuple[Name, int], ...]
     tables: tuple[tuple[Name, tuple[tuple[int, Labels], ...]], ...]
     called: tuple[str, ...]
     driven: frozenset[Name] = frozenset()
+    clusters: tuple[tuple[Name, ...], ...] = ()
 
     def title(self, name: Name) -> str:
         """A variable's name made of letters, digits and _; no two variables have the same."""
@@ -98,7 +100,7 @@ def structure(network: Network) -> Structure:
     """The structure of a network."""
     sizes = tuple((name, len(states)) for name, states in network.states.items())
     tables = tuple((n, tuple((s, t.parents) for s, t in sorted(of.items()))) for n, of in network.tables.items())
-    return Structure(sizes, tables, tuple(map(repr, network.names)), frozenset(network.drives))
+    return Structure(sizes, tables, tuple(map(repr, network.names)), frozenset(network.drives), network.clusters)
 
 
 @lru_cache(maxsize=64)
@@ -150,29 +152,37 @@ def _recursion(
     alpha_t = f_t / scale_t; without an interface f is the probability of a slice's evidence. The first `own`
     slices have equations of their own.
     """
-    sizes, state = dict(of.sizes), interface(of, part)
-    shape, before = tuple(sizes[name] for name, _ in state), tuple((name, lag + 1) for name, lag in state)
+    sizes, sent = dict(of.sizes), _sent(of, suffix, part)
     past: list[Factor] = []
-    if state:
-        past = [(t.input("before" + suffix, shape) if alone else t.variable("alpha" + suffix, shape).prev, before)]
-    contraction, pieces = Contraction(t, sizes, reduction, suffix), list[Piece]()
-    for s in range(own):
-        there, domain = tuple(label for label in state if label[1] <= s), only(s)
-        e = contraction.of([*(past if s else []), *_factors(t, of, part, s)], there, domain)
-        pieces.append(Piece(domain, _widened(e, there, state, sizes, reduction)))
-    domain = between(own, 0)
-    pieces.append(Piece(domain, contraction.of([*past, *_factors(t, of, part, of.order)], state, domain)))
-    f = t.variable("f" + suffix, shape)
-    t.add(f.symbol, pieces)
+    for end, state in sent:
+        shape, before = _shape(sizes, state), tuple((name, lag + 1) for name, lag in state)
+        past.append((t.input("before" + end, shape) if alone else t.variable("alpha" + end, shape).prev, before))
+    contraction = Contraction(t, sizes, reduction, suffix)
     log = (lambda e: e) if reduction.logs else ops.log
-    if alone or not state:
-        t.loss("L" + suffix, -log(contraction.total(f)))
-        return
-    alpha, scale = t["alpha" + suffix], t.variable("scale" + suffix, (1,) * len(shape))
-    t.define(scale, ops.stop_gradient(contraction.total(f, keepdims=True)))
-    t.define(alpha, f - scale if reduction.logs else f / scale)
-    t.loss("L" + suffix, -log(ops.reshape(scale, ())))
-    t.loss("end" + suffix, -log(contraction.total(alpha)), at="last")
+    wanted = sent or [(suffix, ())]
+    for k, (end, state) in enumerate(wanted[:1] if alone else wanted):
+        pieces = list[Piece]()
+        for s in range(own):
+            there, domain = tuple(label for label in state if label[1] <= s), only(s)
+            e = contraction.of([*(past if s else []), *_factors(t, of, part, s)], there, domain)
+            pieces.append(Piece(domain, _widened(e, there, state, sizes, reduction)))
+        domain = between(own, 0)
+        pieces.append(Piece(domain, contraction.of([*past, *_factors(t, of, part, of.order)], state, domain)))
+        f = t.variable("f" + end, _shape(sizes, state))
+        t.add(f.symbol, pieces)
+        if alone or not state:
+            t.loss("L" + end, -log(contraction.total(f)))
+            return
+        alpha, scale = t["alpha" + end], t.variable("scale" + end, (1,) * len(state))
+        t.define(scale, ops.stop_gradient(contraction.total(f, keepdims=True)))
+        t.define(alpha, f - scale if reduction.logs else f / scale)
+        if k == 0:  # all messages of a part have the same scale
+            t.loss("L" + end, -log(ops.reshape(scale, ())))
+            t.loss("end" + end, -log(contraction.total(alpha)), at="last")
+
+
+def _shape(sizes: Mapping[Name, int], labels: Labels) -> tuple[int, ...]:
+    return tuple(sizes[name] for name, _ in labels)
 
 
 def _widened(e: Expression, there: Labels, state: Labels, sizes: Mapping[Name, int], by: Reduction) -> Expression:
@@ -182,7 +192,7 @@ def _widened(e: Expression, there: Labels, state: Labels, sizes: Mapping[Name, i
         return e
     shared = e + by.share(gone) if by.logs else e * by.share(gone)
     shape = tuple(sizes[label[0]] if label in there else 1 for label in state)
-    return ops.broadcast_to(ops.reshape(shared, shape), tuple(sizes[name] for name, _ in state))
+    return ops.broadcast_to(ops.reshape(shared, shape), _shape(sizes, state))
 
 
 def _factors(t: SliceTemplate, of: Structure, part: list[Name], s: int) -> list[Factor]:
@@ -209,16 +219,31 @@ def interface(of: Structure, part: Iterable[Name]) -> Labels:
     return tuple((name, lag) for name in part for lag in range(reach.get(name, 0)))
 
 
+def _sent(of: Structure, suffix: str, part: list[Name]) -> list[tuple[str, Labels]]:
+    """The messages of a part: what follows their names, and what they are about; one, or one for each cluster."""
+    state = interface(of, part)
+    if not of.clusters:
+        return [(suffix, state)] if state else []
+    about = (tuple(label for label in state if label[0] in cluster) for cluster in of.clusters)
+    return [("_" + of.title(labels[0][0]), labels) for labels in about if labels]
+
+
 @lru_cache(maxsize=64)
 def scales(of: Structure) -> list[str]:
     """The variables of a template whose logarithms add up to log p(evidence)."""
-    return [("scale" if interface(of, part) else "f") + suffix for suffix, part in _suffixed(of)]
+    every = [(suffix, _sent(of, suffix, part)) for suffix, part in _suffixed(of)]
+    return [f"scale{sent[0][0]}" if sent else f"f{suffix}" for suffix, sent in every]
 
 
 @lru_cache(maxsize=64)
 def messages(of: Structure) -> dict[str, str]:
     """The variables of a template that are messages, and the inputs that take their place where slices stand alone."""
-    return {"alpha" + suffix: "before" + suffix for suffix, part in _suffixed(of) if interface(of, part)}
+    return {alpha: "before" + alpha.removeprefix("alpha") for alpha in about(of)}
+
+
+def about(of: Structure) -> dict[str, Labels]:
+    """The variables of a template that are messages, and what these are about."""
+    return {"alpha" + end: state for suffix, part in _suffixed(of) for end, state in _sent(of, suffix, part)}
 
 
 def _suffixed(of: Structure) -> list[tuple[str, list[Name]]]:

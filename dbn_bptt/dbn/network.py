@@ -121,6 +121,7 @@ class Network:
     emissions : by name, observed vectors that depend on a variable's state
     drives : by variable, what stands in place of its last table where that depends on an observed vector
     conditional : whether probabilities are those given the observed vectors, and tables weights of any sum
+    clusters : the variables that messages are about together, where they are only approximate; see `factored`
     """
 
     states: Mapping[Name, tuple[Hashable, ...]]
@@ -128,6 +129,7 @@ class Network:
     emissions: Mapping[Name, Emission] = field(default_factory=dict)
     drives: Mapping[Name, Driven] = field(default_factory=dict)
     conditional: bool = False
+    clusters: tuple[tuple[Name, ...], ...] = ()
 
     def __repr__(self) -> str:
         parts = [f"{name} ({len(states)} states)" for name, states in self.states.items()]

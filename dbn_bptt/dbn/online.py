@@ -89,6 +89,8 @@ class Online:
         """The distribution of every variable in the slices to come, as `dbn.predict` gives it."""
         ahead = positive(horizon, f"horizon is {horizon!r}; it must be a positive number of slices")
         of, network = self.model.structure, self.model.network
+        if network.clusters:
+            raise DataError("factored messages are about the slice that is seen; step on with nothing seen")
         if network.drives:
             what = f"the table of {next(iter(network.drives))!r} depends on inputs, also in the slices to come"
             raise DataError(f"{what}; step on with them, and with nothing seen")
@@ -133,8 +135,11 @@ def start(model: Any, sequences: int | None = None, *, lag: int = 0, engine: Eng
     """
     if isinstance(lag, bool) or not isinstance(lag, int) or lag < 0:
         raise DataError(f"lag={lag!r}; give a number of slices, 0 or more")
+    prepared = prepare(model, engine)
+    if lag and prepared.network.clusters:
+        raise DataError(f"factored messages say nothing of slices before; give lag=0, not {lag}")
     wrong = f"sequences={sequences!r}; give a positive number, or None for one sequence without an axis for it"
-    return Online(prepare(model, engine), () if sequences is None else (positive(sequences, wrong),), lag)
+    return Online(prepared, () if sequences is None else (positive(sequences, wrong),), lag)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from dbn_bptt.dbn.evidence.evidence import TOO_SMALL, Evidence, Observations, So
 from dbn_bptt.dbn.forward import Structure, messages, program, scales, structure
 from dbn_bptt.dbn.network import Name, Network, read
 from dbn_bptt.dbn.reductions import DRAW, LOG_SUM, MAX, POSSIBLE, SUM, Reduction
-from dbn_bptt.errors import ImpossibleEvidenceError
+from dbn_bptt.errors import ImpossibleEvidenceError, ModelError
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.program.engines import Engine, Parallel, checked_engine
 from dbn_bptt.sweep.given import trusted
@@ -284,6 +284,9 @@ def swept(task: Task, reduction: Reduction, wrt: tuple[str, ...], numbers: Mappi
     wrt : "params", "inputs", or the names of single indicators (`Structure.evidence`)
     numbers : random numbers by name, for draws
     """
+    if task.network.clusters and (reduction is not SUM or wrt):
+        mend = "factored messages are an approximation for filter, predict, log_likelihood and start"
+        raise ModelError(f"{mend}; ask the network itself for the rest")
     if reduction is SUM and task.evidence.is_small:
         reduction = LOG_SUM
     answer = in_portions(task, reduction, wrt, numbers)

@@ -82,7 +82,7 @@ def fit_conditional(model: Prepared, seen: Observations, rules: Rules, counted: 
     reached: list[float] = []
     with tqdm(desc="L-BFGS", total=int(rules.steps), disable=not progress) as bar:
 
-        def stepped(_: Array) -> None:
+        def stepped(intermediate_result: Any) -> None:
             reached.append(told[-1])
             bar.set_postfix_str(f"log-likelihood {told[-1]:.6g}")
             bar.update()

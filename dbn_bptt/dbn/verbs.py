@@ -159,11 +159,13 @@ def predict(
     ahead = positive(horizon, f"horizon is {horizon!r}; it must be a positive number of slices")
     task = given_task(model, evidence, soft, T, lengths, engine)
     end, ends = task.evidence.T, task.evidence.lengths
-    answer = swept(Task(task.model, task.evidence.extended(ahead)), SUM, ("inputs",))
+    longer = Task(task.model, task.evidence.extended(ahead))
+    forward = swept(longer, SUM, ())
+    found = alone(forward).marginals()
     if ends is None:
-        return _posterior(answer, {name: a[..., end:, :] for name, a in answer.marginals().items()}, end)
+        return _posterior(forward, {name: a[..., end:, :] for name, a in found.items()}, end)
     rows = (ends[:, None] + np.arange(ahead))[..., None]  # after each sequence's own end
-    return _posterior(answer, {n: np.take_along_axis(a, rows, 1) for n, a in answer.marginals().items()}, ends)
+    return _posterior(forward, {name: np.take_along_axis(a, rows, 1) for name, a in found.items()}, ends)
 
 
 def viterbi(

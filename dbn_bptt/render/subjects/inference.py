@@ -37,13 +37,11 @@ class Inference:
 
         Each with what it is called: edges that reach further back need it of several slices.
         """
-        from dbn_bptt.dbn.forward import interface, messages, parts
+        from dbn_bptt.dbn.forward import about
 
-        of = self.task.structure
-        states = filter(None, (interface(of, part) for part in parts(of)))
         return {
             alpha: [(name, f"{name} {counted(lag, 'slice')} before" if lag else str(name)) for name, lag in state]
-            for alpha, state in zip(messages(of), states, strict=True)
+            for alpha, state in about(self.task.structure).items()
         }
 
     def swept(self) -> Result:
