@@ -43,6 +43,7 @@ class Structure:
     called : the variables' names as text, for 1, 1.0 and True are equal
     driven : the variables whose last table is another one in every slice
     clusters : the variables that messages are about together, where each is about some of the interface only
+    joint : groups of variables that have indicators of their joint states
     """
 
     sizes: tuple[tuple[Name, int], ...]
@@ -50,15 +51,17 @@ class Structure:
     called: tuple[str, ...]
     driven: frozenset[Name] = frozenset()
     clusters: tuple[tuple[Name, ...], ...] = ()
+    joint: tuple[tuple[Name, ...], ...] = ()
 
     def title(self, name: Name) -> str:
-        """A variable's name made of letters, digits and _; no two variables have the same."""
+        """A name made of letters, digits and _ for a variable, or a group of them; no two have the same."""
         return self._titles[name]
 
     @cached_property
     def _titles(self) -> dict[Name, str]:
         names = [name for name, _ in self.sizes]
-        return dict(zip(names, titles(tuple(map(str, names))), strict=True))
+        called = [*map(str, names), *("_and_".join(map(str, group)) for group in self.joint)]
+        return dict(zip([*names, *self.joint], titles(tuple(called)), strict=True))
 
     @cached_property
     def order(self) -> int:
@@ -100,7 +103,9 @@ def structure(network: Network) -> Structure:
     """The structure of a network."""
     sizes = tuple((name, len(states)) for name, states in network.states.items())
     tables = tuple((n, tuple((s, t.parents) for s, t in sorted(of.items()))) for n, of in network.tables.items())
-    return Structure(sizes, tables, tuple(map(repr, network.names)), frozenset(network.drives), network.clusters)
+    return Structure(
+        sizes, tables, tuple(map(repr, network.names)), frozenset(network.drives), network.clusters, network.joint
+    )
 
 
 @lru_cache(maxsize=64)
@@ -138,6 +143,8 @@ def polynomial(
                 t.parameter(parameter, shape, default=(tables or {}).get(parameter))
     for name in sizes:
         t.input(of.evidence(name), sizes[name], default=1.0)
+    for group in of.joint:
+        t.input(of.evidence(group), tuple(sizes[name] for name in group), default=1.0)
     for suffix, part in _suffixed(of):
         _recursion(t, of, suffix, part, reduction, alone, 0 if begun else max(of.order, 1))
     return t
@@ -198,15 +205,17 @@ def _widened(e: Expression, there: Labels, state: Labels, sizes: Mapping[Name, i
 def _factors(t: SliceTemplate, of: Structure, part: list[Name], s: int) -> list[Factor]:
     """The tables and indicators of a slice, each with the variables of its axes."""
     tables = [(t[of.parameter(name, s)], ((name, 0), *of.parents(name, s))) for name in part]
-    return [*tables, *((t[of.evidence(name)], ((name, 0),)) for name in part)]
+    joint = [(t[of.evidence(group)], tuple((name, 0) for name in group)) for group in of.joint if group[0] in part]
+    return [*tables, *((t[of.evidence(name)], ((name, 0),)) for name in part), *joint]
 
 
 def parts(of: Structure) -> list[list[Name]]:
-    """The variables of the parts of a network that no edge joins, in any slice."""
+    """The variables of the parts of a network that no edge joins, in any slice, and no observed vector."""
     graph = nx.Graph()
     graph.add_nodes_from(name for name, _ in of.sizes)
     for name, tables in of.tables:
         graph.add_edges_from((name, parent) for _, parents in tables for parent, _ in parents)
+    graph.add_edges_from((group[0], name) for group in of.joint for name in group[1:])
     order = list(graph)
     return [sorted(part, key=order.index) for part in nx.connected_components(graph)]
 

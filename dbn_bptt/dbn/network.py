@@ -33,7 +33,7 @@ class Emission(Protocol):
 
     Attributes
     ----------
-    parent : a variable of the network with K states
+    parent : a variable of the network with K states, or a tuple of variables with K joint states
     size : d, the numbers in an observation
     """
 
@@ -152,6 +152,16 @@ class Network:
     def order(self) -> int:
         """The slice from which on all slices are alike; no edge reaches further back."""
         return max(start for of in self.tables.values() for start in of)
+
+    @property
+    def joint(self) -> tuple[tuple[Name, ...], ...]:
+        """The groups of variables on whose joint state a vector depends."""
+        several = [e.parent for e in self.emissions.values() if e.parent not in self.states]
+        return tuple(dict.fromkeys(several))  # type: ignore[arg-type]
+
+    def sizes(self, of: Name) -> tuple[int, ...]:
+        """The number of states of a variable, or of each variable of a group."""
+        return tuple(len(self.states[name]) for name in ((of,) if of in self.states else of))  # type: ignore[attr-defined]
 
     def at(self, name: Name, t: int) -> Table:
         """The table of a variable in a slice."""

@@ -64,8 +64,7 @@ class Online:
         """
         found = _of_one_slice(self.model.network, given or {}, soft or {}, self.batch).under(self.model.network, self.t)
         task = Task(self.model, found)
-        of = self.model.structure
-        new = {of.evidence(name): task.logarithms(name) for name in self.model.network.names} | task.driven
+        new = task.data(logs=True)
         window = {name: np.concatenate([self.window[name], a]) if self.window else a for name, a in new.items()}
         run = _run(self, window)
         scale = run.scale[-1]
@@ -94,7 +93,8 @@ class Online:
         if network.drives:
             what = f"the table of {next(iter(network.drives))!r} depends on inputs, also in the slices to come"
             raise DataError(f"{what}; step on with them, and with nothing seen")
-        nothing = {of.evidence(n): np.zeros((ahead, *self.batch, len(s))) for n, s in network.states.items()}
+        named = (*network.names, *network.joint)
+        nothing = {of.evidence(n): np.zeros((ahead, *self.batch, *network.sizes(n))) for n in named}
         whole = {n: np.concatenate([self.window[n], a]) if self.window else a for n, a in nothing.items()}
         found = _run(self, whole).marginals
         nothing_said = np.zeros(self.batch) if self.batch else 0.0

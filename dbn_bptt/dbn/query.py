@@ -106,7 +106,21 @@ class Task:
 
     def nothing(self, name: Name) -> Array:
         """The logarithms of the likelihoods of a variable of which nothing was seen."""
-        return np.broadcast_to(0.0, (self.evidence.T, *self.evidence.batch, len(self.network.states[name])))
+        return np.broadcast_to(0.0, (self.evidence.T, *self.evidence.batch, math.prod(self.network.sizes(name))))
+
+    @property
+    def indicated(self) -> tuple[Name, ...]:
+        """The variables, and the groups of them, that have indicators."""
+        return (*self.network.names, *self.network.joint)
+
+    def data(self, logs: bool) -> dict[str, Array]:
+        """The inputs of the template: indicators and driven tables, or their logarithms; what says nothing may lack."""
+        named = self.indicated if logs else self.evidence.likelihoods
+        found = {}
+        for name in named:
+            a = self.logarithms(name) if logs else self.evidence.likelihoods[name]
+            found[self.structure.evidence(name)] = a.reshape(*a.shape[:-1], *self.network.sizes(name))
+        return found | {name: a if logs else np.exp(a) for name, a in self.driven.items()}
 
     @property
     def driven(self) -> dict[str, Array]:
@@ -228,6 +242,7 @@ class Answer:
         if name in task.evidence.seen:
             return task.evidence.likelihoods[name]  # indicators made from the states, and nobody else's
         reached = np.negative(self.gradients[task.structure.evidence(name)])
+        reached = reached.reshape(task.evidence.T, *task.evidence.batch, -1)
         if name in task.evidence.likelihoods and not self.reduction.logs:
             reached *= task.evidence.likelihoods[name]
         if task.evidence.lengths is not None:
@@ -327,11 +342,9 @@ def _run(
         engine = "jax"  # a message that waits for the end of others, or a maximum of products, is no associative scan
     runs = program(of, reduction, alone, engine)
     tables = task.model.tables
-    data = {of.evidence(name): a for name, a in given.likelihoods.items()}
-    data |= {name: np.exp(a) for name, a in task.driven.items()}
+    data = task.data(reduction.logs)
     if reduction.logs:
         tables = task.model.log_tables
-        data = {of.evidence(name): task.logarithms(name) for name in task.network.names} | task.driven
     if reduction is POSSIBLE:
         tables, data = ({name: (a > 0).astype(float) for name, a in of.items()} for of in (tables, data))
     data |= more or {}

@@ -233,10 +233,20 @@ def sample(
     shape = (*given.batch, size, given.T)
     paths = {n: a.reshape(shape) for n, a in drawn.items()}
     vectors = {
-        name: _emitted(emission, paths[emission.parent], given.observed.get(name), rng)
+        name: _emitted(emission, _joint(task, emission, paths), given.observed.get(name), rng)
         for name, emission in task.network.emissions.items()
     }
     return Paths(paths, None, task.network.states, given.sequences, vectors)
+
+
+def _joint(task: Task, emission: Emission, paths: dict[Name, Array]) -> Array:
+    """The joint states of an emission's parents along paths; -1 after a sequence's end."""
+    if emission.parent in paths:
+        return paths[emission.parent]
+    states = [paths[name] for name in cast(tuple[Name, ...], emission.parent)]
+    inside = states[0] >= 0
+    flat = np.ravel_multi_index([np.where(inside, a, 0) for a in states], task.network.sizes(emission.parent))
+    return np.where(inside, flat, -1)
 
 
 def _emitted(emission: Emission, states: Array, observed: Array | None, rng: np.random.Generator) -> Array:

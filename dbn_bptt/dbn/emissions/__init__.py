@@ -5,6 +5,7 @@ sweep, and what reaches the indicator is the posterior probability with which an
 weight that it has in the M-step, whose statistics are sums over observations.
 """
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -25,7 +26,8 @@ def emit(model: Any, name: Name, emission: Emission) -> Network:
     ----------
     model : pgmpy DynamicBayesianNetwork with discrete CPDs, or what `emit` returned
     name : what the vector is called in evidence: arrays (T, d) or (B, T, d), (T,) or (B, T) where d = 1; NaN is missing
-    emission : `gaussian` or `poisson`, with the variable whose state the vector depends on
+    emission : `gaussian` or another kind, with the variable whose state the vector depends on; or with a tuple of
+        variables, and a row for each of their joint states in the order of `itertools.product`, the last one fastest
 
     Examples
     --------
@@ -35,13 +37,26 @@ def emit(model: Any, name: Name, emission: Emission) -> Network:
     array([[0.082, 0.918],
            [0.99 , 0.01 ],
            [0.764, 0.236]])
+
+    A level to which two chains add:
+
+    >>> chains = dbn.model([("A", "A", 1), ("B", "B", 1)], {n: {0: [1, 0], 1: [[0.9, 0.1], [0.1, 0.9]]} for n in "AB"})
+    >>> level = dbn.emit(chains, "Level", dbn.gaussian(("A", "B"), [0.0, 1.0, 2.0, 3.0], 0.1))
+    >>> path = dbn.viterbi(level, {"Level": [0.1, 2.1, 1.9, 2.9]})
+    >>> path["A"], path["B"]
+    (array([0, 1, 1, 1]), array([0, 0, 0, 1]))
     """
     network = read(model)
     if name in network.states or name in network.emissions:
         raise ModelError(f"{name!r} is a variable already; give the vector another name")
-    if emission.parent not in network.states:
-        raise unknown_name(emission.parent, network.names, "variable")
-    if emission.states != len(network.states[emission.parent]):
-        has = f"{emission.parent!r} has {len(network.states[emission.parent])}"
+    is_group = isinstance(emission.parent, tuple) and emission.parent not in network.states
+    parents: tuple[Name, ...] = emission.parent if is_group else (emission.parent,)  # type: ignore[assignment]
+    for parent in parents:
+        if parent not in network.states:
+            raise unknown_name(parent, network.names, "variable")
+    if len(set(parents)) < len(parents):
+        raise ModelError(f"the emission of {name!r} depends on {parents!r}; give each variable once")
+    if emission.states != math.prod(network.sizes(emission.parent)):
+        has = f"{emission.parent!r} has {' x '.join(map(str, network.sizes(emission.parent)))}"
         raise ModelError(f"the emission of {name!r} has {emission.states} states, but {has}; give it a row for each")
     return replace(network, emissions={**network.emissions, name: emission})

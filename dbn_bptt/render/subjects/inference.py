@@ -28,6 +28,7 @@ class Inference:
     T: int  # the number of slices that are drawn
     sequences: int  # how many there are in a batch; 0 where there is none
     likelihoods: Mapping[Any, Array] = field(repr=False)  # by variable, (T, K)
+    data: Mapping[str, Array] = field(repr=False)  # the inputs of the network polynomial
     posterior: Mapping[Any, Array] = field(repr=False)
     log_likelihood: float  # log p(evidence) in nats
 
@@ -48,9 +49,7 @@ class Inference:
         """BPTT on the network polynomial, with all its messages."""
         from dbn_bptt.dbn.forward import polynomial
 
-        of = self.task.structure
-        data = {of.evidence(name): self.likelihoods[name] for name in self.likelihoods}
-        return bptt(polynomial(of), self.task.model.tables, data, T=self.T)
+        return bptt(polynomial(self.task.structure), self.task.model.tables, self.data, T=self.T)
 
 
 def inference(model: Any, evidence: Any, T: int | None = None) -> Inference:
@@ -75,6 +74,7 @@ def inference(model: Any, evidence: Any, T: int | None = None) -> Inference:
         T=end,
         sequences=batch[0] if batch else 0,
         likelihoods={name: task.likelihood(name)[first] for name in posterior},
+        data={name: a[first] for name, a in task.data(logs=False).items()},
         posterior={name: np.moveaxis(a, -2, 0)[first] for name, a in posterior.items()},
         log_likelihood=float(np.ravel(answer.log_likelihood)[0]),
     )
