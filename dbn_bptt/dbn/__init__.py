@@ -24,6 +24,7 @@ from dbn_bptt.dbn.learn import fit
 from dbn_bptt.dbn.models import umbrella
 from dbn_bptt.dbn.network import Network
 from dbn_bptt.dbn.online import Online, start
+from dbn_bptt.dbn.particle_filter import Particles, particles
 from dbn_bptt.dbn.posterior import Paths, Posterior
 from dbn_bptt.dbn.query import Prepared, observe, prepare
 from dbn_bptt.dbn.ranked import best_paths
@@ -35,7 +36,8 @@ from dbn_bptt.dbn.verbs import expected_counts, filter, log_likelihood, predict,
 __all__ = [
     "smooth", "filter", "predict", "viterbi", "best_paths", "sample", "log_likelihood", "expected_counts", "fit",
     "score", "Score", "free_parameters", "cross_validate", "CrossValidation", "search", "Search", "Move",
-    "start", "Online", "emit", "gaussian", "mixture", "poisson", "emission", "Network", "to_pgmpy",
+    "start", "Online", "particles", "Particles",
+    "emit", "gaussian", "mixture", "poisson", "emission", "Network", "to_pgmpy",
     "prepare", "Prepared", "observe", "Observations",
     "Posterior", "Paths", "Fit", "template", "unrolled", "from_template", "interface", "summary",
     "sigmoid_belief", "unit_posterior", "UnitPosterior", "sigmoid_belief_as_pgmpy",
