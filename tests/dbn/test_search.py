@@ -8,6 +8,7 @@ import networkx as nx
 import numpy as np
 import pandas as pd
 import pytest
+from pgmpy.causal_discovery import HillClimbSearch
 from pgmpy.structure_score import BIC, LogLikelihood
 
 from dbn_bptt import dbn
@@ -168,6 +169,25 @@ def test_a_greedy_search_mostly_finds_the_best_of_all_structures(names, cases, o
         assert found > best - 1e-6
         reached += found < best + 1e-6
     assert reached >= often
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_without_time_it_is_at_least_as_good_as_pgmpy(seed):
+    rng = np.random.default_rng(seed)
+    names = "ABCDE"
+    edges = [(a, b, 0) for a, b in combinations(names, 2) if rng.random() < 0.5]
+    data = drawn({name: int(rng.integers(2, 4)) for name in names}, edges, 500, 1, seed)
+    frame = pd.DataFrame({name: a[:, 0] for name, a in data.items()})
+    theirs = HillClimbSearch("bic-d", return_type="dag", show_progress=False).fit(frame).causal_graph_
+    found = dbn.search(data)
+    assert found.bic == pytest.approx(
+        -2 * sum(BIC(frame).local_score(n, found_parents(found, n)) for n in names), rel=1e-9
+    )
+    assert found.bic <= -2 * BIC(frame).score(theirs) + 1e-6
+
+
+def found_parents(found, name):
+    return tuple(u[0] for u, v in found.edges if v == (name, 0))
 
 
 def equivalent(a, b):

@@ -7,6 +7,7 @@ import dbn_bptt as db
 from dbn_bptt import dbn
 from dbn_bptt.dbn.climb import Fit, best_of
 from dbn_bptt.dbn.emissions.numbers import far_apart
+from dbn_bptt.dbn.learn import scattered
 from dbn_bptt.errors import ModelError
 from tests.dbn_models import build
 
@@ -94,6 +95,15 @@ def test_vectors_that_are_missing_altogether_change_nothing():
     model = dbn.emit(CHAIN, "X", dbn.gaussian("Z", CENTRES, 1.0))
     found = dbn.fit(model, {"X": np.full((5, 2), np.nan)}, steps=2, seed=0)
     assert np.array_equal(found.model.emissions["X"].means, CENTRES)
+
+
+def test_what_comes_after_the_end_of_a_sequence_is_no_place_to_begin():
+    x = np.array([[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 1e6, 1e6], [7.0, np.nan, 8.0, 1e6]])[..., None]
+    model = dbn.prepare(dbn.emit(CHAIN, "X", dbn.gaussian("Z", [0.0, 0.0, 0.0], 1.0))).network
+    seen = dbn.observe(model, {"X": x}, lengths=[4, 2, 3])
+    for seed in range(10):
+        means = scattered(model, seen, np.random.default_rng(seed)).emissions["X"].means.ravel()
+        assert set(means) <= set(range(1, 9))
 
 
 def test_rows_far_apart_are_far_apart():
