@@ -1,7 +1,7 @@
 """Descent over the structures of two-slice networks: the moves there are, and the best of them, until none helps."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from itertools import product
 from math import inf
@@ -13,6 +13,7 @@ from dbn_bptt.dbn.network import Name, Parent
 Edge = tuple[Parent, Parent]  # of pgmpy's: a variable and its slice, twice
 Parents = Mapping[Name, frozenset[Parent]]  # by variable
 Cost = Callable[[Name, frozenset[Parent]], float]
+Settle = Callable[[Name, frozenset[Parent]], frozenset[Parent]]
 SLACK = 1e-6  # gains that differ by less are equal
 
 
@@ -49,52 +50,29 @@ class Rules:
 
 @dataclass(frozen=True)
 class Change:
-    """A move, and what it makes of the variables that it is about.
-
-    Attributes
-    ----------
-    parents : after the move, of the variables that have others then
-    settled : the same after further moves from the slice before; None without any
-    """
+    """A move, and the parents of the variables that have others after it."""
 
     action: str
     edge: Edge
     parents: Parents
-    settled: Parents | None = None
 
-    def gain(self, parents: Parents, cost: Cost) -> float:
-        """By how much it lowers what all variables cost."""
-        return gain(parents, self.parents if self.settled is None else self.settled, cost)
 
-    def steps(self, names: list[Name]) -> Iterator[tuple[str, Edge, Parents]]:
-        """The move, and those that go with it: what goes first, what comes last."""
-        yield self.action, self.edge, self.parents
-        for child, own in (self.settled or {}).items():
-            at = self.parents[child]
-            for parent in sorted(at ^ own, key=lambda parent: (parent in own, names.index(parent[0]))):
-                at = at ^ {parent}
-                yield "add" if parent in own else "remove", edge_of(child, parent), {child: at}
+Way = tuple[Change, ...]  # moves that are made together
 
 
 def descended(parents: Parents, rules: Rules, cost: Cost) -> tuple[Parents, tuple[Move, ...]]:
-    """Where the best moves lead to, and these.
-
-    Where none helps, a move within a slice may still do so together with other parents in the slice before: an edge
-    that was turned the wrong way early on has grown others about it, which keep it there.
-    """
+    """Where the best moves lead to, and these; where none helps, the best detour."""
     moves: list[Move] = []
     settle = cache(lambda child, own: settled(child, own, tuple(parents), rules, cost))
     while True:
         here = list(possible(parents, rules))
-        best = best_of(here, parents, cost)
-        if best is None:
-            inside = [change for change in here if not change.edge[1][1] and change.gain(parents, cost) > -inf]
-            best = best_of([resettled(change, settle) for change in inside], parents, cost)
-        if best is None:
+        best = best_of([(change,) for change in here], parents, cost)
+        best = best or best_of(list(detours(here, parents, rules, settle, cost)), parents, cost)
+        if not best:
             return parents, tuple(moves)
-        for action, edge, changed in best.steps(list(parents)):
-            moves.append(Move(action, edge, gain(parents, changed, cost)))
-            parents = {**parents, **changed}
+        for change in best:
+            moves.append(Move(change.action, change.edge, gain(parents, change.parents, cost)))
+            parents = {**parents, **change.parents}
 
 
 def gain(parents: Parents, changed: Parents, cost: Cost) -> float:
@@ -102,11 +80,22 @@ def gain(parents: Parents, changed: Parents, cost: Cost) -> float:
     return sum(cost(child, parents[child]) - cost(child, own) for child, own in changed.items())
 
 
-def best_of(changes: Sequence[Change], parents: Parents, cost: Cost) -> Change | None:
-    """The change that gains most, the first of equal ones; None if none gains."""
-    gains = [change.gain(parents, cost) for change in changes]
+def best_of(ways: Sequence[Way], parents: Parents, cost: Cost) -> Way:
+    """The one that gains most, the first of equal ones; () if none gains."""
+    gains = [gain(parents, {name: own for c in way for name, own in c.parents.items()}, cost) for way in ways]
     most = max(gains, default=0.0)
-    return None if most <= SLACK else next(c for c, own in zip(changes, gains, strict=True) if own > most - SLACK)
+    return () if most <= SLACK else next(way for way, own in zip(ways, gains, strict=True) if own > most - SLACK)
+
+
+def detours(here: Sequence[Change], parents: Parents, rules: Rules, settle: Settle, cost: Cost) -> Iterator[Way]:
+    """Moves within a slice with others that follow: with the best parents in the slice before, since an edge that was
+    turned the wrong way early on has grown some about it that keep it there; and with the best move that comes next."""
+    for change in here:
+        if change.edge[1][1] or gain(parents, change.parents, cost) == -inf:
+            continue
+        yield change, *resettled(change, settle, list(parents))
+        after, same = {**parents, **change.parents}, (change.edge, change.edge[::-1])
+        yield change, *best_of([(next_,) for next_ in possible(after, rules) if next_.edge not in same], after, cost)
 
 
 def possible(parents: Parents, rules: Rules) -> Iterator[Change]:
@@ -144,9 +133,13 @@ def settled(
     return min(down(own), down(inside), key=lambda found: cost(child, found))
 
 
-def resettled(change: Change, settle: Callable[[Name, frozenset[Parent]], frozenset[Parent]]) -> Change:
-    """A move with the best parents in the slice before for the variables that it is about."""
-    return replace(change, settled={child: settle(child, own) for child, own in change.parents.items()})
+def resettled(change: Change, settle: Settle, names: list[Name]) -> Iterator[Change]:
+    """The moves to the best parents in the slice before, of the variables that a move is about: first those that go."""
+    for child, own in change.parents.items():
+        best, at = settle(child, own), own
+        for parent in sorted(own ^ best, key=lambda parent: (parent in best, names.index(parent[0]))):
+            at = at ^ {parent}
+            yield Change("add" if parent in best else "remove", edge_of(child, parent), {child: at})
 
 
 def edge_of(child: Name, parent: Parent) -> Edge:

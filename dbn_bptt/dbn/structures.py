@@ -62,9 +62,10 @@ def search(
     """Learn the edges of a two-slice network from complete data, and its CPDs with them.
 
     From no edges on, the move that lowers the criterion most is taken until none lowers it: to add or remove an edge
-    within every slice or from each slice to the next, or to reverse one within a slice. Of equal moves the first in the
-    order of the variables is taken. What is found is a local optimum; directions within a slice are those of one of
-    several networks that say the same.
+    within every slice or from each slice to the next, or to reverse one within a slice; where none does, one within a
+    slice together with other parents in the slice before, or with one move more. Of equal moves the first in the order
+    of the variables is taken. What is found is a local optimum; directions within a slice are those of one of several
+    networks that say the same.
 
     Parameters
     ----------
