@@ -16,6 +16,7 @@ from dbn_bptt.errors import DataError
 from dbn_bptt.ops.kernels import Array
 
 States = Mapping[Name, tuple[Hashable, ...]]
+Columns = Mapping[Parent, Array]  # by variable and lag, indices of states in some slices of all sequences
 
 
 @dataclass(frozen=True)
@@ -25,47 +26,44 @@ class Complete:
     Attributes
     ----------
     states : by variable, the names of its states
-    codes : by variable, the indices of its states in all slices of all sequences, (N,)
-    first, later : the rows that are slice 0 of a sequence, and all others
+    slices : of all sequences together
+    first, later, whole : the columns of slice 0 of all sequences, of later ones with those before, and of all slices
     """
 
     states: States
-    codes: Mapping[Name, Array] = field(repr=False)
-    first: Array = field(repr=False)
-    later: Array = field(repr=False)
-
-    @property
-    def slices(self) -> int:
-        """Of all sequences together."""
-        return len(self.first) + len(self.later)
+    slices: int
+    first: Columns = field(repr=False)
+    later: Columns = field(repr=False)
+    whole: Columns = field(repr=False)
 
     def tables(self, child: Name, parents: Collection[Parent]) -> list["Counted"]:
         """One for all slices; or one for slice 0 and one for later slices, where a parent is in the slice before."""
         order = list(self.states)
-        whole = tuple(sorted(parents, key=lambda parent: (-parent[1], order.index(parent[0]))))
-        inside = tuple(parent for parent in whole if not parent[1])
-        rows = [(inside, self.first), (whole, self.later)] if inside != whole else [(whole, np.arange(self.slices))]
-        return [Counted(self, child, of, own) for of, own in rows]
+        of = tuple(sorted(parents, key=lambda parent: (-parent[1], order.index(parent[0]))))
+        inside = tuple(parent for parent in of if not parent[1])
+        parts = [(inside, self.whole)] if inside == of else [(inside, self.first), (of, self.later)]
+        return [Counted(self.states, child, *part) for part in parts]
 
 
 @dataclass(frozen=True)
 class Counted:
-    """A table, to be made of the counts in some rows of the data.
+    """A table, to be made of the counts in some slices.
 
     Attributes
     ----------
-    parents : of its variable, those of the slice before first
+    states : by variable, the names of its states
+    parents : of the child, those of the slice before first
     """
 
-    data: Complete = field(repr=False)
+    states: States = field(repr=False)
     child: Name
     parents: tuple[Parent, ...]
-    rows: Array = field(repr=False)
+    columns: Columns = field(repr=False)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """A variable's states, and those of its parents."""
-        return tuple(len(self.data.states[name]) for name in (self.child, *(name for name, _ in self.parents)))
+        return tuple(len(self.states[name]) for name in (self.child, *(name for name, _ in self.parents)))
 
     @property
     def free(self) -> int:
@@ -74,9 +72,12 @@ class Counted:
 
     def counts(self) -> Array:
         """How often each state occurs with each of the parents."""
-        codes, shape = self.data.codes, self.shape
-        columns = [codes[self.child][self.rows], *(codes[name][self.rows - lag] for name, lag in self.parents)]
-        return np.bincount(np.ravel_multi_index(columns, shape), minlength=prod(shape)).reshape(shape)
+        shape = self.shape
+        index = self.columns[self.child, 0].astype(np.intp)
+        for parent, K in zip(self.parents, shape[1:], strict=True):
+            index *= K
+            index += self.columns[parent]
+        return np.bincount(index, minlength=prod(shape)).reshape(shape)
 
 
 def completed(seen: Observations) -> Complete:
@@ -99,10 +100,17 @@ def completed(seen: Observations) -> Complete:
             where = f"slice {t}" + (f" of sequence {(seen.sequences or range(B))[b]!r}" if seen.batch else "")
             mend = "fill in what is missing, by dbn.viterbi under a model that dbn.fit has learnt, or leave it out"
             raise DataError(f"the state of {name!r} is missing in {where}; counts need complete data: {mend}")
-        codes[name] = found.argmax(-1)[inside]
+        codes[name] = found.argmax(-1)[inside].astype(np.min_scalar_type(len(states)))
     ends = np.cumsum(lengths)
     first = ends - lengths
-    return Complete(seen.states, codes, first, np.setdiff1d(np.arange(ends[-1]), first))
+    later = np.setdiff1d(np.arange(ends[-1]), first)
+    return Complete(
+        seen.states,
+        int(ends[-1]),
+        {(name, 0): a[first] for name, a in codes.items()},
+        {(name, lag): a[later - lag] for name, a in codes.items() for lag in (0, 1)},
+        {(name, 0): a for name, a in codes.items()},
+    )
 
 
 def complete(evidence: Any, states: Mapping[Name, Any] | None, lengths: Any) -> Complete:
