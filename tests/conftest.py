@@ -83,6 +83,7 @@ SLOW = {
     "test_ten_thousand_steps_are_the_filter",
     "test_learning_never_lowers_the_likelihood_and_ends_where_its_gradient_is_zero",
     "test_a_model_is_learnt_from_a_pattern",
+    "test_states_that_are_all_alike_are_told_apart",
     # processes that die
     "test_a_worker_that_is_killed_changes_no_bit",
     "test_a_run_that_is_killed_goes_on_to_the_same_model",

@@ -16,6 +16,7 @@ from dbn_bptt.dbn.choice import CrossValidation, Score, cross_validate, free_par
 from dbn_bptt.dbn.climb import Fit
 from dbn_bptt.dbn.convert import from_template, to_pgmpy, unrolled
 from dbn_bptt.dbn.cost_to_go import ValueFunction, value_function
+from dbn_bptt.dbn.descent import Move
 from dbn_bptt.dbn.description import interface, summary
 from dbn_bptt.dbn.driven import drive, logistic, softmax_of
 from dbn_bptt.dbn.emissions import emission, emit, gaussian, mixture, poisson
@@ -26,17 +27,20 @@ from dbn_bptt.dbn.longer_memory import durations, model
 from dbn_bptt.dbn.models import umbrella
 from dbn_bptt.dbn.network import Network
 from dbn_bptt.dbn.online import Online, start
+from dbn_bptt.dbn.particle_filter import Particles, particles
 from dbn_bptt.dbn.posterior import Paths, Posterior
 from dbn_bptt.dbn.query import Prepared, observe, prepare
 from dbn_bptt.dbn.random_fields import conditional
 from dbn_bptt.dbn.ranked import best_paths
 from dbn_bptt.dbn.stochastic_units import UnitPosterior, sigmoid_belief, unit_posterior
 from dbn_bptt.dbn.stochastic_units import as_pgmpy as sigmoid_belief_as_pgmpy
+from dbn_bptt.dbn.structures import Search, search
 from dbn_bptt.dbn.verbs import expected_counts, filter, log_likelihood, predict, sample, smooth, template, viterbi
 
 __all__ = [
     "smooth", "filter", "predict", "viterbi", "best_paths", "sample", "log_likelihood", "expected_counts", "fit",
-    "score", "Score", "free_parameters", "cross_validate", "CrossValidation", "start", "Online",
+    "score", "Score", "free_parameters", "cross_validate", "CrossValidation", "search", "Search", "Move",
+    "start", "Online", "particles", "Particles",
     "emit", "gaussian", "mixture", "poisson", "emission", "Network", "to_pgmpy", "model", "durations",
     "drive", "logistic", "softmax_of", "conditional", "factored",
     "prepare", "Prepared", "observe", "Observations",

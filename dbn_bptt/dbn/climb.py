@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from dbn_bptt.errors import DataError
+from dbn_bptt.errors import DataError, ModelError
 
 
 @dataclass(frozen=True)
@@ -104,11 +104,22 @@ def climbed(
 
 
 def best_of(learn: Callable[[Any], Fit], beginnings: Iterable[Any]) -> Fit:
-    """The fit that came highest, of those that begin here or there.
+    """The fit that came highest, of those that begin here or there; one that collapses is passed over, unless all do.
 
     Examples
     --------
     >>> best_of(lambda start: Fit(None, (start, start + 1.0), True), [1.0, 5.0, 3.0])
     Fit: log-likelihood 5 -> 6 in 1 steps, converged
     """
-    return max(map(learn, beginnings), key=lambda found: found.log_likelihoods[-1])
+    tried = [_tried(learn, start) for start in beginnings]
+    fits = [found for found in tried if isinstance(found, Fit)]
+    if not fits:
+        raise next(error for error in tried if isinstance(error, ModelError))
+    return max(fits, key=lambda found: found.log_likelihoods[-1])
+
+
+def _tried(learn: Callable[[Any], Fit], start: Any) -> Fit | ModelError:
+    try:
+        return learn(start)
+    except ModelError as error:
+        return error

@@ -12,7 +12,7 @@ import numpy as np
 
 from dbn_bptt.dbn.climb import Climb, Fit, Rules, Steps, best_of, climbed
 from dbn_bptt.dbn.convert import to_pgmpy
-from dbn_bptt.dbn.evidence.evidence import Soft
+from dbn_bptt.dbn.evidence.evidence import Observations, Soft
 from dbn_bptt.dbn.kalman import KalmanFilter, refuse
 from dbn_bptt.dbn.kalman_learning import fit_gaussian
 from dbn_bptt.dbn.network import Name, Network, Table
@@ -51,9 +51,10 @@ def fit(
         Added to every expected count: a Dirichlet prior with parameters 1 + prior. In a conditional network the
         precision of a normal prior of all weights.
     seed : int or numpy.random.Generator, optional
-        Begin with random CPDs instead of the model's; emissions begin as they are.
+        Begin with random CPDs instead of the model's, and with emissions about observations far apart; one of
+        `emission` begins as it is.
     starts : int
-        Begin so often, with random CPDs if more than once, and keep what came highest.
+        Begin so often, at random if more than once, and keep what came highest; a start that collapses is passed over.
     learn : names of parameters, optional
         Of a linear-Gaussian model, what is learnt: of A, C, Q, R, mean, covariance and B; everything unless given.
 
@@ -85,7 +86,7 @@ def fit(
         beginnings = [prepared.network]
     else:
         rng = np.random.default_rng(0 if seed is None else seed)
-        beginnings = [randomised(prepared.network, rng) for _ in range(starts)]
+        beginnings = [scattered(randomised(prepared.network, rng), seen, rng) for _ in range(starts)]
     return best_of(lambda start: climbed(of_network(expected), Climb(start), rules, progress), beginnings)
 
 
@@ -146,11 +147,25 @@ def _log_prior(network: Network, prior: float) -> float:
 
 
 def randomised(network: Network, seed: int | np.random.Generator) -> Network:
-    """The network with random columns in its tables."""
+    """The network with random columns in its tables; what is impossible stays so."""
     rng = np.random.default_rng(seed)
 
     def drawn(table: Table, _: int) -> Array:
         shape = table.values.shape
-        return rng.dirichlet(np.ones(shape[0]), int(np.prod(shape[1:], dtype=int))).T.reshape(shape)
+        columns = rng.dirichlet(np.ones(shape[0]), int(np.prod(shape[1:], dtype=int))).T.reshape(shape)
+        possible = columns * (table.values > 0)
+        return possible / possible.sum(0)
 
     return network.retabled(drawn)
+
+
+def scattered(network: Network, seen: Observations, rng: np.random.Generator) -> Network:
+    """The network with emissions that begin somewhere in what was observed."""
+    emissions = dict(network.emissions)
+    inside = None if seen.lengths is None else np.arange(seen.T) < seen.lengths[:, None]
+    for name, x in seen.observed.items():
+        rows = x.reshape(-1, x.shape[-1]) if inside is None else x[inside]
+        rows = rows[~np.isnan(rows).all(1)]
+        if len(rows) and name in emissions:
+            emissions[name] = emissions[name].scattered(rows, rng)
+    return replace(network, emissions=emissions)

@@ -73,6 +73,9 @@ class Emission(Protocol):
     def drawn(self, states: Array, x: Array, rng: np.random.Generator) -> Array:
         """Observations (N, d) with what is missing in x drawn, given a state for each (N,)."""
 
+    def scattered(self, x: Array, rng: np.random.Generator) -> Self:
+        """Somewhere for learning to begin, drawn from observations (N, d), none of which lacks all numbers."""
+
 
 @dataclass(frozen=True)
 class Driven:

@@ -34,7 +34,8 @@ def fit(
 
     Parameters
     ----------
-    model, steps, tolerance, prior, seed : as in `dbn.fit`
+    model, steps, tolerance, prior : as in `dbn.fit`
+    seed : as in `dbn.fit`, but emissions begin as they are: nobody sees all observations
     parts : what the sequences are in, as in `log_likelihood`; it is gone through once for each step
     engine : as in `dbn.smooth`
     checkpoint : the path of a file, optional

@@ -240,6 +240,8 @@ def test_durations_of_drawn_paths_and_what_learning_finds():
     found = dbn.fit(start, {"Z": drawn["Z"][:, :], "Y": drawn["Y"]}, steps=30)
     learnt = found.model.get_cpds(("Z left", 1)).values[:, :, 0].T
     np.testing.assert_allclose(learnt, LASTS, atol=0.05)
+    again = dbn.fit(start, {"Z": drawn["Z"], "Y": drawn["Y"]}, steps=30, seed=1)  # random, but what is impossible stays
+    np.testing.assert_allclose(again.model.get_cpds(("Z left", 1)).values[:, :, 0].T, learnt, atol=1e-3)
 
 
 def test_pictures():

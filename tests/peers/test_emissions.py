@@ -178,3 +178,28 @@ def test_criteria_of_choice(kind):
     found = dbn.score(ours, _ragged(x), lengths=LENGTHS)
     assert found.aic == pytest.approx(theirs.aic(x, LENGTHS), rel=1e-9)
     assert found.bic == pytest.approx(theirs.bic(x, LENGTHS), rel=1e-9)
+
+
+def test_the_best_of_several_starts_is_no_worse_than_theirs():
+    means = np.array([[-2.0, 0.0], [0.5, 2.0], [2.0, -1.0]])
+    true = dbn.emit(_chain(np.full(K, 1 / K), 0.8 * np.eye(K) + 0.2 / K), "X", dbn.gaussian("Z", means, 1.0))
+    x = dbn.sample(true, 4, T=60, seed=1)["X"]
+    theirs = []
+    for seed in range(8):
+        model = hmm.GaussianHMM(
+            K,
+            "diag",
+            covars_prior=0.0,
+            covars_weight=1.0,
+            min_covar=0.0,
+            means_weight=0.0,
+            n_iter=60,
+            tol=1e-6,
+            random_state=seed,
+        )
+        theirs.append(model.fit(x.reshape(-1, 2), [60] * 4).score(x.reshape(-1, 2), [60] * 4))
+    poor = dbn.gaussian("Z", np.zeros((K, 2)), 1.0, shape="diagonal")
+    start = dbn.emit(_chain(np.full(K, 1 / K), np.full((K, K), 1 / K)), "X", poor)
+    ours = dbn.fit(start, {"X": x}, starts=8, tolerance=1e-8, steps=100).log_likelihoods[-1]
+    assert dbn.fit(start, {"X": x}).log_likelihoods[-1] < max(theirs) - 20
+    assert ours > max(theirs) - 0.01

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dbn_bptt.dbn.emissions.numbers import LEAST, finite
+from dbn_bptt.dbn.emissions.numbers import LEAST, far_apart, filled, finite
 from dbn_bptt.dbn.network import Name
 from dbn_bptt.errors import DataError
 from dbn_bptt.ops.kernels import Array
@@ -78,6 +78,15 @@ class Poisson:
     def drawn(self, states: Array, x: Array, rng: np.random.Generator) -> Array:
         """(N, d)."""
         return np.where(np.isnan(x), rng.poisson(self.rates[states]), x)
+
+    def scattered(self, x: Array, rng: np.random.Generator) -> "Poisson":
+        """Mean counts of the observations nearest to some that are far apart, and of one more at the mean of all."""
+        rows = filled(x)
+        _, nearest = far_apart(rows, self.states, rng)
+        own = np.eye(self.states)[nearest]
+        mean = rows.mean(0)
+        rates = (own.T @ rows + mean) / (own.sum(0)[:, None] + 1)
+        return replace(self, rates=np.where(mean > 0, rates, self.rates))
 
 
 def poisson(parent: Name, rates: Any) -> Poisson:

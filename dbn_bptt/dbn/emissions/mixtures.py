@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from dbn_bptt.dbn.emissions.normal import Gaussian, gaussian
-from dbn_bptt.dbn.emissions.numbers import finite
+from dbn_bptt.dbn.emissions.numbers import far_apart, filled, finite
 from dbn_bptt.dbn.network import Name
 from dbn_bptt.errors import DataError
 from dbn_bptt.ops.kernels import Array
@@ -83,6 +83,17 @@ class Mixture:
         chances = np.cumsum(np.exp(joint - joint.max(1, keepdims=True)), 1)
         chosen = (chances < rng.random((len(x), 1)) * chances[:, -1:]).sum(1)
         return self.components.drawn(states * self.weights.shape[1] + chosen, x, rng)
+
+    def scattered(self, x: Array, rng: np.random.Generator) -> "Mixture":
+        """Components of equal weight: for each state observations far apart, among those nearest to one of its own."""
+        rows, (K, M) = filled(x), self.weights.shape
+        _, nearest = far_apart(rows, K, rng)
+        centres, which = np.zeros((K, M, self.size)), np.zeros(len(rows), int)
+        for k in np.unique(nearest):
+            centres[k], own = far_apart(rows[nearest == k], M, rng)
+            which[nearest == k] = k * M + own
+        components = self.components.about(rows, centres.reshape(-1, self.size), which)
+        return replace(self, weights=np.full((K, M), 1 / M), components=components)
 
 
 def mixture(

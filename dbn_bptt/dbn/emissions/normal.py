@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dbn_bptt.dbn.emissions.numbers import LEAST, finite, patterns
+from dbn_bptt.dbn.emissions.numbers import LEAST, far_apart, filled, finite, patterns
 from dbn_bptt.dbn.network import Name
 from dbn_bptt.errors import DataError, ModelError
 from dbn_bptt.ops.kernels import Array
@@ -106,12 +106,28 @@ class Gaussian:
         if self.shape == "tied":
             pooled = (total * learnt) @ spread.reshape(len(spread), -1) / (total * learnt).sum()
             spread = np.broadcast_to(pooled.reshape(d, d), spread.shape)
-        elif self.shape != "full":
-            variances = np.diagonal(spread, axis1=1, axis2=2)
-            if self.shape == "spherical":
-                variances = np.broadcast_to(variances.mean(1, keepdims=True), variances.shape)
-            spread = variances[:, :, None] * np.eye(d)
-        return replace(self, means=self.means + shift, covariances=self._floored(spread))
+        return replace(self, means=self.means + shift, covariances=self._floored(self._shaped(spread)))
+
+    def scattered(self, x: Array, rng: np.random.Generator) -> "Gaussian":
+        """Means at observations far apart, and for all states the covariance about the nearest of them."""
+        rows = filled(x)
+        centres, nearest = far_apart(rows, self.states, rng)
+        return self.about(rows, centres, nearest)
+
+    def about(self, rows: Array, centres: Array, nearest: Array) -> "Gaussian":
+        """With other means, and for all states the covariance of rows about those that are nearest to them."""
+        about = rows - centres[nearest]
+        pooled = np.broadcast_to(about.T @ about / len(rows), self.covariances.shape)
+        return replace(self, means=centres, covariances=self._floored(self._shaped(pooled)))
+
+    def _shaped(self, covariances: Array) -> Array:
+        """Covariances without what diagonal and spherical ones lack."""
+        if self.shape in ("full", "tied"):
+            return covariances
+        variances = np.diagonal(covariances, axis1=1, axis2=2)
+        if self.shape == "spherical":
+            variances = np.broadcast_to(variances.mean(1, keepdims=True), variances.shape)
+        return np.asarray(variances[:, :, None] * np.eye(self.size))
 
     def _floored(self, covariances: Array) -> Array:
         """Covariances with no variance below the floor; without one a state that has collapsed is refused."""

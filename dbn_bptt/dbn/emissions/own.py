@@ -82,6 +82,10 @@ class Expressed:
         found[missing] = self.draw(states[missing], self.parameters, rng)
         return found
 
+    def scattered(self, x: Array, rng: np.random.Generator) -> "Expressed":
+        """As it is: nothing tells what other parameters make sense."""
+        return self
+
 
 def emission(
     parent: Name, template: Described, parameters: Mapping[str, Any], *, draw: Draw | None = None, steps: int = 20
