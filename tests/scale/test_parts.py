@@ -341,3 +341,14 @@ def test_no_more_faults_than_fit_a_screen():
         scale.log_likelihood(MODEL, [{"Y": [9]}] * 20)
     assert len(str(caught.value).splitlines()) == 7
     assert str(caught.value).endswith("... and 15 more parts")
+
+
+def test_what_sums_do_not_tell_is_refused():
+    driven = dbn.drive(MODEL, "X", dbn.logistic("Z", np.zeros((3, 3, 1))))
+    part = {"Y": np.zeros((2, 4), int), "X": np.zeros((2, 4))}
+    with pytest.raises(db.DataError, match="driven table of 'Z' is learnt from all vectors at once"):
+        scale.fit(driven, [part])
+    with pytest.raises(db.DataError, match="a conditional network is learnt"):
+        scale.fit(dbn.conditional(driven), [part])
+    whole = scale.log_likelihood(driven, [part, part])
+    assert whole == pytest.approx(2 * dbn.log_likelihood(driven, part).sum())
