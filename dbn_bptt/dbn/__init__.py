@@ -18,7 +18,6 @@ from dbn_bptt.dbn.cost_to_go import ValueFunction, value_function
 from dbn_bptt.dbn.description import interface, summary
 from dbn_bptt.dbn.emissions import emission, emit, gaussian, mixture, poisson
 from dbn_bptt.dbn.evidence.evidence import Observations
-from dbn_bptt.dbn.kalman import GaussianPosterior, kalman_data, linear_gaussian
 from dbn_bptt.dbn.learn import fit
 from dbn_bptt.dbn.models import umbrella
 from dbn_bptt.dbn.network import Network
@@ -26,6 +25,8 @@ from dbn_bptt.dbn.online import Online, start
 from dbn_bptt.dbn.posterior import Paths, Posterior
 from dbn_bptt.dbn.query import Prepared, observe, prepare
 from dbn_bptt.dbn.ranked import best_paths
+from dbn_bptt.dbn.state_space.kalman import kalman_data, linear_gaussian
+from dbn_bptt.dbn.state_space.posterior import GaussianPosterior
 from dbn_bptt.dbn.stochastic_units import UnitPosterior, sigmoid_belief, unit_posterior
 from dbn_bptt.dbn.stochastic_units import as_pgmpy as sigmoid_belief_as_pgmpy
 from dbn_bptt.dbn.verbs import expected_counts, filter, log_likelihood, predict, sample, smooth, template, viterbi
