@@ -25,7 +25,9 @@ from dbn_bptt.dbn.online import Online, start
 from dbn_bptt.dbn.posterior import Paths, Posterior
 from dbn_bptt.dbn.query import Prepared, observe, prepare
 from dbn_bptt.dbn.ranked import best_paths
+from dbn_bptt.dbn.state_space.drawing import GaussianPaths
 from dbn_bptt.dbn.state_space.kalman import kalman_data, linear_gaussian
+from dbn_bptt.dbn.state_space.network import GaussianNetwork, gaussian_network
 from dbn_bptt.dbn.state_space.posterior import GaussianPosterior
 from dbn_bptt.dbn.stochastic_units import UnitPosterior, sigmoid_belief, unit_posterior
 from dbn_bptt.dbn.stochastic_units import as_pgmpy as sigmoid_belief_as_pgmpy
@@ -38,6 +40,7 @@ __all__ = [
     "prepare", "Prepared", "observe", "Observations",
     "Posterior", "Paths", "Fit", "template", "unrolled", "from_template", "interface", "summary",
     "sigmoid_belief", "unit_posterior", "UnitPosterior", "sigmoid_belief_as_pgmpy",
-    "linear_gaussian", "GaussianPosterior", "kalman_data", "value_function", "ValueFunction",
+    "linear_gaussian", "gaussian_network", "GaussianNetwork", "GaussianPosterior", "GaussianPaths", "kalman_data",
+    "value_function", "ValueFunction",
     "read_bif", "write_bif", "umbrella",
 ]  # fmt: skip

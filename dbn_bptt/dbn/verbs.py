@@ -14,13 +14,14 @@ from dbn_bptt.dbn.posterior import Paths, Posterior
 from dbn_bptt.dbn.query import Answer, Task, alone, given_task, prepare, swept
 from dbn_bptt.dbn.reductions import DRAW, MAX, SUM
 from dbn_bptt.dbn.state_space.answers import (
+    GaussianModel,
     filter_gaussian,
     log_likelihood_gaussian,
     predict_gaussian,
     sample_gaussian,
     smooth_gaussian,
-)  # fmt: skip
-from dbn_bptt.dbn.state_space.kalman import KalmanFilter, refuse
+)
+from dbn_bptt.dbn.state_space.kalman import refuse
 from dbn_bptt.errors import positive
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.program.engines import Engine
@@ -67,8 +68,8 @@ def smooth(
     Parameters
     ----------
     model : pgmpy DynamicBayesianNetwork with discrete CPDs
-        Or what `prepare` made of it; or a template from `linear_gaussian`, whose evidence is y and u, and which gets a
-        `GaussianPosterior`.
+        Or what `prepare` made of it; or a template from `linear_gaussian`, whose evidence is y and u, or a network from
+        `gaussian_network`, whose evidence is numbers by variable: these get a `GaussianPosterior`.
     evidence : dict or DataFrame, optional
         ``{"Y": states}`` with (T,) states for one sequence or (B, T) for a batch, by name or index, -1 or NaN where
         one is missing; ``{("Y", 2): state}``; a list of dicts with a sequence (T,) each, of any lengths; or a DataFrame
@@ -97,7 +98,7 @@ def smooth(
     array([[0.117, 0.883],
            [0.117, 0.883]])
     """
-    if isinstance(model, KalmanFilter):
+    if isinstance(model, GaussianModel):
         refuse("smooth", soft=soft, T=T, lengths=lengths)
         return cast(Any, smooth_gaussian(model, evidence, engine))
     answer = smoothed(given_task(model, evidence, soft, T, lengths, engine))
@@ -134,7 +135,7 @@ def filter(
     array([[0.182, 0.818],
            [0.117, 0.883]])
     """
-    if isinstance(model, KalmanFilter):
+    if isinstance(model, GaussianModel):
         refuse("filter", soft=soft, T=T, lengths=lengths)
         return cast(Any, filter_gaussian(model, evidence, engine))
     task = given_task(model, evidence, soft, T, lengths, engine)
@@ -166,7 +167,7 @@ def predict(
     array([[0.347, 0.653],
            [0.439, 0.561]])
     """
-    if isinstance(model, KalmanFilter):
+    if isinstance(model, GaussianModel):
         refuse("predict", soft=soft, T=T, lengths=lengths)
         return cast(Any, predict_gaussian(model, horizon, evidence, engine))
     ahead = positive(horizon, f"horizon is {horizon!r}; it must be a positive number of slices")
@@ -233,7 +234,7 @@ def sample(
     ((1000, 2), True)
     """
     size = positive(size, f"size is {size!r}; it must be a positive number of paths")
-    if isinstance(model, KalmanFilter):
+    if isinstance(model, GaussianModel):
         refuse("sample", soft=soft, lengths=lengths)
         return cast(Any, sample_gaussian(model, size, evidence, T, np.random.default_rng(seed), engine))
     task = given_task(model, evidence, soft, T, lengths, engine)
@@ -280,7 +281,7 @@ def log_likelihood(
     >>> round(log_likelihood(umbrella(), {"Umbrella": [1, 1]}), 6)
     -1.045546
     """
-    if isinstance(model, KalmanFilter):
+    if isinstance(model, GaussianModel):
         refuse("log_likelihood", soft=soft, T=T, lengths=lengths)
         return log_likelihood_gaussian(model, evidence, engine)
     task = given_task(model, evidence, soft, T, lengths, engine)

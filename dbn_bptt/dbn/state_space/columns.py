@@ -50,8 +50,10 @@ class Prior:
     columns: Array
 
 
-def split(theta: Mapping[str, Array], wide: float = WIDE) -> Prior:
+def split(theta: Mapping[str, Array], wide: float = WIDE, root: Array | None = None) -> Prior:
     """The prior's covariance, split where it is wide beside what the noise reaches, so many times as large.
+
+    A root of it, with columns that are independent, tells more than itself where one number is a noisy copy of another.
 
     Examples
     --------
@@ -59,19 +61,31 @@ def split(theta: Mapping[str, Array], wide: float = WIDE) -> Prior:
     >>> prior.rest, (prior.columns @ prior.columns.T).round()
     (array([[1.]]), array([[99999999.]]))
     """
-    A, Q, covariance = theta["A"], theta["Q"], theta["covariance"]
-    reach = reached(A, Q)
-    size = np.sqrt(np.diagonal(covariance))
-    size = np.where(size > 0, size, 1.0)  # the units of the state's numbers may be far from each other
-    lam, U = np.linalg.eigh(covariance / np.outer(size, size))
-    some = lam > 1e-14 * lam.max(initial=0.0)
-    root = size[:, None] * U[:, some] * np.sqrt(lam[some])
-    back = (U[:, some] / np.sqrt(lam[some])).T / size
-    share, V = np.linalg.eigh(back @ reach @ back.T)
+    root = root_of(theta["covariance"]) if root is None else root
+    lengths = np.linalg.norm(root, axis=0)
+    root, lengths = root[:, lengths > 0], lengths[lengths > 0]
+    back = np.linalg.pinv(root / lengths) / lengths[:, None]
+    share, V = np.linalg.eigh(back @ reached(theta["A"], theta["Q"]) @ back.T)
     F = root @ V  # covariance = F F', reach = F diag(share) F' as far as the prior has any
     carried, share = share < 1 / wide, np.clip(share, 0.0, 1.0)
     rest = F * np.sqrt(np.where(carried, share, 1.0))
     return Prior(rest @ rest.T, F[:, carried] * np.sqrt(1 - share[carried]))
+
+
+def root_of(covariance: Array) -> Array:
+    """A root of a covariance, (d, rank).
+
+    Examples
+    --------
+    >>> root_of(np.diag([4.0, 0.0]))
+    array([[2.],
+           [0.]])
+    """
+    size = np.sqrt(np.diagonal(covariance))
+    size = np.where(size > 0, size, 1.0)  # the units of the state's numbers may be far from each other
+    lam, U = np.linalg.eigh(covariance / np.outer(size, size))
+    some = lam > 1e-14 * lam.max(initial=0.0)
+    return size[:, None] * U[:, some] * np.sqrt(lam[some])
 
 
 def reached(A: Array, Q: Array) -> Array:

@@ -6,10 +6,13 @@ so z + E[state | y observed] - E[state | y simulated] is drawn from the posterio
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
+from dbn_bptt.dbn.state_space.columns import root_of
 from dbn_bptt.dbn.state_space.kalman import OBSERVED, KalmanFilter
+from dbn_bptt.dbn.state_space.posterior import place
 from dbn_bptt.dbn.state_space.smoothing import smoothed
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.program.engines import Engine
@@ -25,10 +28,15 @@ class GaussianPaths:
     ----------
     states : (size, T, d), or (B, size, T, d) for a batch
     y : (size, T, k) or (B, size, T, k); what was observed as it was
+    names : of the numbers of the state, in a network: ``paths["X"]`` are those of one variable
     """
 
     states: Array = field(repr=False)
     y: Array = field(repr=False)
+    names: tuple[Any, ...] = ()
+
+    def __getitem__(self, name: Any) -> Array:
+        return self.states[..., place(self.names, name)]
 
     def __str__(self) -> str:
         return f"Gaussian paths, states {self.states.shape}, y {self.y.shape}"
@@ -37,8 +45,9 @@ class GaussianPaths:
 
 
 def drawn(
-    kalman: KalmanFilter, data: Theta, size: int, rng: np.random.Generator, engine: Engine = None
-) -> GaussianPaths:
+    kalman: KalmanFilter, data: Theta, size: int, rng: np.random.Generator, engine: Engine = None,
+    root: Array | None = None,
+) -> GaussianPaths:  # fmt: skip
     """Paths of data as `kalman_data` gives them, time first."""
     batch, theta = data["y"].shape[1:-1], kalman.parameters
     own = {name: np.repeat(a.reshape(len(a), -1, a.shape[-1]), size, 1) for name, a in data.items()}
@@ -48,7 +57,7 @@ def drawn(
         apart = own | {"y": np.where(seen > 0, own["y"] - y, 0.0)}
         if "u" in own:
             apart |= {"u": np.zeros_like(own["u"])}
-        z = z + smoothed(kalman, apart, {**theta, "mean": np.zeros_like(theta["mean"])}, engine).mean
+        z = z + smoothed(kalman, apart, {**theta, "mean": np.zeros_like(theta["mean"])}, engine, root).mean
     y = _observed(theta, z, own, rng)
     states, observed = (np.moveaxis(a, 0, 1).reshape(*batch, size, len(a), -1) for a in (z, y))
     return GaussianPaths(states, observed)
@@ -57,15 +66,14 @@ def drawn(
 def _simulated(theta: Theta, data: Theta, rng: np.random.Generator) -> tuple[Array, Array]:
     """States and observations, (T, paths, d) and (T, paths, k), from the model alone."""
     T, paths = data["y"].shape[:2]
-    d, k = theta["A"].shape[0], theta["C"].shape[0]
-    noise = rng.normal(size=(T, paths, d)) @ root(theta["Q"]).T
-    z = np.empty((T, paths, d))
-    z[0] = theta["mean"] + rng.normal(size=(paths, d)) @ root(theta["covariance"]).T
+    noise = _normal(rng, theta["Q"], (T, paths))
+    z = np.empty_like(noise)
+    z[0] = theta["mean"] + _normal(rng, theta["covariance"], (paths,))
     for t in range(1, T):
         z[t] = z[t - 1] @ theta["A"].T + noise[t]
         if "B" in theta:
             z[t] += data["u"][t] @ theta["B"].T
-    return z, z @ theta["C"].T + rng.normal(size=(T, paths, k)) @ root(theta["R"]).T
+    return z, z @ theta["C"].T + _normal(rng, theta["R"], (T, paths))
 
 
 def _observed(theta: Theta, z: Array, data: Theta, rng: np.random.Generator) -> Array:
@@ -75,22 +83,15 @@ def _observed(theta: Theta, z: Array, data: Theta, rng: np.random.Generator) -> 
     for pattern in np.unique(seen.reshape(-1, seen.shape[-1]), axis=0):
         rows, there, gone = (seen == pattern).all(-1), pattern, ~pattern
         gain = R[np.ix_(gone, there)] @ np.linalg.pinv(R[np.ix_(there, there)], hermitian=True)
-        spread = root(R[np.ix_(gone, gone)] - gain @ R[np.ix_(there, gone)])
+        rest = R[np.ix_(gone, gone)] - gain @ R[np.ix_(there, gone)]
         found = y[rows]
         about = expected[rows][:, gone] + (found - expected[rows])[:, there] @ gain.T
-        found[:, gone] = about + rng.normal(size=about.shape) @ spread.T
+        found[:, gone] = about + _normal(rng, rest, about.shape[:-1])
         y[rows] = found
     return y
 
 
-def root(covariance: Array) -> Array:
-    """A root of a covariance, which may be singular.
-
-    Examples
-    --------
-    >>> root(np.diag([4.0, 0.0]))
-    array([[0., 2.],
-           [0., 0.]])
-    """
-    lam, U = np.linalg.eigh(covariance)
-    return U * np.sqrt(np.maximum(lam, 0.0))
+def _normal(rng: np.random.Generator, covariance: Array, shape: tuple[int, ...]) -> Array:
+    """Normal draws, also where a covariance is singular."""
+    root = root_of(covariance)
+    return rng.normal(size=(*shape, root.shape[1])) @ root.T

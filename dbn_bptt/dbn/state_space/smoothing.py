@@ -42,14 +42,19 @@ class Moments:
     lost: tuple[float, int]
 
 
-def smoothed(kalman: KalmanFilter, data: Theta, theta: Theta | None = None, engine: Engine = None) -> Moments:
-    """The state given all observations, with other parameters than the template's own if there are some."""
+def smoothed(
+    kalman: KalmanFilter, data: Theta, theta: Theta | None = None, engine: Engine = None, root: Array | None = None
+) -> Moments:
+    """The state given all observations, with other parameters than the template's own if there are some.
+
+    root: of the initial covariance, where more is known of it than its numbers tell
+    """
     program = kept(kalman.frozen, engine)
     given = checked(program.template, theta or {}, data)
     theta = theta or kalman.parameters
     found = _plain(program, given, theta)
     if found is None or found.lost[0] > BEST:
-        columns = Columns(theta, data, split(theta), engine)
+        columns = Columns(theta, data, split(theta, root=root), engine)
         found = _with_columns(columns) if columns.number else found
     if found is None:
         raise singular()
@@ -124,10 +129,10 @@ def _variances(a: Array) -> Array:
     return np.diagonal(a, axis1=-2, axis2=-1)
 
 
-def filtered(kalman: KalmanFilter, data: Theta, engine: Engine = None) -> Moments:
-    """The state given the observations up to each slice."""
+def filtered(kalman: KalmanFilter, data: Theta, engine: Engine = None, root: Array | None = None) -> Moments:
+    """The state given the observations up to each slice; root as in `smoothed`."""
     theta = kalman.parameters
-    columns = Columns(theta, data, split(theta, NARROW), engine)
+    columns = Columns(theta, data, split(theta, NARROW, root), engine)
     if columns.number:
         return _filtered_with_columns(columns)
     program = kept(kalman.frozen, engine)
