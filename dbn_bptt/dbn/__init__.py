@@ -29,6 +29,8 @@ from dbn_bptt.dbn.state_space.drawing import GaussianPaths
 from dbn_bptt.dbn.state_space.kalman import kalman_data, linear_gaussian
 from dbn_bptt.dbn.state_space.network import GaussianNetwork, gaussian_network
 from dbn_bptt.dbn.state_space.posterior import GaussianPosterior
+from dbn_bptt.dbn.state_space.regimes import SwitchingPosterior
+from dbn_bptt.dbn.state_space.switching import switching
 from dbn_bptt.dbn.stochastic_units import UnitPosterior, sigmoid_belief, unit_posterior
 from dbn_bptt.dbn.stochastic_units import as_pgmpy as sigmoid_belief_as_pgmpy
 from dbn_bptt.dbn.verbs import expected_counts, filter, log_likelihood, predict, sample, smooth, template, viterbi
@@ -41,6 +43,6 @@ __all__ = [
     "Posterior", "Paths", "Fit", "template", "unrolled", "from_template", "interface", "summary",
     "sigmoid_belief", "unit_posterior", "UnitPosterior", "sigmoid_belief_as_pgmpy",
     "linear_gaussian", "gaussian_network", "GaussianNetwork", "GaussianPosterior", "GaussianPaths", "kalman_data",
-    "value_function", "ValueFunction",
+    "switching", "SwitchingPosterior", "value_function", "ValueFunction",
     "read_bif", "write_bif", "umbrella",
 ]  # fmt: skip

@@ -69,7 +69,8 @@ def smooth(
     ----------
     model : pgmpy DynamicBayesianNetwork with discrete CPDs
         Or what `prepare` made of it; or a template from `linear_gaussian`, whose evidence is y and u, or a network from
-        `gaussian_network`, whose evidence is numbers by variable: these get a `GaussianPosterior`.
+        `gaussian_network`, whose evidence is numbers by variable: these get a `GaussianPosterior`; or a
+        template from `switching`.
     evidence : dict or DataFrame, optional
         ``{"Y": states}`` with (T,) states for one sequence or (B, T) for a batch, by name or index, -1 or NaN where
         one is missing; ``{("Y", 2): state}``; a list of dicts with a sequence (T,) each, of any lengths; or a DataFrame
