@@ -182,3 +182,15 @@ def test_the_gradient_is_that_of_the_likelihood():
             moved[place] += sign * 1e-5
             ends.append(exact.smoothed(theta | {name: moved}, y)[2])
         assert -(ends[0] - ends[1]) / 2e-5 == pytest.approx(found[name][place], rel=1e-5)
+
+
+def test_a_prior_that_is_wide_beside_no_noise_but_narrow_to_what_is_seen():
+    """Coefficients that never change: no columns are needed where the prior is no wider than the noise of what is seen."""
+    theta, y = made("regression that leaves a direction open", 1.0), seen(1, True)
+    kalman = dbn.linear_gaussian(**theta)
+    mean, covariance, log_p = exact.smoothed(theta, y)
+    found = dbn.filter(kalman, {"y": y})
+    np.testing.assert_allclose(found.mean[-1], mean[-1], rtol=1e-11)
+    np.testing.assert_allclose(found.covariance[-1], covariance[-1], atol=1e-12)
+    assert dbn.log_likelihood(kalman, {"y": y}) == pytest.approx(log_p, rel=1e-12)
+    assert_equal(dbn.smooth(kalman, {"y": y}), theta, y)

@@ -11,7 +11,7 @@ from dbn_bptt.dbn.state_space.kalman import OBSERVED, KalmanFilter, kalman_data
 from dbn_bptt.dbn.state_space.network import GaussianNetwork, Seen, seen
 from dbn_bptt.dbn.state_space.posterior import GaussianPosterior
 from dbn_bptt.dbn.state_space.regimes import SwitchingPosterior, filter_switching, smooth_switching
-from dbn_bptt.dbn.state_space.smoothing import Moments, filtered, smoothed
+from dbn_bptt.dbn.state_space.smoothing import Moments, filtered, log_likelihoods, smoothed
 from dbn_bptt.dbn.state_space.switching import SwitchingFilter
 from dbn_bptt.errors import DataError, positive
 from dbn_bptt.ops.kernels import Array
@@ -52,7 +52,7 @@ def log_likelihood_gaussian(model: GaussianModel, evidence: Any, engine: Engine 
     if isinstance(model, SwitchingFilter):
         return filter_switching(model, evidence, engine=engine).log_likelihood
     given = _given(model, evidence)
-    found = filtered(given.kalman, given.data, engine, given.root).log_likelihood
+    found = log_likelihoods(given.kalman, given.data, engine, given.root)
     return found if found.ndim else float(found)
 
 

@@ -131,10 +131,29 @@ def _variances(a: Array) -> Array:
 
 def filtered(kalman: KalmanFilter, data: Theta, engine: Engine = None, root: Array | None = None) -> Moments:
     """The state given the observations up to each slice; root as in `smoothed`."""
-    theta = kalman.parameters
-    columns = Columns(theta, data, split(theta, NARROW, root), engine)
-    if columns.number:
-        return _filtered_with_columns(columns)
+    columns = Columns(kalman.parameters, data, split(kalman.parameters, NARROW, root), engine)
+    return _filtered_with_columns(columns) if _shows(columns) else _filtered(kalman, data, engine)
+
+
+def log_likelihoods(kalman: KalmanFilter, data: Theta, engine: Engine = None, root: Array | None = None) -> Array:
+    """log p(y) of each sequence."""
+    columns = Columns(kalman.parameters, data, split(kalman.parameters, NARROW, root), engine)
+    if _shows(columns):
+        return equations(columns.first().series, data[OBSERVED]).solved().log_likelihood
+    return _filtered(kalman, data, engine).log_likelihood
+
+
+def _shows(columns: Columns) -> bool:
+    """Whether some column moves what is seen within as many slices as the state has numbers by more than noise does."""
+    moved, wide = columns.prior.columns, False
+    for _ in range(len(moved)):
+        wide = wide or bool(((columns.theta["C"] @ moved) ** 2 > NARROW * np.diag(columns.theta["R"])[:, None]).any())
+        moved = columns.theta["A"] @ moved
+    return wide
+
+
+def _filtered(kalman: KalmanFilter, data: Theta, engine: Engine) -> Moments:
+    """A Kalman filter."""
     program = kept(kalman.frozen, engine)
     given = checked(program.template, {}, data)
     try:
