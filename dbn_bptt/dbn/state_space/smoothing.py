@@ -20,6 +20,7 @@ from dbn_bptt.sweep.results import refuse_nan
 
 Theta = Mapping[str, Array]
 BEST, WORST = 1e-8, 1e-3  # shares of a variance that rounding may take: of one sweep's, and of any answer's
+EPSILON = float(np.finfo(float).eps)
 NARROW = 1e5  # a filter that goes forwards alone needs no columns for a prior so many times the noise's reach
 
 
@@ -108,13 +109,13 @@ def _lost(P: Array, Lam: Array, after: Array, theta: Theta) -> tuple[float, int]
     widest, floor = _in_rows(P).max(1), _in_rows(after).min(1)
     if floor.min() > 0:  # a bound for all slices together, which most models keep
         spread = widest * np.maximum(_in_rows(Lam).max(1), 1 / floor)
-        bound = np.finfo(float).eps * (widest / floor).max() * spread.sum()
+        bound = EPSILON * float((widest / floor).max() * spread.sum())
         if bound <= BEST:
-            return float(bound), 0
+            return bound, 0
     least = np.maximum(np.diagonal(reached(theta["A"], theta["Q"])), np.finfo(float).tiny)
     before, floors = _variances(P), np.maximum(_variances(after), least)
     spread = before * np.maximum(_variances(Lam), 1 / floors.min(0))
-    share = np.finfo(float).eps * before / floors * spread.sum(-1, keepdims=True)
+    share = EPSILON * before / floors * spread.sum(-1, keepdims=True)
     per_slice = share.reshape(len(share), -1).max(1)
     worst = int(per_slice.argmax())
     return float(per_slice[worst]), worst
@@ -122,7 +123,8 @@ def _lost(P: Array, Lam: Array, after: Array, theta: Theta) -> tuple[float, int]
 
 def _in_rows(a: Array) -> Array:
     """Variances, a row for each number of the state: quick to go through."""
-    return np.ascontiguousarray(np.moveaxis(_variances(a), -1, 0)).reshape(a.shape[-1], -1)
+    d = a.shape[-1]
+    return np.ascontiguousarray(a.reshape(-1, d * d)[:, :: d + 1].T)
 
 
 def _variances(a: Array) -> Array:
