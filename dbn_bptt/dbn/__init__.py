@@ -21,7 +21,6 @@ from dbn_bptt.dbn.description import interface, summary
 from dbn_bptt.dbn.driven import drive, logistic, softmax_of
 from dbn_bptt.dbn.emissions import emission, emit, gaussian, mixture, poisson
 from dbn_bptt.dbn.evidence.evidence import Observations
-from dbn_bptt.dbn.kalman import GaussianPosterior, kalman_data, linear_gaussian
 from dbn_bptt.dbn.learn import fit
 from dbn_bptt.dbn.longer_memory import durations, model
 from dbn_bptt.dbn.models import umbrella
@@ -32,6 +31,12 @@ from dbn_bptt.dbn.posterior import Paths, Posterior
 from dbn_bptt.dbn.query import Prepared, observe, prepare
 from dbn_bptt.dbn.random_fields import conditional
 from dbn_bptt.dbn.ranked import best_paths
+from dbn_bptt.dbn.state_space.drawing import GaussianPaths
+from dbn_bptt.dbn.state_space.kalman import kalman_data, linear_gaussian
+from dbn_bptt.dbn.state_space.network import GaussianNetwork, gaussian_network
+from dbn_bptt.dbn.state_space.posterior import GaussianPosterior
+from dbn_bptt.dbn.state_space.regimes import SwitchingPosterior
+from dbn_bptt.dbn.state_space.switching import switching
 from dbn_bptt.dbn.stochastic_units import UnitPosterior, sigmoid_belief, unit_posterior
 from dbn_bptt.dbn.stochastic_units import as_pgmpy as sigmoid_belief_as_pgmpy
 from dbn_bptt.dbn.structures import Search, search
@@ -46,6 +51,7 @@ __all__ = [
     "prepare", "Prepared", "observe", "Observations",
     "Posterior", "Paths", "Fit", "template", "unrolled", "from_template", "interface", "summary",
     "sigmoid_belief", "unit_posterior", "UnitPosterior", "sigmoid_belief_as_pgmpy",
-    "linear_gaussian", "GaussianPosterior", "kalman_data", "value_function", "ValueFunction",
+    "linear_gaussian", "gaussian_network", "GaussianNetwork", "GaussianPosterior", "GaussianPaths", "kalman_data",
+    "switching", "SwitchingPosterior", "value_function", "ValueFunction",
     "read_bif", "write_bif", "umbrella",
 ]  # fmt: skip

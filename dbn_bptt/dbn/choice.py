@@ -7,10 +7,11 @@ import numpy as np
 
 from dbn_bptt.dbn.climb import Fit
 from dbn_bptt.dbn.evidence.evidence import Soft
-from dbn_bptt.dbn.kalman import KalmanFilter, kalman_data, refuse, smoothed_gaussian
 from dbn_bptt.dbn.learn import fit
 from dbn_bptt.dbn.query import Task, observe, prepare, swept
 from dbn_bptt.dbn.reductions import SUM
+from dbn_bptt.dbn.state_space.answers import log_likelihood_gaussian
+from dbn_bptt.dbn.state_space.kalman import KalmanFilter, kalman_data, refuse
 from dbn_bptt.errors import DataError, positive
 from dbn_bptt.ops.kernels import Array
 
@@ -66,9 +67,8 @@ def score(
     """
     if isinstance(model, KalmanFilter):
         refuse("score", soft=soft, T=T, lengths=lengths)
-        data = kalman_data(model, evidence)
-        found = smoothed_gaussian(model, data, {}).log_likelihood
-        return Score(found, free_parameters(model), int(np.prod(data["y"].shape[:-1])))
+        slices = int(np.prod(kalman_data(model, evidence)["y"].shape[:-1]))
+        return Score(float(np.sum(log_likelihood_gaussian(model, evidence))), free_parameters(model), slices)
     prepared = prepare(model)
     seen = observe(prepared, evidence, soft=soft, T=T, lengths=lengths)
     found = swept(Task(prepared, seen.under(prepared.network)), SUM, ()).log_likelihood

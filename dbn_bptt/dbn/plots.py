@@ -29,15 +29,17 @@ def heat_maps(
     return figure
 
 
-def bands(mean: Array, deviation: Array, seen: Mapping[Any, Array]) -> Any:
+def bands(
+    mean: Array, deviation: Array, start: int, seen: Mapping[Any, Array], names: tuple[Hashable, ...] = ()
+) -> Any:
     """A row for each number of a state: its mean, and two standard deviations to either side."""
     figure, axes = _axes([1.0] * (mean.shape[1] + len(seen)))
-    t = np.arange(len(mean))
+    t = np.arange(start, start + len(mean))
     for i in range(mean.shape[1]):
         axes[i].plot(t, mean[:, i], color=BLUE)
         low, high = mean[:, i] - 2 * deviation[:, i], mean[:, i] + 2 * deviation[:, i]
         axes[i].fill_between(t, low, high, color=BLUE, alpha=0.2, linewidth=0)
-        axes[i].set_ylabel(f"state {i}")
+        axes[i].set_ylabel(str(names[i]) if names else f"state {i}")
     _seen(axes[mean.shape[1] :], seen, 0)
     return figure
 

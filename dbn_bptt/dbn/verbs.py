@@ -9,11 +9,19 @@ import numpy as np
 
 from dbn_bptt.dbn.evidence.evidence import Soft
 from dbn_bptt.dbn.forward import polynomial, program
-from dbn_bptt.dbn.kalman import KalmanFilter, refuse, smooth_gaussian
 from dbn_bptt.dbn.network import Emission, Name
 from dbn_bptt.dbn.posterior import Paths, Posterior
 from dbn_bptt.dbn.query import Answer, Task, alone, given_task, prepare, swept
 from dbn_bptt.dbn.reductions import DRAW, MAX, SUM
+from dbn_bptt.dbn.state_space.answers import (
+    GaussianModel,
+    filter_gaussian,
+    log_likelihood_gaussian,
+    predict_gaussian,
+    sample_gaussian,
+    smooth_gaussian,
+)
+from dbn_bptt.dbn.state_space.kalman import refuse
 from dbn_bptt.errors import positive
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.program.engines import Engine
@@ -60,8 +68,9 @@ def smooth(
     Parameters
     ----------
     model : pgmpy DynamicBayesianNetwork with discrete CPDs
-        Or what `prepare` made of it; or a template from `linear_gaussian`, whose evidence is y and u, and which gets a
-        `GaussianPosterior`.
+        Or what `prepare` made of it; or a template from `linear_gaussian`, whose evidence is y and u, or a network from
+        `gaussian_network`, whose evidence is numbers by variable: these get a `GaussianPosterior`; or a
+        template from `switching`.
     evidence : dict or DataFrame, optional
         ``{"Y": states}`` with (T,) states for one sequence or (B, T) for a batch, by name or index, -1 or NaN where
         one is missing; ``{("Y", 2): state}``; a list of dicts with a sequence (T,) each, of any lengths; or a DataFrame
@@ -90,7 +99,7 @@ def smooth(
     array([[0.117, 0.883],
            [0.117, 0.883]])
     """
-    if isinstance(model, KalmanFilter):
+    if isinstance(model, GaussianModel):
         refuse("smooth", soft=soft, T=T, lengths=lengths)
         return cast(Any, smooth_gaussian(model, evidence, engine))
     answer = smoothed(given_task(model, evidence, soft, T, lengths, engine))
@@ -127,6 +136,9 @@ def filter(
     array([[0.182, 0.818],
            [0.117, 0.883]])
     """
+    if isinstance(model, GaussianModel):
+        refuse("filter", soft=soft, T=T, lengths=lengths)
+        return cast(Any, filter_gaussian(model, evidence, engine))
     task = given_task(model, evidence, soft, T, lengths, engine)
     forward = swept(task, SUM, ())
     return _posterior(forward, alone(forward).marginals())
@@ -156,6 +168,9 @@ def predict(
     array([[0.347, 0.653],
            [0.439, 0.561]])
     """
+    if isinstance(model, GaussianModel):
+        refuse("predict", soft=soft, T=T, lengths=lengths)
+        return cast(Any, predict_gaussian(model, horizon, evidence, engine))
     ahead = positive(horizon, f"horizon is {horizon!r}; it must be a positive number of slices")
     task = given_task(model, evidence, soft, T, lengths, engine)
     end, ends = task.evidence.T, task.evidence.lengths
@@ -222,6 +237,9 @@ def sample(
     ((1000, 2), True)
     """
     size = positive(size, f"size is {size!r}; it must be a positive number of paths")
+    if isinstance(model, GaussianModel):
+        refuse("sample", soft=soft, lengths=lengths)
+        return cast(Any, sample_gaussian(model, size, evidence, T, np.random.default_rng(seed), engine))
     task = given_task(model, evidence, soft, T, lengths, engine)
     swept(task, SUM, ())  # impossible evidence is named by its own sequence
     given = task.evidence
@@ -276,6 +294,9 @@ def log_likelihood(
     >>> round(log_likelihood(umbrella(), {"Umbrella": [1, 1]}), 6)
     -1.045546
     """
+    if isinstance(model, GaussianModel):
+        refuse("log_likelihood", soft=soft, T=T, lengths=lengths)
+        return log_likelihood_gaussian(model, evidence, engine)
     task = given_task(model, evidence, soft, T, lengths, engine)
     return swept(task, SUM, ()).log_likelihood
 

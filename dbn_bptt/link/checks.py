@@ -9,9 +9,10 @@ import numpy as np
 
 from dbn_bptt import dbn, ops, paths
 from dbn_bptt.cells import elman
-from dbn_bptt.dbn.kalman import smooth_gaussian
 from dbn_bptt.dbn.longer_memory import model
 from dbn_bptt.dbn.network import Network
+from dbn_bptt.dbn.state_space.answers import smooth_gaussian
+from dbn_bptt.dbn.state_space.kalman import KalmanFilter
 from dbn_bptt.link.all_slices import newton_iterates, prefixes
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.program import compile
@@ -262,7 +263,7 @@ def viterbi(s: Setting) -> float:
 
 
 # -------------------------------------------------------------------------------------------------- linear and Gaussian
-def _gaussian(s: Setting) -> tuple[SliceTemplate, dict[str, Array], Array]:
+def _gaussian(s: Setting) -> tuple[KalmanFilter, dict[str, Array], Array]:
     def spd(n: int) -> Array:
         a = s.rng.normal(size=(n, n))
         return a @ a.T + 0.3 * np.eye(n)

@@ -11,7 +11,7 @@ import numpy as np
 
 from dbn_bptt.cells import elman
 from dbn_bptt.dbn.cost_to_go import value_function
-from dbn_bptt.dbn.kalman import kalman_data, linear_gaussian
+from dbn_bptt.dbn.state_space.kalman import kalman_data, linear_gaussian
 from dbn_bptt.dbn.stochastic_units import sigmoid_belief, unit_posterior
 from dbn_bptt.errors import DbnBpttError
 from dbn_bptt.link import all_slices

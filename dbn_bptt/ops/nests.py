@@ -242,14 +242,12 @@ def joined(out: Entries, *parts: Entries, axis: int, sizes: tuple[int, ...]) -> 
     return lines
 
 
-def _eliminated(a: Entries, step: Sequence[str], *singular: str) -> list[str]:
+def _eliminated(a: Entries, lead: list[str], step: Sequence[str], *singular: str) -> list[str]:
     """Gaussian elimination with row exchanges: the lines of one step know p, its row q, the pivot, and `work`."""
-    if len(a.shape) != 2:
-        raise NotImplementedError("stacks of matrices have no nest")
-    n = a.shape[0]
+    n = a.shape[-1]
     return [
         f"work = np.empty(({n}, {n}), dtype)",
-        *loops(a.shape, lambda i: [f"work[{i[0]}, {i[1]}] = {a.at(*i)}"]),
+        *loops(a.shape[-2:], lambda i: [f"work[{i[0]}, {i[1]}] = {a.at(*lead, *i)}"]),
         f"for p in range({n}):",
         "    q = p",
         f"    for i in range(p + 1, {n}):",
@@ -263,26 +261,32 @@ def _eliminated(a: Entries, step: Sequence[str], *singular: str) -> list[str]:
 
 
 def inverse(out: Entries, a: Entries) -> list[str]:
-    """The inverse of a matrix, by Gauss and Jordan."""
-    n, at = a.shape[-1], out.at
-    step = [
-        f"for j in range({n}):",
-        "    work[q, j], work[p, j] = work[p, j], work[q, j] / pivot",
-        f"    {at('q', 'j')}, {at('p', 'j')} = {at('p', 'j')}, {at('q', 'j')} / pivot",
-        f"for i in range({n}):",
-        "    factor = work[i, p]",
-        "    if i != p and factor != 0:",
-        f"        for j in range({n}):",
-        "            work[i, j] -= factor * work[p, j]",
-        f"            {at('i', 'j')} -= factor * {at('p', 'j')}",
-    ]
-    start = loops(a.shape, lambda i: [f"{at(*i)} = 1.0 if {i[0]} == {i[1]} else 0.0"])
-    lines = _eliminated(a, step, 'raise np.linalg.LinAlgError("Singular matrix")')
-    return [*start, *lines]
+    """The inverse of a matrix, or of each in a stack, by Gauss and Jordan."""
+    n = a.shape[-1]
+
+    def one(lead: list[str]) -> list[str]:
+        def at(i: str, j: str) -> str:
+            return out.at(*lead, i, j)
+
+        step = [
+            f"for j in range({n}):",
+            "    work[q, j], work[p, j] = work[p, j], work[q, j] / pivot",
+            f"    {at('q', 'j')}, {at('p', 'j')} = {at('p', 'j')}, {at('q', 'j')} / pivot",
+            f"for i in range({n}):",
+            "    factor = work[i, p]",
+            "    if i != p and factor != 0:",
+            f"        for j in range({n}):",
+            "            work[i, j] -= factor * work[p, j]",
+            f"            {at('i', 'j')} -= factor * {at('p', 'j')}",
+        ]
+        start = loops(a.shape[-2:], lambda i: [f"{at(*i)} = 1.0 if {i[0]} == {i[1]} else 0.0"])
+        return [*start, *_eliminated(a, lead, step, 'raise np.linalg.LinAlgError("Singular matrix")')]
+
+    return loops(a.shape[:-2], one, "s")
 
 
 def log_determinant(out: Entries, a: Entries) -> list[str]:
-    """log |det a|, -inf for a singular matrix."""
+    """log |det a|, -inf for a singular matrix; of each in a stack."""
     n = a.shape[-1]
     step = [
         "total += np.log(abs(pivot))",
@@ -293,7 +297,12 @@ def log_determinant(out: Entries, a: Entries) -> list[str]:
         f"    for j in range(p, {n}):",
         "        work[i, j] -= factor * work[p, j]",
     ]
-    return ["total = 0.0", *_eliminated(a, step, "total = -np.inf", "break"), f"{out.at()} = total"]
+
+    def one(lead: list[str]) -> list[str]:
+        lines = _eliminated(a, lead, step, "total = -np.inf", "break")
+        return ["total = 0.0", *lines, f"{out.at(*lead)} = total"]
+
+    return loops(a.shape[:-2], one, "s")
 
 
 def is_max(out: Entries, a: Entries, axis: tuple[int, ...]) -> list[str]:

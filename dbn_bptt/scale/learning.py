@@ -87,7 +87,9 @@ def _check_sums(network: Network) -> None:
     """Refuse what no sums over sequences say enough of."""
     if network.conditional or network.drives:
         what = "a conditional network" if network.conditional else f"the driven table of {next(iter(network.drives))!r}"
-        raise DataError(f"{what} is learnt from all vectors at once; use dbn.fit on sequences that fit into one process")
+        raise DataError(
+            f"{what} is learnt from all vectors at once; use dbn.fit on sequences that fit into one process"
+        )
     own = [name for name, emission in network.emissions.items() if isinstance(emission, Expressed)]
     if own:
         mend = "train its parameters by dbn.fit on sequences that fit into one process"

@@ -153,7 +153,7 @@ def test_a_kalman_smoother_parallel_in_time():
     expected, found = (dbn.smooth(kalman, {"y": y}, engine=engine) for engine in ("numpy", "parallel"))
     assert_close(found.mean, expected.mean, 1e-10)
     assert_close(found.covariance, expected.covariance, 1e-10)
-    steps = db.compile(kalman, "parallel").newton_steps({}, dbn.kalman.kalman_data(kalman, {"y": y}))
+    steps = db.compile(kalman, "parallel").newton_steps({}, dbn.kalman_data(kalman, {"y": y}))
     assert min(steps.values()) == 0 < max(steps.values()) < 20  # the means are an affine scan, the covariances are not
 
 

@@ -248,6 +248,21 @@ def test_a_kalman_smoother():
 
 
 @needs_llvm
+@pytest.mark.parametrize("stack", [(), (2,), (2, 3)])
+@pytest.mark.parametrize("n", [1, 3])
+def test_inverses_and_determinants_of_stacks(stack, n):
+    t = db.SliceTemplate("stacks")
+    a, h = t.parameter("a", (*stack, n, n)), t.variable("h", (*stack, n, n))
+    t.define(h, db.ops.inverse(a + 0.1 * h.prev))
+    t.loss("L", db.sum(db.ops.logdet(h)) + db.sum(h * h))
+    theta = {"a": np.random.default_rng(0).normal(size=(*stack, n, n)) + 3 * np.eye(n)}
+    expected, found = (db.compile(t, engine).value_and_grad(theta, T=5) for engine in ("numpy", "native"))
+    assert_close(found[0], expected[0])
+    assert_close(found[1]["a"], expected[1]["a"])
+    assert db.compile(t, "native").engines()["h"] == "native"
+
+
+@needs_llvm
 def test_compare_lists_the_native_program():
     drawn = draw(Case("elman", lambda: db.cells.elman(2, 3, 2), T=12, B=2))
     report = db.compare(drawn.template, drawn.parameters, drawn.data, native=True)

@@ -8,20 +8,15 @@ Frazier smoother computes (Bierman 1973): lam = dL/dm-, Lam = 2 dL/dP- + lam lam
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from dbn_bptt import ops
-from dbn_bptt.dbn.plots import bands, one_sequence
 from dbn_bptt.errors import DataError, unknown_name
 from dbn_bptt.ops.kernels import Array
-from dbn_bptt.program.engines import Engine
-from dbn_bptt.program.run import kept
-from dbn_bptt.sweep.given import checked
-from dbn_bptt.sweep.results import refuse_nan
 from dbn_bptt.template.builder import SliceTemplate
+from dbn_bptt.template.expressions import reference
 
 MEAN, COVARIANCE, OBSERVED = "m_pred", "P_pred", "seen"
 
@@ -79,14 +74,24 @@ def linear_gaussian(
     t.define(m_pred, moved, first=p["mean"])
     t.define(P_pred, p["A"] @ P.prev @ p["A"].T + p["Q"], first=p["covariance"])
     t.define(v, seen * (y - p["C"] @ m_pred))
-    both, missing = ops.outer(seen, seen), np.eye(k) * (1 - seen)  # what is missing has variance 1 and predicts itself
-    t.define(S, both * (p["C"] @ P_pred @ p["C"].T + p["R"]) + missing)
-    t.define(K, (P_pred @ p["C"].T * seen) @ ops.inverse(S))
+    define_gain(t, p, seen)
     t.define(m, m_pred + K @ v)
-    left = P_pred - K @ S @ K.T
-    t.define(P, 0.5 * (left + left.T))  # what rounding makes unsymmetric would grow from slice to slice
+    t.define(P, symmetric(P_pred - K @ S @ K.T))
     t.loss("L", 0.5 * (v @ (ops.inverse(S) @ v) + ops.logdet(S) + np.log(2 * np.pi) * ops.sum(seen)))
     return t
+
+
+def define_gain(t: SliceTemplate, p: Mapping[str, Any], seen: Any) -> None:
+    """The equations of a filter's S and K, which its mean and covariance are updated by."""
+    P_pred, S, K = (reference(t.symbols[name]) for name in (COVARIANCE, "S", "K"))
+    both, missing = ops.outer(seen, seen), np.eye(seen.shape[0]) * (1 - seen)
+    t.define(S, both * (p["C"] @ P_pred @ p["C"].T + p["R"]) + missing)  # what is missing predicts itself, variance 1
+    t.define(K, (P_pred @ p["C"].T * seen) @ ops.inverse(S))
+
+
+def symmetric(a: Any) -> Any:
+    """A matrix made symmetric: what rounding makes unsymmetric would grow from slice to slice."""
+    return 0.5 * (a + a.T)
 
 
 def _check(found: Mapping[str, Array], B: Any) -> None:
@@ -111,110 +116,9 @@ def _check(found: Mapping[str, Array], B: Any) -> None:
         raise DataError(f"B has shape {np.shape(B)}; it must be ({d}, n)")
 
 
-@dataclass(frozen=True)
-class GaussianPosterior:
-    """Means and covariances of the state in every slice, given all observations.
-
-    Attributes
-    ----------
-    mean : (T, d), or (B, T, d) for a batch
-    covariance : (T, d, d), or (B, T, d, d)
-    log_likelihood : log p(y) in nats, summed over a batch
-    """
-
-    mean: Array = field(repr=False)
-    covariance: Array = field(repr=False)
-    log_likelihood: float
-
-    def __str__(self) -> str:
-        return f"Gaussian posterior, mean {self.mean.shape}, log-likelihood {self.log_likelihood:.6g}"
-
-    __repr__ = __str__
-
-    def plot(self, evidence: Mapping[str, Any] | None = None, *, sequence: int = 0) -> Any:
-        """A matplotlib figure of one sequence: means, two standard deviations to either side, and below what was seen.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from dbn_bptt import dbn
-        >>> walk = dbn.linear_gaussian([[1.0]], [[1.0]], [[1.0]], [[1.0]], [0.0], [[1.0]])
-        >>> len(dbn.smooth(walk, {"y": [1.0, np.nan, 3.0]}).plot({"y": [1.0, np.nan, 3.0]}).axes)
-        2
-        """
-        batched = self.mean.ndim == 3
-        mean, covariance = (a[sequence] if batched else a for a in (self.mean, self.covariance))
-        deviation = np.sqrt(np.maximum(np.diagonal(covariance, axis1=-2, axis2=-1), 0.0))
-        seen = {name: one_sequence(x, sequence, batched, name) for name, x in (evidence or {}).items()}
-        return bands(mean, deviation, seen)
-
-    def to_frame(self) -> Any:
-        """A pandas DataFrame of one sequence: mean and standard deviation of every number of the state, by slice."""
-        import pandas as pd
-
-        if self.mean.ndim != 2:
-            raise DataError("a frame is made of one sequence; take mean and covariance of a batch apart")
-        deviations = np.sqrt(np.maximum(np.diagonal(self.covariance, axis1=-2, axis2=-1), 0.0))
-        columns = {("mean", i): column for i, column in enumerate(self.mean.T)}
-        columns |= {("deviation", i): column for i, column in enumerate(deviations.T)}
-        return pd.DataFrame(columns, pd.RangeIndex(len(self.mean), name="t"))
-
-
-@dataclass(frozen=True)
-class Smoothed:
-    """What BPTT through a Kalman filter finds.
-
-    Attributes
-    ----------
-    mean, covariance : of the state given all observations, ([B,] T, d) and ([B,] T, d, d)
-    log_likelihood : log p(y)
-    gradients : of -log p(y) in the parameters
-    """
-
-    mean: Array
-    covariance: Array
-    log_likelihood: float
-    gradients: Mapping[str, Array]
-
-
-def smooth_gaussian(kalman: SliceTemplate, evidence: Any, engine: Engine = None) -> GaussianPosterior:
-    """`smooth` for a template from `linear_gaussian`: evidence is y and, where there are inputs, u; NaN is missing."""
-    found = smoothed_gaussian(kalman, kalman_data(kalman, evidence), {}, engine)
-    return GaussianPosterior(found.mean, found.covariance, found.log_likelihood)
-
-
-def smoothed_gaussian(
-    kalman: SliceTemplate, data: Mapping[str, Array], theta: Mapping[str, Array], engine: Engine = None
-) -> Smoothed:
-    """The sweep behind `smooth_gaussian`, with other parameters than the template's own where theta has some."""
-    program = kept(kalman.frozen, engine)
-    found = checked(program.template, theta, data)
-    bars = program.backward.partners
-    try:
-        outcome = program.run(found, series=(MEAN, COVARIANCE, bars[MEAN], bars[COVARIANCE]), wrt=("params",))
-    except DataError:
-        raise DataError("a covariance of observations is singular; give R (or Q) some noise") from None
-    refuse_nan({"the loss": outcome.totals["L"]})
-    series, log_likelihood = outcome.series, -float(outcome.totals["L"])
-    P, lam, second = series[COVARIANCE], series[bars[MEAN]], series[bars[COVARIANCE]]
-    Lam = second + np.swapaxes(second, -1, -2) + lam[..., :, None] * lam[..., None, :]
-    mean = series[MEAN] - np.einsum("...ij,...j->...i", P, lam)
-    covariance = P - P @ Lam @ P
-    if found.batch:
-        mean, covariance = np.swapaxes(mean, 0, 1), np.swapaxes(covariance, 0, 1)
-    variances = np.diagonal(covariance, axis1=-2, axis2=-1)
-    before = np.diagonal(P, axis1=-2, axis2=-1)
-    if _is_lost(np.swapaxes(before, 0, 1) if found.batch else before, variances):
-        mend = "give a smaller initial covariance (up to about 1e6 times the noise)"
-        raise DataError(f"smoothed variances are lost in rounding; {mend}")
-    return Smoothed(mean, covariance, log_likelihood, outcome.gradients.named())
-
-
-def _is_lost(before: Array, after: Array) -> bool:
-    """Whether rounding, which grows with the square of the variances before smoothing, takes a part of those after."""
-    least = np.where(after > 0, after, np.inf).min(-2, keepdims=True)  # of all slices: what the noise leaves at best
-    rounding = 1e-16 * before**2 / least
-    return bool((rounding > 1e-3 * np.where(after > 0, after, least)).any() or (after < -1e-12 * before.max()).any())
+def singular() -> DataError:
+    """The error where observations without noise say the same twice, or contradict each other."""
+    return DataError("a covariance of observations is singular; give R (or Q) some noise")
 
 
 def refuse(verb: str, **options: Any) -> None:
@@ -223,8 +127,10 @@ def refuse(verb: str, **options: Any) -> None:
         raise DataError(f"{verb} of a linear-Gaussian network takes no {name}; give NaN for what is missing")
 
 
-def kalman_data(kalman: SliceTemplate, evidence: Any) -> dict[str, Array]:
+def kalman_data(kalman: SliceTemplate, evidence: Any, ahead: int = 0) -> dict[str, Array]:
     """The data of a Kalman filter: y (T, k) or (B, T, k), or (T,) for one number a slice; NaN is missing.
+
+    `ahead` slices more follow without observations; inputs u have them too.
 
     Examples
     --------
@@ -252,5 +158,9 @@ def kalman_data(kalman: SliceTemplate, evidence: Any) -> dict[str, Array]:
         data[name] = np.swapaxes(array, 0, 1) if array.ndim == 3 else array
     if "y" not in data:
         raise DataError("there are no observations 'y'; give NaN where nothing was observed")
+    if ahead:
+        data["y"] = np.concatenate([data["y"], np.full((ahead, *data["y"].shape[1:]), np.nan)])
+    if "u" in data and np.isnan(data["u"]).any():
+        raise DataError("u holds NaN; inputs must be known in every slice")
     missing = np.isnan(data["y"])
     return {**data, "y": np.where(missing, 0.0, data["y"]), OBSERVED: 1.0 - missing}

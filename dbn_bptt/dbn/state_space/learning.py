@@ -6,8 +6,8 @@ regressions with noise it tells what the E-step is for: with w_t = z_t - A z_{t-
     d log p / dA = inv(Q) sum_t E[w_t z_{t-1}'],   d log p / dQ = 1/2 inv(Q) (sum_t E[w_t w_t'] - N Q) inv(Q),
 
 so that sums of expected products of noises are read off the gradients, and only those of the regressors, E[z z'], need
-the smoother. Likewise for C and R (numbers that were not observed are unknowns too), and for the initial mean and
-covariance.
+the smoother. Likewise for C and R (numbers that were not observed are unknowns too). The initial mean and covariance
+are those of the smoothed first state.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from dbn_bptt.dbn.climb import Climb, Fit, Rules, Steps, climbed
-from dbn_bptt.dbn.kalman import KalmanFilter, Smoothed, kalman_data, linear_gaussian, smoothed_gaussian
+from dbn_bptt.dbn.state_space.kalman import KalmanFilter, kalman_data, linear_gaussian
+from dbn_bptt.dbn.state_space.smoothing import Moments, smoothed
 from dbn_bptt.errors import DataError, unknown_name
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.program.engines import Engine
@@ -38,39 +39,43 @@ def fit_gaussian(
     wanted = frozenset(start if learn is None else learn)
     data = kalman_data(kalman, evidence)
 
-    def expected(theta: Theta) -> tuple[float, Smoothed]:
-        found = smoothed_gaussian(kalman, data, theta, engine)
-        return found.log_likelihood, found
+    def expected(theta: Theta) -> tuple[float, Moments]:
+        found = smoothed(kalman, data, theta, engine)
+        return float(found.log_likelihood), found
 
-    def improved(theta: Theta, found: Smoothed, _: float) -> Theta:
+    def improved(theta: Theta, found: Moments, _: float) -> Theta:
         return maximised(theta, found, data.get("u"), wanted)
 
     return climbed(Steps(expected, improved, lambda of: linear_gaussian(**of)), Climb(start), rules, progress)
 
 
-def maximised(theta: Theta, found: Smoothed, u: Array | None, learn: frozenset[str]) -> Theta:
+def maximised(theta: Theta, found: Moments, u: Array | None, learn: frozenset[str]) -> Theta:
     """The parameters that make what is expected most probable, given what a sweep under the old ones found."""
-    mean, covariance, uphill = found.mean, found.covariance, {name: -g for name, g in found.gradients.items()}
-    lead, T, d = mean.shape[:-2], mean.shape[-2], mean.shape[-1]
-    sequences = int(np.prod(lead, dtype=int))
-    products = (covariance + mean[..., :, None] * mean[..., None, :]).reshape(sequences, T, d, d)
-    regressors = products[:, :-1].sum((0, 1))
+    uphill, d = {name: -g for name, g in found.gradients.items()}, found.mean.shape[-1]
+    mean = found.mean.reshape(len(found.mean), -1, d)  # (T, sequences, d)
+    covariance = found.covariance.reshape(*mean.shape, d)
+    T, sequences = mean.shape[:2]
+    products = covariance + mean[..., :, None] * mean[..., None, :]
+    regressors = products[:-1].sum((0, 1))
     state = [str(name) for name in ("A", "B") if name in theta and name in learn]
     if u is not None and "B" in state:
         inputs = (u if u.ndim == 3 else u[:, None])[1:]
-        before = np.moveaxis(mean.reshape(sequences, T, d), 0, 1)[:-1]
-        known = np.concatenate([before, inputs], -1).reshape(-1, d + inputs.shape[-1])
+        known = np.concatenate([mean[:-1], inputs], -1).reshape(-1, d + inputs.shape[-1])
         both = known.T @ known
         both[:d, :d] = regressors
         regressors = both if "A" in state else both[d:, d:]
     noises: dict[str, tuple[list[str], Array, int]] = {
         "Q": (state, regressors, sequences * (T - 1)),
         "R": (["C"] if "C" in learn else [], products.sum((0, 1)), sequences * T),
-        "covariance": (["mean"] if "mean" in learn else [], np.eye(1) * sequences, sequences),
     }
     new = dict(theta)
     for noise, (coefficients, xx, N) in noises.items():
         new |= _regression(theta, uphill, coefficients, noise, xx, N, learn)
+    if "mean" in learn:
+        new["mean"] = mean[0].mean(0)
+    if "covariance" in learn:
+        apart = mean[0] - new["mean"]
+        new["covariance"] = covariance[0].mean(0) + apart.T @ apart / sequences
     return new
 
 
