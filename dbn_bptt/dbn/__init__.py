@@ -10,27 +10,38 @@ array([[0.138, 0.862],
        [0.809, 0.191]])
 """
 
-from dbn_bptt.dbn.bif import read_bif, write_bif
-from dbn_bptt.dbn.boyen_koller import factored
-from dbn_bptt.dbn.choice import CrossValidation, Score, cross_validate, free_parameters, score
-from dbn_bptt.dbn.climb import Fit
-from dbn_bptt.dbn.convert import from_template, to_pgmpy, unrolled
 from dbn_bptt.dbn.cost_to_go import ValueFunction, value_function
-from dbn_bptt.dbn.descent import Move
-from dbn_bptt.dbn.description import interface, summary
-from dbn_bptt.dbn.driven import drive, logistic, softmax_of
 from dbn_bptt.dbn.emissions import emission, emit, gaussian, mixture, poisson
 from dbn_bptt.dbn.evidence.evidence import Observations
-from dbn_bptt.dbn.learn import fit
-from dbn_bptt.dbn.longer_memory import durations, model
-from dbn_bptt.dbn.models import umbrella
-from dbn_bptt.dbn.network import Network
-from dbn_bptt.dbn.online import Online, start
-from dbn_bptt.dbn.particle_filter import Particles, particles
-from dbn_bptt.dbn.posterior import Paths, Posterior
-from dbn_bptt.dbn.query import Prepared, observe, prepare
-from dbn_bptt.dbn.random_fields import conditional
-from dbn_bptt.dbn.ranked import best_paths
+from dbn_bptt.dbn.inference.boyen_koller import factored
+from dbn_bptt.dbn.inference.online import Online, start
+from dbn_bptt.dbn.inference.particle_filter import Particles, particles
+from dbn_bptt.dbn.inference.posterior import Paths, Posterior
+from dbn_bptt.dbn.inference.query import Prepared, observe, prepare
+from dbn_bptt.dbn.inference.ranked import best_paths
+from dbn_bptt.dbn.inference.verbs import (
+    expected_counts,
+    filter,
+    log_likelihood,
+    predict,
+    sample,
+    smooth,
+    template,
+    viterbi,
+)
+from dbn_bptt.dbn.learning.choice import CrossValidation, Score, cross_validate, free_parameters, score
+from dbn_bptt.dbn.learning.climb import Fit
+from dbn_bptt.dbn.learning.descent import Move
+from dbn_bptt.dbn.learning.learn import fit
+from dbn_bptt.dbn.learning.random_fields import conditional
+from dbn_bptt.dbn.learning.structures import Search, search
+from dbn_bptt.dbn.networks.bif import read_bif, write_bif
+from dbn_bptt.dbn.networks.convert import from_template, to_pgmpy, unrolled
+from dbn_bptt.dbn.networks.description import interface, summary
+from dbn_bptt.dbn.networks.driven import drive, logistic, softmax_of
+from dbn_bptt.dbn.networks.longer_memory import durations, model
+from dbn_bptt.dbn.networks.models import umbrella
+from dbn_bptt.dbn.networks.network import Network
 from dbn_bptt.dbn.state_space.drawing import GaussianPaths
 from dbn_bptt.dbn.state_space.kalman import kalman_data, linear_gaussian
 from dbn_bptt.dbn.state_space.network import GaussianNetwork, gaussian_network
@@ -39,8 +50,6 @@ from dbn_bptt.dbn.state_space.regimes import SwitchingPosterior
 from dbn_bptt.dbn.state_space.switching import switching
 from dbn_bptt.dbn.stochastic_units import UnitPosterior, sigmoid_belief, unit_posterior
 from dbn_bptt.dbn.stochastic_units import as_pgmpy as sigmoid_belief_as_pgmpy
-from dbn_bptt.dbn.structures import Search, search
-from dbn_bptt.dbn.verbs import expected_counts, filter, log_likelihood, predict, sample, smooth, template, viterbi
 
 __all__ = [
     "smooth", "filter", "predict", "viterbi", "best_paths", "sample", "log_likelihood", "expected_counts", "fit",

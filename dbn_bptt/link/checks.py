@@ -9,8 +9,8 @@ import numpy as np
 
 from dbn_bptt import dbn, ops, paths
 from dbn_bptt.cells import elman
-from dbn_bptt.dbn.longer_memory import model
-from dbn_bptt.dbn.network import Network
+from dbn_bptt.dbn.networks.longer_memory import model
+from dbn_bptt.dbn.networks.network import Network
 from dbn_bptt.dbn.state_space.answers import smooth_gaussian
 from dbn_bptt.dbn.state_space.kalman import KalmanFilter
 from dbn_bptt.link.all_slices import newton_iterates, prefixes

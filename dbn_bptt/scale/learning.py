@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from dbn_bptt.dbn.climb import Climb, Fit, Rules, climbed
 from dbn_bptt.dbn.emissions.own import Expressed
-from dbn_bptt.dbn.learn import Counts, counted, of_network, randomised
-from dbn_bptt.dbn.network import Name, Network
-from dbn_bptt.dbn.query import Prepared, given_task, prepare
+from dbn_bptt.dbn.inference.query import Prepared, given_task, prepare
+from dbn_bptt.dbn.learning.climb import Climb, Fit, Rules, climbed
+from dbn_bptt.dbn.learning.learn import Counts, counted, of_network, randomised
+from dbn_bptt.dbn.networks.network import Name, Network
 from dbn_bptt.errors import DataError
 from dbn_bptt.files import read_arrays, write_arrays
 from dbn_bptt.ops.kernels import Array

@@ -20,9 +20,9 @@ import jax.numpy as jnp
 import numpy as np
 
 import dbn_bptt as db
-from dbn_bptt.dbn.forward import program as network_program
-from dbn_bptt.dbn.forward import structure
-from dbn_bptt.dbn.network import Network, Table
+from dbn_bptt.dbn.networks.network import Network, Table
+from dbn_bptt.dbn.polynomial.forward import program as network_program
+from dbn_bptt.dbn.polynomial.forward import structure
 
 Shape = tuple[int, int, int, int, int]  # T, B, n, H, K
 ELMANS: list[Shape] = [(100, 1, 8, 16, 8), (100, 32, 64, 128, 64), (1000, 32, 64, 128, 64), (200, 64, 256, 512, 256)]

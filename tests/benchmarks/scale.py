@@ -24,10 +24,10 @@ import numpy as np
 import pandas as pd
 
 from dbn_bptt import scale
-from dbn_bptt.dbn.learn import randomised
-from dbn_bptt.dbn.network import Network, Table
-from dbn_bptt.dbn.query import Prepared, given_task, swept
-from dbn_bptt.dbn.reductions import SUM
+from dbn_bptt.dbn.inference.query import Prepared, given_task, swept
+from dbn_bptt.dbn.learning.learn import randomised
+from dbn_bptt.dbn.networks.network import Network, Table
+from dbn_bptt.dbn.polynomial.reductions import SUM
 from dbn_bptt.scale.data import evidence_in
 from dbn_bptt.scale.learning import _counts
 from dbn_bptt.scale.parts import Part, listed
@@ -183,7 +183,7 @@ def page(sizes: list[int], runs: int) -> str:
 
 def dbn_model(model: Prepared) -> Any:
     """The model as pgmpy's."""
-    from dbn_bptt.dbn.convert import to_pgmpy
+    from dbn_bptt.dbn.networks.convert import to_pgmpy
 
     return to_pgmpy(model.network)
 

@@ -9,8 +9,8 @@ from scipy.optimize import approx_fprime
 
 import dbn_bptt as db
 from dbn_bptt import dbn, render
-from dbn_bptt.dbn.learn import counted
-from dbn_bptt.dbn.random_fields import flat, unflat, uphill
+from dbn_bptt.dbn.learning.learn import counted
+from dbn_bptt.dbn.learning.random_fields import flat, unflat, uphill
 from dbn_bptt.errors import DataError, ModelError, UnknownNameError
 from tests.dbn_models import build
 

@@ -103,7 +103,7 @@ def test_what_is_too_small_for_a_number_is_not_lost():
 @pytest.mark.parametrize("structure", STRUCTURES, ids=repr)
 def test_logarithms_give_what_probabilities_give(structure: Structure, monkeypatch):
     """Sums run on logarithms where numbers become too small; here all of them are called so."""
-    from dbn_bptt.dbn import query
+    from dbn_bptt.dbn.inference import query
 
     model, T = structure.make(3, zeros=0.3), 3
     evidence = draw_evidence(np.random.default_rng(1), structure, T, 0.3)
@@ -179,8 +179,8 @@ def test_names_that_are_equal_are_not_the_same():
 
 
 def test_what_is_seen_in_every_slice_needs_no_gradient_and_has_its_own_states():
-    from dbn_bptt.dbn.query import given_task, swept
-    from dbn_bptt.dbn.reductions import SUM
+    from dbn_bptt.dbn.inference.query import given_task, swept
+    from dbn_bptt.dbn.polynomial.reductions import SUM
 
     model = dbn.umbrella()
     task = given_task(model, {"Umbrella": [[1, 0, 1], [0, 0, 1]]})
@@ -255,7 +255,7 @@ def test_large_batches_are_taken_in_portions(monkeypatch, lengths):
         return path, drawn
 
     whole = run()
-    monkeypatch.setattr("dbn_bptt.dbn.query.PORTION", 130)  # two sequences
+    monkeypatch.setattr("dbn_bptt.dbn.inference.query.PORTION", 130)  # two sequences
     for one, other in zip(whole, run(), strict=True):
         np.testing.assert_array_equal(one["Z"], other["Z"])
     np.testing.assert_allclose(whole[0].log_probability, run()[0].log_probability, rtol=1e-14)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dbn_bptt import dbn
-from dbn_bptt.dbn.particle_filter import kept_particles
+from dbn_bptt.dbn.inference.particle_filter import kept_particles
 from dbn_bptt.errors import DataError, ModelError
 from tests.dbn_models import STRUCTURES, build, draw_evidence
 

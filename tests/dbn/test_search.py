@@ -12,8 +12,8 @@ from pgmpy.causal_discovery import HillClimbSearch
 from pgmpy.structure_score import BIC, LogLikelihood
 
 from dbn_bptt import dbn
-from dbn_bptt.dbn.complete import complete
-from dbn_bptt.dbn.structures import costs
+from dbn_bptt.dbn.learning.complete import complete
+from dbn_bptt.dbn.learning.structures import costs
 from dbn_bptt.errors import DataError, UnknownNameError
 from tests.dbn_models import STRUCTURES, build
 

@@ -5,9 +5,9 @@ import pytest
 
 import dbn_bptt as db
 from dbn_bptt import dbn
-from dbn_bptt.dbn.climb import Fit, best_of
 from dbn_bptt.dbn.emissions.numbers import far_apart
-from dbn_bptt.dbn.learn import scattered
+from dbn_bptt.dbn.learning.climb import Fit, best_of
+from dbn_bptt.dbn.learning.learn import scattered
 from dbn_bptt.errors import ModelError
 from tests.dbn_models import build
 

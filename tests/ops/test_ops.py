@@ -9,7 +9,7 @@ import pytest
 import scipy.special
 
 import dbn_bptt as db
-import dbn_bptt.dbn.reductions  # its rows are tested here too
+import dbn_bptt.dbn.polynomial.reductions  # its rows are tested here too
 from dbn_bptt import ops
 from dbn_bptt.ops.rows import TABLE
 from dbn_bptt.sweep.steps import tape

@@ -5,8 +5,8 @@ import pytest
 
 import dbn_bptt as db
 from dbn_bptt import dbn
-from dbn_bptt.dbn.learn import counted
-from dbn_bptt.dbn.random_fields import flat, uphill
+from dbn_bptt.dbn.learning.learn import counted
+from dbn_bptt.dbn.learning.random_fields import flat, uphill
 
 torch = pytest.importorskip("torch", reason="the oracle is PyTorch")
 
@@ -78,7 +78,7 @@ def test_an_input_output_hidden_markov_model():
     np.testing.assert_allclose(dbn.log_likelihood(model, {"X": X, "Y": Y}), theirs().detach().numpy(), rtol=1e-11)
     theirs().sum().backward()
     seen = dbn.observe(model, {"X": X, "Y": Y})
-    _, counts = counted(dbn.query.Task(dbn.prepare(model), seen.under(model)))
+    _, counts = counted(dbn.inference.query.Task(dbn.prepare(model), seen.under(model)))
     ours = model.drives["Z"].scores.gradient(counts["Z", "driven x"], counts["Z", "driven weights"])
     np.testing.assert_allclose(ours["weights"], of["V"].grad.numpy(), atol=1e-9)
     np.testing.assert_allclose(ours["bias"], of["A"].grad.numpy(), atol=1e-9)

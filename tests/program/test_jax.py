@@ -135,8 +135,8 @@ def test_a_million_slices(T):
     model = dbn.prepare(build({"Z": 4, "Y": 64}, [("Z", "Y", 0), ("Z", "Z", 1)]))
     table = model.network.later["Z"]
     values = table.values * (np.abs(np.subtract.outer(np.arange(4), np.arange(4))) < 2)
-    sparse = {0: model.network.first["Z"], 1: dbn.network.Table("Z", table.parents, values / values.sum(0))}
-    network = dbn.network.Network(model.network.states, {**model.network.tables, "Z": sparse})
+    sparse = {0: model.network.first["Z"], 1: dbn.networks.network.Table("Z", table.parents, values / values.sum(0))}
+    network = dbn.networks.network.Network(model.network.states, {**model.network.tables, "Z": sparse})
     evidence = {"Y": rng.integers(0, 64, T)}
     pytest.importorskip("llvmlite", reason="compiled loops need llvmlite")
     expected, found = (dbn.smooth(network, evidence, engine=engine) for engine in ("native", "parallel"))

@@ -141,7 +141,7 @@ def test_random_networks(seed, both_ways):
 
 
 def test_every_operation_that_a_scan_can_hold_has_a_nest():
-    script = "import dbn_bptt.dbn.verbs; from dbn_bptt.ops.rows import TABLE; "
+    script = "import dbn_bptt.dbn.inference.verbs; from dbn_bptt.ops.rows import TABLE; "
     script += "print({row.name for row in TABLE.values() if row.nest is None and not row.lower})"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "{'batch_sum'}"  # which a scan leaves to totals

@@ -39,7 +39,7 @@ def test_of_ragged_evidence_the_first_sequence_is_shown_to_its_end():
 
 
 def test_model_and_evidence_are_read_once(monkeypatch):
-    from dbn_bptt.dbn import query
+    from dbn_bptt.dbn.inference import query
 
     reads = []
     read = query.given_task

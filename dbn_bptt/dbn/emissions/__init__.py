@@ -13,7 +13,7 @@ from dbn_bptt.dbn.emissions.counts import poisson
 from dbn_bptt.dbn.emissions.mixtures import mixture
 from dbn_bptt.dbn.emissions.normal import gaussian
 from dbn_bptt.dbn.emissions.own import emission
-from dbn_bptt.dbn.network import Emission, Name, Network, read
+from dbn_bptt.dbn.networks.network import Emission, Name, Network, read
 from dbn_bptt.errors import ModelError, unknown_name
 
 __all__ = ["emit", "gaussian", "mixture", "poisson", "emission"]

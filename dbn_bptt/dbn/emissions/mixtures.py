@@ -8,7 +8,7 @@ import numpy as np
 
 from dbn_bptt.dbn.emissions.normal import Gaussian, gaussian
 from dbn_bptt.dbn.emissions.numbers import far_apart, filled, finite
-from dbn_bptt.dbn.network import Name
+from dbn_bptt.dbn.networks.network import Name
 from dbn_bptt.errors import DataError
 from dbn_bptt.ops.kernels import Array
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from dbn_bptt.dbn.emissions.numbers import LEAST, far_apart, filled, finite, patterns
-from dbn_bptt.dbn.network import Name
+from dbn_bptt.dbn.networks.network import Name
 from dbn_bptt.errors import DataError, ModelError
 from dbn_bptt.ops.kernels import Array
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from dbn_bptt.dbn.network import Name
-from dbn_bptt.dbn.scores import Scores, scores
+from dbn_bptt.dbn.networks.network import Name
+from dbn_bptt.dbn.networks.scores import Scores, scores
 from dbn_bptt.errors import DataError, ModelError
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.template.template import Described

@@ -13,7 +13,7 @@ import numpy as np
 
 from dbn_bptt.dbn.evidence.forms import Forms, sorted_forms
 from dbn_bptt.dbn.evidence.states import MISSING, indices
-from dbn_bptt.dbn.network import Name, Network
+from dbn_bptt.dbn.networks.network import Name, Network
 from dbn_bptt.errors import DataError, positive, unknown_name
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.ops.shapes import Shape

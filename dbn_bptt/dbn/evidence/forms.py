@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from dbn_bptt.dbn.evidence.states import MISSING, indices
-from dbn_bptt.dbn.network import Name, Network
+from dbn_bptt.dbn.networks.network import Name, Network
 from dbn_bptt.errors import DataError, UnknownNameError, unknown_name
 from dbn_bptt.ops.kernels import Array
 

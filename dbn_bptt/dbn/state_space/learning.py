@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from dbn_bptt.dbn.climb import Climb, Fit, Rules, Steps, climbed
+from dbn_bptt.dbn.learning.climb import Climb, Fit, Rules, Steps, climbed
 from dbn_bptt.dbn.state_space.kalman import KalmanFilter, kalman_data, linear_gaussian
 from dbn_bptt.dbn.state_space.smoothing import Moments, smoothed
 from dbn_bptt.errors import DataError, unknown_name

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dbn_bptt.dbn.plots import bands, one_sequence
+from dbn_bptt.dbn.inference.plots import bands, one_sequence
 from dbn_bptt.errors import DataError, unknown_name
 from dbn_bptt.ops.kernels import Array
 

@@ -17,7 +17,7 @@ from dbn_bptt.sweep.bptt import bptt
 from dbn_bptt.sweep.results import Result
 
 if TYPE_CHECKING:
-    from dbn_bptt.dbn.query import Task
+    from dbn_bptt.dbn.inference.query import Task
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Inference:
 
         Each with what it is called: edges that reach further back need it of several slices.
         """
-        from dbn_bptt.dbn.forward import about
+        from dbn_bptt.dbn.polynomial.forward import about
 
         return {
             alpha: [(name, f"{name} {counted(lag, 'slice')} before" if lag else str(name)) for name, lag in state]
@@ -47,15 +47,15 @@ class Inference:
 
     def swept(self) -> Result:
         """BPTT on the network polynomial, with all its messages."""
-        from dbn_bptt.dbn.forward import polynomial
+        from dbn_bptt.dbn.polynomial.forward import polynomial
 
         return bptt(polynomial(self.task.structure), self.task.model.tables, self.data, T=self.T)
 
 
 def inference(model: Any, evidence: Any, T: int | None = None) -> Inference:
     """Read and ask; what was asked before is handed back as it is."""
-    from dbn_bptt.dbn.query import given_task
-    from dbn_bptt.dbn.verbs import smoothed
+    from dbn_bptt.dbn.inference.query import given_task
+    from dbn_bptt.dbn.inference.verbs import smoothed
 
     if isinstance(evidence, Inference):
         return evidence

@@ -11,8 +11,8 @@ from string import ascii_letters
 from typing import Any
 
 from dbn_bptt import ops
-from dbn_bptt.dbn.network import Name
-from dbn_bptt.dbn.reductions import DRAW, SUM, Reduction
+from dbn_bptt.dbn.networks.network import Name
+from dbn_bptt.dbn.polynomial.reductions import DRAW, SUM, Reduction
 from dbn_bptt.errors import ModelError
 from dbn_bptt.template.builder import SliceTemplate
 from dbn_bptt.template.definitions import Piece

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from dbn_bptt.dbn.choice import Score
-from dbn_bptt.dbn.complete import Complete, complete, pgmpy_model
-from dbn_bptt.dbn.descent import Cost, Edge, Move, Rules, arrow, descended, edge_of
 from dbn_bptt.dbn.evidence.forms import is_pair
-from dbn_bptt.dbn.network import Name, Parent
+from dbn_bptt.dbn.learning.choice import Score
+from dbn_bptt.dbn.learning.complete import Complete, complete, pgmpy_model
+from dbn_bptt.dbn.learning.descent import Cost, Edge, Move, Rules, arrow, descended, edge_of
+from dbn_bptt.dbn.networks.network import Name, Parent
 from dbn_bptt.errors import DataError, positive, unknown_name
 from dbn_bptt.ops.kernels import Array
 

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from dbn_bptt.dbn.climb import Fit, Rules
 from dbn_bptt.dbn.emissions.own import Expressed
 from dbn_bptt.dbn.evidence.evidence import Observations
-from dbn_bptt.dbn.network import Network, Table, read
-from dbn_bptt.dbn.query import Prepared, Task
-from dbn_bptt.dbn.scores import Scores
+from dbn_bptt.dbn.inference.query import Prepared, Task
+from dbn_bptt.dbn.learning.climb import Fit, Rules
+from dbn_bptt.dbn.networks.network import Network, Table, read
+from dbn_bptt.dbn.networks.scores import Scores
 from dbn_bptt.errors import DataError, ModelError
 from dbn_bptt.ops.kernels import Array
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from dbn_bptt.dbn.evidence.evidence import TOO_SMALL, Evidence, Observations, Soft, evidence, observations
-from dbn_bptt.dbn.forward import Structure, messages, program, scales, structure
-from dbn_bptt.dbn.network import Name, Network, read
-from dbn_bptt.dbn.reductions import DRAW, LOG_SUM, MAX, POSSIBLE, SUM, Reduction
+from dbn_bptt.dbn.networks.network import Name, Network, read
+from dbn_bptt.dbn.polynomial.forward import Structure, messages, program, scales, structure
+from dbn_bptt.dbn.polynomial.reductions import DRAW, LOG_SUM, MAX, POSSIBLE, SUM, Reduction
 from dbn_bptt.errors import ImpossibleEvidenceError, ModelError
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.program.engines import Engine, Parallel, checked_engine

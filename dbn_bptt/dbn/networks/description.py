@@ -3,10 +3,10 @@
 from math import prod
 from typing import Any
 
-from dbn_bptt.dbn.contraction import Label, Labels, path
-from dbn_bptt.dbn.forward import Structure, parts, structure
-from dbn_bptt.dbn.forward import interface as interface_of
-from dbn_bptt.dbn.network import Name, Network, read
+from dbn_bptt.dbn.networks.network import Name, Network, read
+from dbn_bptt.dbn.polynomial.contraction import Label, Labels, path
+from dbn_bptt.dbn.polynomial.forward import Structure, parts, structure
+from dbn_bptt.dbn.polynomial.forward import interface as interface_of
 from dbn_bptt.errors import ModelError
 from dbn_bptt.template.structure import interface as interface_of_template
 from dbn_bptt.template.template import Described, Template

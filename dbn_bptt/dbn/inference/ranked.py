@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from dbn_bptt.dbn.evidence.evidence import Evidence, Soft
-from dbn_bptt.dbn.network import Name
-from dbn_bptt.dbn.posterior import Paths
-from dbn_bptt.dbn.query import Answer, Task, given_task, in_portions, swept
-from dbn_bptt.dbn.reductions import MAX
+from dbn_bptt.dbn.inference.posterior import Paths
+from dbn_bptt.dbn.inference.query import Answer, Task, given_task, in_portions, swept
+from dbn_bptt.dbn.networks.network import Name
+from dbn_bptt.dbn.polynomial.reductions import MAX
 from dbn_bptt.errors import DataError, positive
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.program.engines import Engine

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from dbn_bptt.dbn.climb import Fit
 from dbn_bptt.dbn.evidence.evidence import Soft
-from dbn_bptt.dbn.learn import fit
-from dbn_bptt.dbn.query import Task, observe, prepare, swept
-from dbn_bptt.dbn.reductions import SUM
+from dbn_bptt.dbn.inference.query import Task, observe, prepare, swept
+from dbn_bptt.dbn.learning.climb import Fit
+from dbn_bptt.dbn.learning.learn import fit
+from dbn_bptt.dbn.polynomial.reductions import SUM
 from dbn_bptt.dbn.state_space.answers import log_likelihood_gaussian
 from dbn_bptt.dbn.state_space.kalman import KalmanFilter, kalman_data, refuse
 from dbn_bptt.errors import DataError, positive

@@ -10,8 +10,8 @@ import numpy as np
 from dbn_bptt.dbn.evidence.evidence import Observations
 from dbn_bptt.dbn.evidence.forms import SEQUENCE, SLICE, is_pair
 from dbn_bptt.dbn.evidence.states import MISSING
-from dbn_bptt.dbn.network import Name, Parent
-from dbn_bptt.dbn.query import observe
+from dbn_bptt.dbn.inference.query import observe
+from dbn_bptt.dbn.networks.network import Name, Parent
 from dbn_bptt.errors import DataError
 from dbn_bptt.ops.kernels import Array
 

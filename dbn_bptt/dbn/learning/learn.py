@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from dbn_bptt.dbn.climb import Climb, Fit, Rules, Steps, best_of, climbed
-from dbn_bptt.dbn.convert import to_pgmpy
 from dbn_bptt.dbn.evidence.evidence import Observations, Soft
-from dbn_bptt.dbn.network import Name, Network, Table
-from dbn_bptt.dbn.query import Prepared, Task, observe, prepare, swept
-from dbn_bptt.dbn.random_fields import fit_conditional
-from dbn_bptt.dbn.reductions import SUM
+from dbn_bptt.dbn.inference.query import Prepared, Task, observe, prepare, swept
+from dbn_bptt.dbn.learning.climb import Climb, Fit, Rules, Steps, best_of, climbed
+from dbn_bptt.dbn.learning.random_fields import fit_conditional
+from dbn_bptt.dbn.networks.convert import to_pgmpy
+from dbn_bptt.dbn.networks.network import Name, Network, Table
+from dbn_bptt.dbn.polynomial.reductions import SUM
 from dbn_bptt.dbn.state_space.kalman import KalmanFilter, refuse
 from dbn_bptt.dbn.state_space.learning import fit_gaussian
 from dbn_bptt.errors import DataError, positive

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dbn_bptt.dbn.evidence.forms import SEQUENCE, SLICE
-from dbn_bptt.dbn.network import Network
+from dbn_bptt.dbn.networks.network import Network
 from dbn_bptt.errors import DataError
 from dbn_bptt.files import write_whole
 

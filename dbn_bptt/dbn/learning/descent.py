@@ -8,7 +8,7 @@ from math import inf
 
 import networkx as nx
 
-from dbn_bptt.dbn.network import Name, Parent
+from dbn_bptt.dbn.networks.network import Name, Parent
 
 Edge = tuple[Parent, Parent]  # of pgmpy's: a variable and its slice, twice
 Parents = Mapping[Name, frozenset[Parent]]  # by variable

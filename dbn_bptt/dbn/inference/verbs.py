@@ -8,11 +8,11 @@ from typing import Any, cast
 import numpy as np
 
 from dbn_bptt.dbn.evidence.evidence import Soft
-from dbn_bptt.dbn.forward import polynomial, program
-from dbn_bptt.dbn.network import Emission, Name
-from dbn_bptt.dbn.posterior import Paths, Posterior
-from dbn_bptt.dbn.query import Answer, Task, alone, given_task, prepare, swept
-from dbn_bptt.dbn.reductions import DRAW, MAX, SUM
+from dbn_bptt.dbn.inference.posterior import Paths, Posterior
+from dbn_bptt.dbn.inference.query import Answer, Task, alone, given_task, prepare, swept
+from dbn_bptt.dbn.networks.network import Emission, Name
+from dbn_bptt.dbn.polynomial.forward import polynomial, program
+from dbn_bptt.dbn.polynomial.reductions import DRAW, MAX, SUM
 from dbn_bptt.dbn.state_space.answers import (
     GaussianModel,
     filter_gaussian,

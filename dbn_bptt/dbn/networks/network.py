@@ -11,7 +11,7 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
-from dbn_bptt.dbn.scores import Scores
+from dbn_bptt.dbn.networks.scores import Scores
 from dbn_bptt.errors import ModelError
 from dbn_bptt.ops.kernels import Array
 

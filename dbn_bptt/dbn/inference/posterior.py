@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from dbn_bptt.dbn.evidence.forms import entries, is_pair
-from dbn_bptt.dbn.network import Name
-from dbn_bptt.dbn.plots import heat_maps, one_sequence
+from dbn_bptt.dbn.inference.plots import heat_maps, one_sequence
+from dbn_bptt.dbn.networks.network import Name
 from dbn_bptt.errors import DataError, unknown_name
 from dbn_bptt.ops.kernels import Array
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from dbn_bptt.dbn.evidence.evidence import Observations, Soft, observations
-from dbn_bptt.dbn.forward import Structure, messages, polynomial, program, scales
-from dbn_bptt.dbn.network import Name, Network
-from dbn_bptt.dbn.posterior import Posterior
-from dbn_bptt.dbn.query import IMPOSSIBLE, Prepared, Task, prepare
-from dbn_bptt.dbn.reductions import LOG_SUM
+from dbn_bptt.dbn.inference.posterior import Posterior
+from dbn_bptt.dbn.inference.query import IMPOSSIBLE, Prepared, Task, prepare
+from dbn_bptt.dbn.networks.network import Name, Network
+from dbn_bptt.dbn.polynomial.forward import Structure, messages, polynomial, program, scales
+from dbn_bptt.dbn.polynomial.reductions import LOG_SUM
 from dbn_bptt.errors import DataError, ImpossibleEvidenceError, positive
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.ops.shapes import Shape

@@ -20,9 +20,9 @@ from functools import cached_property, lru_cache
 import networkx as nx
 
 from dbn_bptt import ops
-from dbn_bptt.dbn.contraction import Contraction, Factor, Labels
-from dbn_bptt.dbn.network import Name, Network
-from dbn_bptt.dbn.reductions import SUM, Reduction
+from dbn_bptt.dbn.networks.network import Name, Network
+from dbn_bptt.dbn.polynomial.contraction import Contraction, Factor, Labels
+from dbn_bptt.dbn.polynomial.reductions import SUM, Reduction
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.program import Program, compile
 from dbn_bptt.program.engines import Engine

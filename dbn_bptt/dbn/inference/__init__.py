@@ -1,0 +1,1 @@
+"""Questions to a network and their answers: each is a sweep through its polynomial."""

@@ -1,0 +1,1 @@
+"""Learning networks: their numbers by expectation maximisation or gradient, and their structure."""
