@@ -4,6 +4,7 @@ import itertools
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.optimize import approx_fprime
 
@@ -112,6 +113,22 @@ def test_batches_filters_draws_and_steps():
     np.testing.assert_allclose([(drawn == k).mean(0) for k in range(K)], batch["Z"][0].T, atol=0.015)
     frame = dbn.smooth(model, {"X": VECTORS, "Y": SYMBOLS}).to_frame()
     assert len(frame) == 9
+
+
+def test_single_numbers_of_a_batch_and_vectors_that_are_not_there():
+    level = dbn.emit(HMM, "L", dbn.gaussian("Z", [0.0, 1.0, 2.0], 1.0))
+    state, posterior = dbn.start(level, 2).step({"L": [0.1, 3.0]})
+    expected = dbn.smooth(level, {"L": np.array([[[0.1]], [[3.0]]])})
+    np.testing.assert_allclose(posterior["Z"], expected["Z"], atol=1e-12)
+    frame = pd.DataFrame({("L", 0): [0.1, 3.0]})
+    np.testing.assert_allclose(dbn.log_likelihood(level, frame), expected.log_likelihood, atol=1e-12)
+    later, _ = state.step({"L": None})
+    np.testing.assert_allclose(
+        later.before["alpha"], dbn.start(level, 2).step({"L": [0.1, 3.0]})[0].step({})[0].before["alpha"]
+    )
+    driven = dbn.drive(HMM, "X", dbn.logistic("Z", MOVE))
+    first, _ = dbn.start(driven).step({"X": None, "Y": 1})  # slice 0 has a table of its own
+    assert first.t == 1
 
 
 def test_very_improbable_tables_are_taken_in_logarithms():
@@ -276,7 +293,19 @@ MISTAKES = {
     "unrolled": (lambda: dbn.unrolled(field(1, False), 3), ModelError, "conditional"),
     "nothing observed": (lambda: dbn.conditional(HMM), ModelError, "no observed vectors"),
     "no labels": (lambda: dbn.fit(field(), {"X": X3}), DataError, "no states are given"),
-    "starts": (lambda: dbn.fit(field(), {"X": X3, "Z": [0, 1, 2]}, starts=3), DataError, "begin where the model"),
+    "starts": (lambda: dbn.fit(field(), {"X": X3, "Z": [0, 1, 2]}, starts=3), DataError, "begins with the weights"),
+    "a field ahead": (lambda: dbn.predict(field(), 2, {"X": X3}), ModelError, "give these to smooth"),
+    "a field online": (lambda: dbn.start(field()), ModelError, "ask filter or smooth"),
+    "a field explored": (lambda: render.html(field(), evidence={"X": X3}), DataError, "takes two"),
+    "only hidden": (lambda: dbn.fit(field(), {"X": X3, "Z": [-1, -1, -1]}), DataError, "no states are given"),
+    "no table": (lambda: dbn.drive(HMM, "X", dbn.gaussian("Z", MOVE[0], 1.0)), ModelError, "give a table"),
+    "no emission": (lambda: dbn.emit(HMM, "X", dbn.logistic("Z", MOVE)), ModelError, "give an emission"),
+    "another size": (lambda: dbn.emit(DRIVEN, "X", dbn.poisson("Z", [1.0, 2.0, 3.0])), ModelError, "2 numbers elsewhere"),
+    "called t": (lambda: dbn.drive(HMM, "t", dbn.logistic("Z", MOVE)), ModelError, "tells the slice"),
+    "one slice": (lambda: dbn.smooth(DRIVEN, {("X", 0): X3[0]}), DataError, "'X' is a vector; give all its slices"),
+    "shape of a step": (lambda: dbn.start(DRIVEN).step({"X": X3}), DataError, r"give \(2,\) numbers"),
+    "durations of it": (lambda: dbn.durations(dbn.drive(dbn.umbrella(), "X", dbn.logistic("Rain", MOVE[:2, :2])), "Rain",
+                                              [[1.0], [1.0]]), ModelError, "give durations first"),
     "an M-step": (
         lambda: dbn.fit(dbn.conditional(dbn.emit(HMM, "X", dbn.gaussian("Z", MOVE[0], 1.0))), {"X": X3, "Z": [0, 1, 2]}),
         ModelError, "has an M-step|with an M-step",

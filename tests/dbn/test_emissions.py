@@ -325,7 +325,7 @@ def _lagged():
 
 MISTAKES = [
     (lambda: dbn.emit(BASE, "Z", dbn.poisson("Z", RATES)), "'Z' is a variable already"),
-    (lambda: dbn.emit(NORMAL, "X", dbn.poisson("Z", RATES)), "'X' is a variable already"),
+    (lambda: dbn.emit(NORMAL, "X", dbn.poisson("Z", RATES)), "'X' is a vector already"),
     (lambda: dbn.emit(BASE, "X", dbn.poisson("z", RATES)), "unknown variable 'z'; did you mean 'Z'"),
     (lambda: dbn.emit(BASE, "X", dbn.poisson("Y", RATES)), "has 3 states, but 'Y' has 2; give it a row for each"),
     (lambda: dbn.gaussian("Z", MEANS, COVARIANCES, shape="round"), "shape='round'; give one of 'full'"),

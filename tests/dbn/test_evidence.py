@@ -163,7 +163,7 @@ def test_no_evidence_is_the_prior():
         (lambda: dbn.sample(HMM, 0, {"Y": [0]}), "size is 0"),
         (lambda: dbn.smooth(HMM, {"Y": [0]})["Q"], "unknown variable 'Q'"),
         (lambda: dbn.smooth(HMM, {"Y": [0]})["Z", 1], "t runs from 0 to 0"),
-        (lambda: dbn.smooth("HMM", {"Y": [0]}), "give a pgmpy DynamicBayesianNetwork, whose nodes are pairs .name, slice., not str"),
+        (lambda: dbn.smooth("HMM", {"Y": [0]}), "give a pgmpy DynamicBayesianNetwork, whose nodes are pairs .name, slice., or a Network, not str"),
         (lambda: dbn.unrolled(HMM, 0), "T is 0"),
     ],
 )  # fmt: skip

@@ -137,6 +137,7 @@ def test_what_no_table_holds_is_filtered():
 NETWORK = dbn.factored(COUPLED, GROUPS[0])
 MISTAKES = {
     "unknown": (lambda: dbn.factored(COUPLED, [["A", "D"]]), UnknownNameError, "'D'"),
+    "words": (lambda: dbn.factored(COUPLED, ["A", "B", "C"]), ModelError, "lists of variables"),
     "no child": (lambda: dbn.factored(COUPLED, [["A", "X"]]), ModelError, "'X' has no children"),
     "twice": (lambda: dbn.factored(COUPLED, [["A"], ["A"]]), ModelError, "two clusters"),
     "left": (lambda: dbn.factored(COUPLED, [["A"], ["B"]]), ModelError, "'C' is in no cluster"),
@@ -153,3 +154,8 @@ def test_mistakes_are_named(mistake):
     wrong, error, says = MISTAKES[mistake]
     with pytest.raises(error, match=says):
         wrong()
+
+
+def test_it_says_that_it_is_approximate():
+    assert repr(NETWORK).endswith("; approximate, messages about A | B | C")
+    assert "A, B, C; approximated by messages of 2 and 3 and 2 numbers" in dbn.summary(NETWORK)

@@ -103,11 +103,15 @@ def test_an_emission_of_ones_own_pictures_and_messages():
     expected = np.exp(X[0] @ MEANS.T).reshape(2, 3) * np.outer(*(dbn.prepare(CHAINS).tables[f"P0_{n}"] for n in "AB"))
     np.testing.assert_allclose(dbn.smooth(network, {"X": X[:1]})["B", 0], expected.sum(0) / expected.sum(), atol=1e-12)
     assert render.svg(network)
+    assert "its message has 6 numbers" in dbn.summary(network)
+    assert "X (2)" in dbn.summary(dbn.prepare(network))
     assert "alpha" in str(render.html(network, evidence={"X": X}))
 
 
 MISTAKES = {
     "unknown": (lambda: dbn.emit(CHAINS, "X", dbn.gaussian(("A", "C"), MEANS, 1.0)), UnknownNameError, "'C'"),
+    "list": (lambda: dbn.emit(CHAINS, "X", dbn.gaussian(["A", "B"], MEANS, 1.0)), ModelError, "tuple of some"),
+    "nobody": (lambda: dbn.emit(CHAINS, "X", dbn.gaussian((), MEANS[:1], 1.0)), ModelError, "tuple of some"),
     "twice": (
         lambda: dbn.emit(CHAINS, "X", dbn.gaussian(("A", "A"), MEANS[:4], 1.0)),
         ModelError,

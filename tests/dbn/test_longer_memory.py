@@ -244,6 +244,11 @@ def test_durations_of_drawn_paths_and_what_learning_finds():
     np.testing.assert_allclose(again.model.get_cpds(("Z left", 1)).values[:, :, 0].T, learnt, atol=1e-3)
 
 
+def test_numbers_of_numpy_are_lags():
+    tables = {"Z": {np.int64(0): FAIR, np.int64(1): MOVE}}
+    assert dbn.smooth(dbn.model([("Z", "Z", np.int64(1))], tables), T=2)["Z"][1].round(2).tolist() == [0.55, 0.45]
+
+
 def test_pictures():
     network, _ = made(*CASES["order 2"])
     svg = str(render.svg(dbn.emit(network, "X", dbn.poisson("Z", [1.0, 2.0])), T=4))
@@ -271,6 +276,14 @@ MISTAKES = {
     "names": (lambda: dbn.model([], {"Z": FAIR}, {"Z": ["a"]}), ModelError, "2 states"),
     "names of another": (lambda: dbn.model([], {"Z": FAIR}, {"X": ["a"]}), UnknownNameError, "'X'"),
     "to pgmpy": (lambda: dbn.to_pgmpy(made(*CASES["order 2"])[0]), ModelError, "2 slices back"),
+    "tables": (lambda: dbn.model(CHAIN, [FAIR]), ModelError, "tables are a dict"),
+    "number of names": (lambda: dbn.model([], {"Z": FAIR}, {"Z": 2}), ModelError, "list of names"),
+    "lists of names": (lambda: dbn.model([], {"Z": FAIR}, {"Z": [["a"], ["b"]]}), ModelError, "words or numbers"),
+    "too many names": (lambda: dbn.model([], {"Z": FAIR}, {"Z": ["a", "b", "b"]}), ModelError, "2 states"),
+    "bif": (lambda: dbn.write_bif(made(*CASES["order 2"])[0], "x.bif"), ModelError, "reaches 2 slices back"),
+    "durations of clusters": (
+        lambda: dbn.durations(dbn.factored(dbn.umbrella(), [["Rain"]]), "Rain", [[1.0], [1.0]]), ModelError, "durations first"
+    ),
     "durations of": (lambda: dbn.durations(dbn.umbrella(), "Sun", [[1.0]]), UnknownNameError, "'Sun'"),
     "parents": (lambda: dbn.durations(dbn.umbrella(), "Umbrella", [[1.0]]), ModelError, "other parents"),
     "shape of durations": (lambda: dbn.durations(dbn.umbrella(), "Rain", [[1.0]]), DataError, r"\(K, D\)"),

@@ -297,3 +297,8 @@ def test_what_cannot_be_searched_is_refused(data, options, message):
 def test_a_forbidden_edge_of_nobody_is_refused():
     with pytest.raises(UnknownNameError, match="did you mean 'Rain'"):
         dbn.search({"Rain": [0, 1]}, forbidden=[(("Rian", 0), ("Rain", 1))])
+
+
+def test_a_variable_with_one_state_is_refused():
+    with pytest.raises(DataError, match="'Alarm' is 'on' wherever it is known"):
+        dbn.search({"Alarm": ["on", None] * 10, "B": [0, 1] * 10})

@@ -13,7 +13,7 @@ from dbn_bptt.dbn.emissions.counts import poisson
 from dbn_bptt.dbn.emissions.mixtures import mixture
 from dbn_bptt.dbn.emissions.normal import gaussian
 from dbn_bptt.dbn.emissions.own import emission
-from dbn_bptt.dbn.networks.network import Emission, Name, Network, read
+from dbn_bptt.dbn.networks.network import Emission, Name, Network, check_vector, read
 from dbn_bptt.errors import ModelError, unknown_name
 
 __all__ = ["emit", "gaussian", "mixture", "poisson", "emission"]
@@ -47,8 +47,13 @@ def emit(model: Any, name: Name, emission: Emission) -> Network:
     (array([0, 1, 1, 1]), array([0, 0, 0, 1]))
     """
     network = read(model)
-    if name in network.states or name in network.emissions:
-        raise ModelError(f"{name!r} is a variable already; give the vector another name")
+    if not hasattr(emission, "log_likelihoods"):
+        raise ModelError(f"give an emission, such as gaussian(...), not {type(emission).__name__}")
+    check_vector(network, name, emission.size)
+    if name in network.emissions:
+        raise ModelError(f"{name!r} is a vector already; give this one another name")
+    if isinstance(emission.parent, list) or emission.parent == ():
+        raise ModelError(f"the parents of an emission are {emission.parent!r}; give one variable, or a tuple of some")
     is_group = isinstance(emission.parent, tuple) and emission.parent not in network.states
     parents: tuple[Name, ...] = emission.parent if is_group else (emission.parent,)  # type: ignore[assignment]
     for parent in parents:

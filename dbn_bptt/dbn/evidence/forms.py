@@ -86,6 +86,8 @@ def _sorted(network: Network, given: Any) -> Forms:
             continue
         pair = (key[0], int(key[1])) if key not in network.states and is_pair(key) else None
         name = pair[0] if pair else key
+        if pair and name in network.vectors:
+            raise DataError(f"{name!r} is a vector; give all its slices, {{{name!r}: (T, d)}}, NaN where it is missing")
         if name not in network.states:
             raise unknown_name(name, [*network.names, *network.vectors], "variable")
         if pair:
@@ -135,7 +137,10 @@ def _columns(network: Network, frame: Any) -> Forms:
         raise DataError("the evidence has no rows; give one for each slice, empty where nothing was observed")
     names = list(frame.columns)
     if names and all(map(is_pair, names)) and not any(name in network.states for name in names):
-        return replace(_sorted(network, _pairs(frame)), sequences=tuple(frame.index))
+        wide = _pairs(frame)
+        single = [name for name, of in network.vectors.items() if of.size == 1 and name in wide]
+        wide |= {name: wide[name][..., None] for name in single}  # rows are sequences, however few slices they have
+        return replace(_sorted(network, wide), sequences=tuple(frame.index))
     rows = sequences_of(frame, network.names)
     series: dict[Name, Array] = {}
     titles = {name: entries(name, of.size) for name, of in network.vectors.items()}

@@ -39,7 +39,13 @@ def factored(model: Any, clusters: Iterable[Iterable[Name]]) -> Network:
     [0.5    0.4141 0.5197 0.6757]
     """
     network = read(model)
-    groups = tuple(tuple(cluster) for cluster in clusters)
+    listed = list(clusters)
+    if isinstance(clusters, str) or not all(isinstance(cluster, list | tuple | set | frozenset) for cluster in listed):
+        raise ModelError(f"clusters are lists of variables, such as [['A'], ['B', 'C']], not {clusters!r}")
+    groups = tuple(
+        tuple(sorted(cluster, key=network.names.index) if isinstance(cluster, set | frozenset) else cluster)
+        for cluster in listed
+    )
     needed = dict.fromkeys(name for name, _ in interface(structure(network), network.names))
     given = [name for group in groups for name in group]
     for name in given:

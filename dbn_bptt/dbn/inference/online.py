@@ -9,7 +9,7 @@ import numpy as np
 
 from dbn_bptt.dbn.evidence.evidence import Observations, Soft, observations
 from dbn_bptt.dbn.inference.posterior import Posterior
-from dbn_bptt.dbn.inference.query import IMPOSSIBLE, Prepared, Task, prepare
+from dbn_bptt.dbn.inference.query import IMPOSSIBLE, Prepared, Task, prepare, refuse_field
 from dbn_bptt.dbn.networks.network import Name, Network
 from dbn_bptt.dbn.polynomial.forward import Structure, messages, polynomial, program, scales
 from dbn_bptt.dbn.polynomial.reductions import LOG_SUM
@@ -48,8 +48,8 @@ class Online:
 
         Parameters
         ----------
-        given : by variable, its state, or (B,) states; by name of an emission a vector (d,) or (B, d); None, -1 and
-            NaN are missing
+        given : by variable, its state, or (B,) states, where None, -1 and NaN are missing; by name a vector (d,) or
+            (B, d), where NaN is missing, or None for all of it
         soft : by variable, likelihoods (K,) or (B, K)
 
         Returns
@@ -136,6 +136,7 @@ def start(model: Any, sequences: int | None = None, *, lag: int = 0, engine: Eng
     if isinstance(lag, bool) or not isinstance(lag, int) or lag < 0:
         raise DataError(f"lag={lag!r}; give a number of slices, 0 or more")
     prepared = prepare(model, engine)
+    refuse_field(prepared.network, "its probabilities change with the vectors to come; ask filter or smooth")
     if lag and prepared.network.clusters:
         raise DataError(f"factored messages say nothing of slices before; give lag=0, not {lag}")
     wrong = f"sequences={sequences!r}; give a positive number, or None for one sequence without an axis for it"
@@ -180,6 +181,19 @@ def _run(state: Online, window: Mapping[str, Array]) -> _Run:
     return _Run(scale, found, marginals)
 
 
+def _vectors(value: Any, d: int, batch: Shape) -> Any:
+    """The vectors of one slice as series of one slice; as they are where they cannot be, for what reads them next."""
+    try:
+        x = np.full((*batch, d), np.nan) if value is None else np.asarray(value, float)
+    except (TypeError, ValueError):
+        return value
+    x = x[..., None] if d == 1 and x.shape == batch else x
+    if x.shape != (*batch, d):
+        wanted = f"({d},) numbers" if not batch else f"({batch[0]}, {d}) numbers, a row for each sequence"
+        raise DataError(f"a vector of the slice has shape {x.shape}; give {wanted}")
+    return x[..., None, :]
+
+
 def _of_one_slice(network: Network, given: Mapping[Name, Any], soft: Soft, batch: Shape) -> Observations:
     """The evidence of one slice, checked."""
     if not isinstance(given, Mapping):
@@ -192,7 +206,10 @@ def _of_one_slice(network: Network, given: Mapping[Name, Any], soft: Soft, batch
             raise DataError(f"evidence of {name!r} is {value!r}; give one for each of the {batch[0]} sequences")
         return [[one] for one in value]
 
-    series = {name: with_time(name, value) for name, value in given.items()}
+    series = {
+        name: _vectors(value, network.vectors[name].size, batch) if name in network.vectors else with_time(name, value)
+        for name, value in given.items()
+    }
     likely = {name: with_time(name, value) for name, value in soft.items()}
     if batch and not series and not likely:
         series = {network.names[0]: [[None]] * batch[0]}

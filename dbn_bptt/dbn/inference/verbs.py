@@ -9,7 +9,7 @@ import numpy as np
 
 from dbn_bptt.dbn.evidence.evidence import Soft
 from dbn_bptt.dbn.inference.posterior import Paths, Posterior
-from dbn_bptt.dbn.inference.query import Answer, Task, alone, given_task, prepare, swept
+from dbn_bptt.dbn.inference.query import Answer, Task, alone, given_task, prepare, refuse_field, swept
 from dbn_bptt.dbn.networks.network import Emission, Name
 from dbn_bptt.dbn.polynomial.forward import polynomial, program
 from dbn_bptt.dbn.polynomial.reductions import DRAW, MAX, SUM
@@ -173,6 +173,7 @@ def predict(
         return cast(Any, predict_gaussian(model, horizon, evidence, engine))
     ahead = positive(horizon, f"horizon is {horizon!r}; it must be a positive number of slices")
     task = given_task(model, evidence, soft, T, lengths, engine)
+    refuse_field(task.network, "slices to come have no vectors; give these to smooth, with -1 for unknown states")
     end, ends = task.evidence.T, task.evidence.lengths
     longer = Task(task.model, task.evidence.extended(ahead))
     forward = swept(longer, SUM, ())

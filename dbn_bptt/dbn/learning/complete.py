@@ -173,6 +173,9 @@ def _occurring(name: Name, columns: list[Any]) -> tuple[Hashable, ...]:
     whole = {int(state) if isinstance(state, float) else state for state in found}
     if not whole:
         raise DataError(f"no state of {name!r} is known; leave it out, or give states=")
+    if len(whole) == 1:
+        only = next(iter(whole))
+        raise DataError(f"{name!r} is {only!r} wherever it is known; leave it out, or give its other states by states=")
     try:
         return tuple(sorted(whole))
     except TypeError:

@@ -76,7 +76,9 @@ def fit(
     seen = observe(prepared, evidence, soft=soft, T=T, lengths=lengths)
     if prepared.network.conditional:
         if seed is not None or starts != 1:
-            raise DataError("the weights of a conditional network have one optimum, or begin where the model has them")
+            raise DataError(
+                "fit of a conditional network begins with the weights that it has; leave out seed and starts"
+            )
         return fit_conditional(prepared, seen, rules, counted, progress)
 
     def expected(network: Network) -> tuple[float, Counts]:

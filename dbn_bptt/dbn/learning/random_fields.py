@@ -30,7 +30,8 @@ def conditional(model: Any) -> Network:
 
     Its tables become weights, which need not sum to 1, and so do the softmaxes of driven tables; emissions of one's own
     (`emission`) are scores. `log_likelihood` is log p(states | vectors), posteriors are those of the field, and `fit`
-    learns all weights by gradient. What is 0 in a table stays impossible.
+    learns all weights by gradient. What is 0 in a table stays impossible. `filter` answers for the field that ends with
+    the slice; `predict` and `start` refuse a field, which says nothing of slices without vectors.
 
     Parameters
     ----------
@@ -70,7 +71,7 @@ def fit_conditional(model: Prepared, seen: Observations, rules: Rules, counted: 
             raise ModelError(
                 f"{name!r} is an emission with an M-step; a conditional network learns those of `emission`"
             )
-    if not seen.likelihoods:
+    if all((a == 1).all() for a in seen.likelihoods.values()):
         raise DataError("no states are given; a conditional network is learnt from states and vectors")
 
     def loss(at: Array) -> tuple[float, Array]:

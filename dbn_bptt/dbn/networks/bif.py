@@ -44,11 +44,15 @@ def write_bif(model: Any, path: str | os.PathLike[str]) -> None:
 
 def bif_text(model: Any) -> str:
     """The two slices of a model as BIF."""
-    for name, states in read(model).states.items():
+    network = read(model)
+    if network.order > 1 or network.vectors:
+        what = f"reaches {network.order} slices back" if network.order > 1 else "has vectors"
+        raise ModelError(f"the network {what}, for which BIF has no place")
+    for name, states in network.states.items():
         for word in (name, *states):
             if not re.fullmatch(r"[\w.+-]+" if word is not name else r"\w+", str(word), re.ASCII):
                 raise DataError(f"{word!r} of {name!r} cannot be written in BIF; use letters, digits and _")
-    return _written(unrolled(model, 2))
+    return _written(unrolled(network, 2))
 
 
 def _written(network: Any) -> str:

@@ -29,6 +29,7 @@ def to_pgmpy(network: Network) -> Any:
     """
     from pgmpy.models import DynamicBayesianNetwork
 
+    network = read(network)
     _check_plain(network)
     if network.order > 1:
         mend = (

@@ -5,7 +5,7 @@ from typing import Any
 
 from dbn_bptt.dbn.networks.network import Name, Network, read
 from dbn_bptt.dbn.polynomial.contraction import Label, Labels, path
-from dbn_bptt.dbn.polynomial.forward import Structure, parts, structure
+from dbn_bptt.dbn.polynomial.forward import Structure, about, parts, structure
 from dbn_bptt.dbn.polynomial.forward import interface as interface_of
 from dbn_bptt.errors import ModelError
 from dbn_bptt.template.structure import interface as interface_of_template
@@ -50,9 +50,13 @@ def summary(model: Any) -> str:
     """
     if isinstance(model, Described):
         return _of_template(model.frozen)
-    of = structure(read(model))
+    network = read(model)
+    of = structure(network)
     listed = ", ".join(f"{name} ({size} states)" for name, size in of.sizes)
     lines = [f"{len(of.sizes)} variables a slice: {listed}"]
+    if network.vectors:
+        vectors = ", ".join(f"{name} ({vector.size})" for name, vector in network.vectors.items())
+        lines.append(f"observed vectors, and how many numbers they have: {vectors}")
     for part in parts(of):
         lines += [", ".join(map(str, part)), *(f"  {line}" for line in _of_part(of, part))]
     return "\n".join(lines)
@@ -63,16 +67,21 @@ def _of_part(of: Structure, part: list[Name]) -> list[str]:
     sizes, state = dict(of.sizes), interface_of(of, part)
     factors: list[Labels] = [((name, 0), *of.parents(name, of.order)) for name in part]
     factors += [((name, 0),) for name in part]
-    if state:
-        factors.insert(0, tuple((name, lag + 1) for name, lag in state))
-    steps, info = path(factors, state, sizes)
+    factors += [tuple((name, 0) for name in group) for group in of.joint if group[0] in part]
+    messages = [labels for labels in about(of).values() if labels[0][0] in part]
+    factors = [*(tuple((name, lag + 1) for name, lag in labels) for labels in messages), *factors]
+    paths = [path(factors, labels, sizes) for labels in messages or [()]]
     lines = ["interface to the next slice: none; its slices are independent of each other"]
     if state:
-        size = prod(sizes[name] for name, _ in state)
-        lines = [f"interface to the next slice: {', '.join(map(_told, state))}; its message has {size} numbers"]
-    gone = ", ".join(map(_told, _order(factors, steps, set(state))))
+        numbers = " and ".join(str(prod(sizes[name] for name, _ in labels)) for labels in messages)
+        held = "its message has" if len(messages) == 1 else "approximated by messages of"
+        lines = [f"interface to the next slice: {', '.join(map(_told, state))}; {held} {numbers} numbers"]
+    gone = ", ".join(map(_told, _order(factors, paths[0][0], {*(messages[0] if messages else ())})))
     lines.append(f"order of elimination in a slice: {gone}")
-    cost, largest = int(info.opt_cost), int(info.largest_intermediate)
+    cost, largest = (
+        sum(int(info.opt_cost) for _, info in paths),
+        max(int(info.largest_intermediate) for _, info in paths),
+    )
     lines.append(f"a slice takes about {cost} additions and multiplications; its largest table has {largest} entries")
     return lines
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from dbn_bptt import ops
-from dbn_bptt.dbn.networks.network import Driven, Name, Network, read
+from dbn_bptt.dbn.networks.network import Driven, Name, Network, check_vector, read
 from dbn_bptt.dbn.networks.scores import scores
 from dbn_bptt.errors import DataError, ModelError, unknown_name
 from dbn_bptt.template.builder import SliceTemplate
@@ -108,14 +108,13 @@ def drive(model: Any, name: Name, table: Driven) -> Network:
     >>> dbn.drive(dbn.umbrella(), "Wind", dbn.logistic("Rain", [[[0.0], [0.0]], [[-1.0], [-1.0]]]))
     Network of Rain (2 states), Umbrella (2 states), Wind (1 input)
     """
-    network, variable = read(model), table.variable
+    network = read(model)
+    if not isinstance(table, Driven):
+        raise ModelError(f"give a table, such as logistic(...), not {type(table).__name__}")
+    variable = table.variable
     if variable not in network.states:
         raise unknown_name(variable, network.names, "variable")
-    if name in network.states:
-        raise ModelError(f"{name!r} is a variable already; give the vector another name")
-    other = network.vectors.get(name)
-    if other is not None and other.size != table.size:
-        raise ModelError(f"{name!r} has {other.size} numbers elsewhere in the model, but {table.size} in this table")
+    check_vector(network, name, table.size)
     shape = network.later[variable].values.shape
     if table.scores.shape != shape:
         raise ModelError(f"the driven table of {variable!r} has shape {table.scores.shape}; it must be {shape}")

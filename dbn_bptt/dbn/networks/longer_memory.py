@@ -5,7 +5,7 @@ states are multiplied out by hand: a message is a table over the slices that edg
 with the tables of a slice sums out what nothing needs any more.
 """
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -55,12 +55,11 @@ def model(
            [0.263, 0.737],
            [0.248, 0.752]])
     """
-    parents = _parents(edges, tables)
+    if not isinstance(tables, Mapping):
+        raise ModelError(f"tables are a dict with an array for each variable, not {type(tables).__name__}")
+    parents = _parents(edges or (), tables)
     given = {name: _by_slice(name, values) for name, values in tables.items()}
-    named = {name: tuple(of) for name, of in (states or {}).items()}
-    for name in named:
-        if name not in given:
-            raise unknown_name(name, given, "variable")
+    named = _named(states or {}, given)
     sizes = {name: len(of[0]) for name, of in given.items()}
     whole: dict[Name, dict[int, Table]] = {}
     for name, of in given.items():
@@ -76,9 +75,23 @@ def model(
             _check_shape(name, start, values, there, sizes)
             check_probabilities((name, start), values)
             whole[name][start] = Table(name, there, values)
-        if name in named and len(set(named[name])) != sizes[name]:
+        if name in named and not len(set(named[name])) == len(named[name]) == sizes[name]:
             raise ModelError(f"{name!r} has {sizes[name]} states, but the names {list(named[name])}")
     return Network({name: named.get(name, tuple(range(sizes[name]))) for name in given}, whole)
+
+
+def _named(states: Mapping[Name, Any], given: Collection[Name]) -> dict[Name, tuple[Hashable, ...]]:
+    """The names of states, of the variables that have some."""
+    named = {}
+    for name, of in states.items():
+        if name not in given:
+            raise unknown_name(name, given, "variable")
+        if isinstance(of, str) or not isinstance(of, Iterable):
+            raise ModelError(f"states of {name!r} are {of!r}; give a list of names")
+        named[name] = tuple(of)
+        if not all(isinstance(state, Hashable) for state in named[name]):
+            raise ModelError(f"states of {name!r} are {of!r}; names are words or numbers, not lists")
+    return named
 
 
 def _parents(edges: Iterable[Edge], tables: Mapping[Name, Any]) -> dict[Name, list[tuple[Name, int]]]:
@@ -94,11 +107,11 @@ def _parents(edges: Iterable[Edge], tables: Mapping[Name, Any]) -> dict[Name, li
         for name in (parent, child):
             if name not in parents:
                 raise unknown_name(name, tables, "variable")
-        if isinstance(lag, bool) or not isinstance(lag, int) or lag < 0:
+        if isinstance(lag, bool) or not isinstance(lag, int | np.integer) or lag < 0:
             raise ModelError(f"the edge {edge!r} has the lag {lag!r}; it is a number of slices, 0 or more")
-        if (parent, lag) in parents[child]:
+        if (parent, int(lag)) in parents[child]:
             raise ModelError(f"the edge {edge!r} is there twice; give it once")
-        parents[child].append((parent, lag))
+        parents[child].append((parent, int(lag)))
         if lag == 0:
             inside.add_edge(parent, child)
     if not nx.is_directed_acyclic_graph(inside):
@@ -110,12 +123,13 @@ def _parents(edges: Iterable[Edge], tables: Mapping[Name, Any]) -> dict[Name, li
 def _by_slice(name: Name, values: Any) -> dict[int, Array]:
     """The tables of a variable as arrays, by the slice from which on they hold."""
     of = dict(values) if isinstance(values, Mapping) else {0: values}
-    if 0 not in of or any(isinstance(start, bool) or not isinstance(start, int) or start < 0 for start in of):
+    is_slice = [not isinstance(start, bool) and isinstance(start, int | np.integer) and start >= 0 for start in of]
+    if 0 not in of or not all(is_slice):
         raise ModelError(
             f"{name!r} has tables from the slices {list(of)} on; slices are numbers, and one begins with 0"
         )
     try:
-        arrays = {start: np.array(table, float) for start, table in of.items()}
+        arrays = {int(start): np.array(table, float) for start, table in of.items()}
     except (TypeError, ValueError):
         raise ModelError(f"a table of {name!r} is no array of numbers") from None
     if not all(array.ndim for array in arrays.values()):
@@ -163,7 +177,10 @@ def durations(model: Any, name: Name, probabilities: Any, left: Name | None = No
     if name not in network.states:
         raise unknown_name(name, network.names, "variable")
     left = f"{name} left" if left is None else left
-    if left in network.states or left in network.emissions:
+    if network.clusters or name in network.drives:
+        done = "its messages are factored" if network.clusters else f"a vector drives the table of {name!r}"
+        raise ModelError(f"{done}; give durations first")
+    if left in network.states or left in network.vectors:
         raise ModelError(f"{left!r} is a variable already; give another name by left=")
     if network.order > 1 or any(set(t.parents) - {(name, 1)} for t in network.tables[name].values()):
         raise ModelError(

@@ -7,7 +7,7 @@ same has one for all slices; where only one is given and the other follows from 
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, cast
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from dbn_bptt.errors import ModelError
 from dbn_bptt.ops.kernels import Array
 
 Name = Hashable
+COLUMNS = {"sequence": "sequences apart", "t": "the slice"}
 Parent = tuple[Name, int]  # a variable, and its lag: 1 for the slice before
 
 
@@ -139,7 +140,9 @@ class Network:
         for name, of in self.vectors.items():
             kind = "number" if name in self.emissions else "input"
             parts.append(f"{name} ({of.size} {kind}{'' if of.size == 1 else 's'})")
-        return f"{'Conditional network' if self.conditional else 'Network'} of {', '.join(parts)}"
+        apart = " | ".join(", ".join(map(str, cluster)) for cluster in self.clusters)
+        approximate = f"; approximate, messages about {apart}" if self.clusters else ""
+        return f"{'Conditional network' if self.conditional else 'Network'} of {', '.join(parts)}{approximate}"
 
     @property
     def vectors(self) -> dict[Name, Emission | Driven]:
@@ -199,6 +202,17 @@ class Network:
         return replace(self, tables=changed)
 
 
+def check_vector(network: Network, name: Name, size: int) -> None:
+    """Refuse a name that a vector of so many numbers cannot have."""
+    if name in network.states:
+        raise ModelError(f"{name!r} is a variable already; give the vector another name")
+    if name in COLUMNS:
+        raise ModelError(f"a column {name!r} of a DataFrame tells {COLUMNS[name]}; give the vector another name")
+    other = network.vectors.get(name)
+    if other is not None and other.size != size:
+        raise ModelError(f"{name!r} has {other.size} numbers elsewhere in the model, but {size} here")
+
+
 def read(model: Any) -> Network:
     """The network of a pgmpy `DynamicBayesianNetwork` with discrete CPDs.
 
@@ -209,8 +223,11 @@ def read(model: Any) -> Network:
     """
     if isinstance(model, Network):
         return model
+    if isinstance(getattr(model, "network", None), Network):  # what `prepare` made of it
+        return cast(Network, model.network)
     if not all(hasattr(model, name) for name in ("get_inter_edges", "cpds", "nodes")):
-        what = f"give a pgmpy DynamicBayesianNetwork, whose nodes are pairs (name, slice), not {type(model).__name__}"
+        kinds = "a pgmpy DynamicBayesianNetwork, whose nodes are pairs (name, slice), or a Network"
+        what = f"give {kinds}, not {type(model).__name__}"
         raise ModelError(what)
     names = list(dict.fromkeys(node[0] for node in sorted(model.nodes(), key=lambda node: node[1])))
     cpds = _cpds(model)

@@ -65,6 +65,8 @@ def _inference(model: Any, options: Options) -> Shown:
     evidence, T = options.pop("evidence", None), options.pop("T", None)
     if evidence is None:
         raise DataError('give the explorer of a network some evidence: html(model, evidence={"Y": [0, 1, 1]})')
+    if getattr(model, "conditional", False):
+        raise DataError("the explorer steps through one sweep, and a conditional network takes two; see render.svg")
     asked = inference(model, evidence, T)
     result = asked.swept()
     picture = _picture(result, options)
