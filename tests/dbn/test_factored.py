@@ -119,15 +119,15 @@ def test_the_error_does_not_grow():
 
 
 def test_what_no_table_holds_is_filtered():
-    """Forty coupled chains, whose interface has 2^40 states."""
-    n = 40
+    """Thirty coupled chains, whose interface has 2^30 states."""
+    n = 30
     names = [f"Z{k}" for k in range(n)]
     move = [[[0.9, 0.8], [0.3, 0.2]], [[0.1, 0.2], [0.7, 0.8]]]
     edges = [(name, name, 1) for name in names] + [(names[k - 1], names[k], 1) for k in range(n)]
     edges += [(name, f"Y{k}", 0) for k, name in enumerate(names)]
     tables = {name: {0: [0.5, 0.5], 1: move} for name in names} | {f"Y{k}": [[0.8, 0.2], [0.2, 0.8]] for k in range(n)}
     model = dbn.model(edges, tables)
-    y = {f"Y{k}": np.random.default_rng(k).integers(0, 2, 20) for k in range(n)}
+    y = {f"Y{k}": np.random.default_rng(k).integers(0, 2, 5) for k in range(n)}
     with pytest.raises(ModelError, match="factored"):
         dbn.filter(model, y)
     found = dbn.filter(dbn.factored(model, [[name] for name in names]), y)

@@ -34,17 +34,16 @@ EVIDENCE = {"X": X, "N": N, "L": LEVEL, "Y": Y}
 def enumerated(y=Y):
     """Every path of A and B and its probability together with the evidence."""
     tables = dbn.prepare(CHAINS).tables
+    seen = np.ones((T, 2, 3))  # the density of what is seen in a slice, by the states of A and B
+    for t, a, b in itertools.product(range(T), range(2), range(3)):
+        seen[t, a, b] = multivariate_normal(MEANS[3 * a + b], 0.5 * np.eye(2)).pdf(X[t]) * norm(b, 1.0).pdf(LEVEL[t])
+        seen[t, a, b] *= poisson(RATES[2 * b + a]).pmf(N[t]) * (tables["P_Y"][y[t], a] if y[t] >= 0 else 1.0)
     for path in itertools.product(itertools.product(range(2), range(3)), repeat=T):
         p = 1.0
         for t, (a, b) in enumerate(path):
-            p *= (
-                tables["P_A"][a, path[t - 1][0]] * tables["P_B"][b, path[t - 1][1]]
-                if t
-                else tables["P0_A"][a] * tables["P0_B"][b]
-            )
-            p *= multivariate_normal(MEANS[3 * a + b], 0.5 * np.eye(2)).pdf(X[t])
-            p *= poisson(RATES[2 * b + a]).pmf(N[t]) * norm(b, 1.0).pdf(LEVEL[t])
-            p *= tables["P_Y"][y[t], a] if y[t] >= 0 else 1.0
+            first = tables["P0_A"][a] * tables["P0_B"][b]
+            p *= tables["P_A"][a, path[t - 1][0]] * tables["P_B"][b, path[t - 1][1]] if t else first
+            p *= seen[t, a, b]
         yield path, p
 
 

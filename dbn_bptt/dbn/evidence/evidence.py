@@ -147,7 +147,7 @@ class Observations:
 
     def under(self, network: Network, behind: int = 0) -> Evidence:
         """With what the observed vectors say of states in a network, after so many slices."""
-        sizes = {name: of.size for name, of in network.vectors.items()}
+        sizes = {name: of.size for name, of in network.channels.items()}
         if network.states != self.states or any(sizes.get(name) != x.shape[-1] for name, x in self.observed.items()):
             mend = "read it again for this one"
             raise DataError(f"the evidence was read for a model of other variables, states or vectors; {mend}")

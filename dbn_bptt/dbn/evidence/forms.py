@@ -81,15 +81,15 @@ def _sorted(network: Network, given: Any) -> Forms:
     single: dict[tuple[Name, int], Any] = {}
     observed: dict[Name, Array] = {}
     for key, value in (given or {}).items():
-        if key in network.vectors:
+        if key in network.channels:
             observed[key] = vectors(network, key, value)
             continue
         pair = (key[0], int(key[1])) if key not in network.states and is_pair(key) else None
         name = pair[0] if pair else key
-        if pair and name in network.vectors:
+        if pair and name in network.channels:
             raise DataError(f"{name!r} is a vector; give all its slices, {{{name!r}: (T, d)}}, NaN where it is missing")
         if name not in network.states:
-            raise unknown_name(name, [*network.names, *network.vectors], "variable")
+            raise unknown_name(name, [*network.names, *network.channels], "variable")
         if pair:
             single[pair] = value
         else:
@@ -99,7 +99,7 @@ def _sorted(network: Network, given: Any) -> Forms:
 
 def vectors(network: Network, name: Name, values: Any) -> Array:
     """Observed vectors, (T, d) or (B, T, d)."""
-    of = network.vectors[name]
+    of = network.channels[name]
     d = of.size
     form = f"it must be (T, {d}) or (B, T, {d})" + (", or (T,) or (B, T)" if d == 1 else "")
     try:
@@ -138,12 +138,12 @@ def _columns(network: Network, frame: Any) -> Forms:
     names = list(frame.columns)
     if names and all(map(is_pair, names)) and not any(name in network.states for name in names):
         wide = _pairs(frame)
-        single = [name for name, of in network.vectors.items() if of.size == 1 and name in wide]
+        single = [name for name, of in network.channels.items() if of.size == 1 and name in wide]
         wide |= {name: wide[name][..., None] for name in single}  # rows are sequences, however few slices they have
         return replace(_sorted(network, wide), sequences=tuple(frame.index))
     rows = sequences_of(frame, network.names)
     series: dict[Name, Array] = {}
-    titles = {name: entries(name, of.size) for name, of in network.vectors.items()}
+    titles = {name: entries(name, of.size) for name, of in network.channels.items()}
     known = [*network.names, *titles, *(title for of in titles.values() for title in of)]
     for name in names:
         if name in network.states:

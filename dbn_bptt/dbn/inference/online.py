@@ -9,7 +9,7 @@ import numpy as np
 
 from dbn_bptt.dbn.evidence.evidence import Observations, Soft, observations
 from dbn_bptt.dbn.inference.posterior import Posterior
-from dbn_bptt.dbn.inference.query import IMPOSSIBLE, Prepared, Task, prepare, refuse_field
+from dbn_bptt.dbn.inference.query import IMPOSSIBLE, Prepared, Task, engine_of, prepare, refuse_field
 from dbn_bptt.dbn.networks.network import Name, Network
 from dbn_bptt.dbn.polynomial.forward import Structure, messages, polynomial, program, scales
 from dbn_bptt.dbn.polynomial.reductions import LOG_SUM
@@ -165,7 +165,8 @@ def _run(state: Online, window: Mapping[str, Array]) -> _Run:
     """The sweep over the slices of a window, from the message before it."""
     of, n = state.model.structure, _slices(window)
     begins = state.t == _slices(state.window)
-    runs = program(of, LOG_SUM, False, state.model.engine) if begins else _following(of, state.model.engine)
+    engine = engine_of(state.model)
+    runs = program(of, LOG_SUM, False, engine) if begins else _following(of, engine)
     given = trusted(runs.template, state.model.log_tables, dict(window), n, state.batch)
     if not begins:
         given = replace(given, initial={name: a[None] for name, a in state.before.items()})
@@ -207,7 +208,9 @@ def _of_one_slice(network: Network, given: Mapping[Name, Any], soft: Soft, batch
         return [[one] for one in value]
 
     series = {
-        name: _vectors(value, network.vectors[name].size, batch) if name in network.vectors else with_time(name, value)
+        name: _vectors(value, network.channels[name].size, batch)
+        if name in network.channels
+        else with_time(name, value)
         for name, value in given.items()
     }
     likely = {name: with_time(name, value) for name, value in soft.items()}

@@ -343,7 +343,7 @@ def _run(
     alone : each slice for itself, given the message of the slice before
     """
     of, given = task.structure, task.evidence
-    engine = task.model.engine
+    engine = engine_of(task.model)
     if isinstance(engine, Parallel) and (given.lengths is not None or reduction is POSSIBLE):
         engine = "jax"  # a message that waits for the end of others, or a maximum of products, is no associative scan
     runs = program(of, reduction, alone, engine)
@@ -361,6 +361,11 @@ def _run(
     outcome = runs.run(trusted(runs.template, tables, data, given.T, given.batch), series=names, wrt=wrt)
     loss = sum(map(float, outcome.totals.values())) if outcome.totals else math.nan
     return Answer(task, reduction, outcome.gradients.named(), outcome.series, loss)  # NaN after an impossible slice
+
+
+def engine_of(model: Prepared) -> Engine:
+    """What runs a model's scans: NumPy for factored messages unless asked, whose many equations compile for minutes."""
+    return "numpy" if model.engine is None and model.network.clusters else model.engine
 
 
 def alone(forward: Answer) -> Answer:

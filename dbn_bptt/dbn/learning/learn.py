@@ -99,7 +99,7 @@ def of_network(expected: Callable[[Network], tuple[float, Counts]]) -> Steps:
 
 def _finished(network: Network) -> Any:
     """What a user gets: a pgmpy network, or one of ours where pgmpy has no place for what it holds."""
-    return network if network.vectors or network.order > 1 else to_pgmpy(network)
+    return network if network.channels or network.order > 1 else to_pgmpy(network)
 
 
 def counted(task: Task) -> tuple[float, Counts]:

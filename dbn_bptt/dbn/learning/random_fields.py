@@ -55,7 +55,7 @@ def conditional(model: Any) -> Network:
     array([1, 0, 1])
     """
     network = read(model)
-    if not network.vectors:
+    if not network.channels:
         raise ModelError("the model has no observed vectors to be conditioned on; see emit and drive")
     drives = {name: drive.normalised(False) for name, drive in network.drives.items()}
     return replace(network, drives=drives, conditional=True)

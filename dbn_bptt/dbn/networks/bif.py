@@ -45,7 +45,7 @@ def write_bif(model: Any, path: str | os.PathLike[str]) -> None:
 def bif_text(model: Any) -> str:
     """The two slices of a model as BIF."""
     network = read(model)
-    if network.order > 1 or network.vectors:
+    if network.order > 1 or network.channels:
         what = f"reaches {network.order} slices back" if network.order > 1 else "has vectors"
         raise ModelError(f"the network {what}, for which BIF has no place")
     for name, states in network.states.items():

@@ -54,8 +54,8 @@ def summary(model: Any) -> str:
     of = structure(network)
     listed = ", ".join(f"{name} ({size} states)" for name, size in of.sizes)
     lines = [f"{len(of.sizes)} variables a slice: {listed}"]
-    if network.vectors:
-        vectors = ", ".join(f"{name} ({vector.size})" for name, vector in network.vectors.items())
+    if network.channels:
+        vectors = ", ".join(f"{name} ({vector.size})" for name, vector in network.channels.items())
         lines.append(f"observed vectors, and how many numbers they have: {vectors}")
     for part in parts(of):
         lines += [", ".join(map(str, part)), *(f"  {line}" for line in _of_part(of, part))]

@@ -180,7 +180,7 @@ def durations(model: Any, name: Name, probabilities: Any, left: Name | None = No
     if network.clusters or name in network.drives:
         done = "its messages are factored" if network.clusters else f"a vector drives the table of {name!r}"
         raise ModelError(f"{done}; give durations first")
-    if left in network.states or left in network.vectors:
+    if left in network.states or left in network.channels:
         raise ModelError(f"{left!r} is a variable already; give another name by left=")
     if network.order > 1 or any(set(t.parents) - {(name, 1)} for t in network.tables[name].values()):
         raise ModelError(

@@ -137,7 +137,7 @@ class Network:
 
     def __repr__(self) -> str:
         parts = [f"{name} ({len(states)} states)" for name, states in self.states.items()]
-        for name, of in self.vectors.items():
+        for name, of in self.channels.items():
             kind = "number" if name in self.emissions else "input"
             parts.append(f"{name} ({of.size} {kind}{'' if of.size == 1 else 's'})")
         apart = " | ".join(", ".join(map(str, cluster)) for cluster in self.clusters)
@@ -145,7 +145,7 @@ class Network:
         return f"{'Conditional network' if self.conditional else 'Network'} of {', '.join(parts)}{approximate}"
 
     @property
-    def vectors(self) -> dict[Name, Emission | Driven]:
+    def channels(self) -> dict[Name, Emission | Driven]:
         """By name, the observed vectors: emissions, and what drives tables."""
         return {**{drive.by: drive for drive in self.drives.values()}, **self.emissions}
 
@@ -208,7 +208,7 @@ def check_vector(network: Network, name: Name, size: int) -> None:
         raise ModelError(f"{name!r} is a variable already; give the vector another name")
     if name in COLUMNS:
         raise ModelError(f"a column {name!r} of a DataFrame tells {COLUMNS[name]}; give the vector another name")
-    other = network.vectors.get(name)
+    other = network.channels.get(name)
     if other is not None and other.size != size:
         raise ModelError(f"{name!r} has {other.size} numbers elsewhere in the model, but {size} here")
 

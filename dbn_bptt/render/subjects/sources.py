@@ -159,7 +159,7 @@ def _of_network(model: Any, T: int | None) -> Source:
     slices = 5 if T is None else int(T)
     if hasattr(model, "emissions"):
         shapes = {name: (len(states),) for name, states in model.states.items()}
-        shapes |= {name: (of.size,) for name, of in model.vectors.items()}
+        shapes |= {name: (of.size,) for name, of in model.channels.items()}
         edges = [
             (parent, name, lag, t)
             for t in range(slices)
