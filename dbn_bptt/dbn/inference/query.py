@@ -170,12 +170,6 @@ def observe(
     return observations(prepare(model).network, evidence, soft, T, lengths)
 
 
-def refuse_field(network: Network, mend: str) -> None:
-    """Refuse what means nothing in a conditional network, whose probabilities depend on all vectors."""
-    if network.conditional:
-        raise ModelError(f"a conditional network says nothing of what has not been observed: {mend}")
-
-
 def given_task(
     model: Any, given: Any, soft: Soft | None = None, T: int | None = None, lengths: Any = None,
     engine: Engine = None,

@@ -9,8 +9,8 @@ import numpy as np
 
 from dbn_bptt.dbn.evidence.evidence import Soft
 from dbn_bptt.dbn.inference.posterior import Paths, Posterior
-from dbn_bptt.dbn.inference.query import Answer, Task, alone, given_task, prepare, refuse_field, swept
-from dbn_bptt.dbn.networks.network import Emission, Name
+from dbn_bptt.dbn.inference.query import Answer, Task, alone, given_task, prepare, swept
+from dbn_bptt.dbn.networks.network import Emission, Name, refuse_field
 from dbn_bptt.dbn.polynomial.forward import polynomial, program
 from dbn_bptt.dbn.polynomial.reductions import DRAW, MAX, SUM
 from dbn_bptt.dbn.state_space.answers import (

@@ -213,6 +213,12 @@ def check_vector(network: Network, name: Name, size: int) -> None:
         raise ModelError(f"{name!r} has {other.size} numbers elsewhere in the model, but {size} here")
 
 
+def refuse_field(network: Network, mend: str) -> None:
+    """Refuse what means nothing in a conditional network, whose probabilities depend on all vectors."""
+    if network.conditional:
+        raise ModelError(f"a conditional network says nothing of what has not been observed: {mend}")
+
+
 def read(model: Any) -> Network:
     """The network of a pgmpy `DynamicBayesianNetwork` with discrete CPDs.
 
