@@ -72,8 +72,10 @@ def enumerated(which, x, y):
 WHICH = ["moves", "shows", "both", "neural"]
 
 
-@pytest.mark.parametrize("engine", ["numpy", "native", "jax", "parallel"])
-@pytest.mark.parametrize("which", WHICH)
+ON_ENGINES = [(which, engine) for which in WHICH for engine in ("numpy", "native")]
+
+
+@pytest.mark.parametrize(("which", "engine"), [*ON_ENGINES, ("both", "jax"), ("both", "parallel")])
 def test_inputs_drive_tables(which, engine):
     pytest.importorskip({"native": "llvmlite", "numpy": "numpy"}.get(engine, "jax"), reason="an optional engine")
     model, T = by_hand(which)[0], 5
