@@ -26,7 +26,7 @@ LONG = [
     if c.lengths is None and c.name != "countdown"
 ]
 SHORT = [c for c in CASES if c.lengths is not None or c.given_initial]
-RANDOM = [Case(f"random {seed}", RandomTemplate(seed).make, SLICES, [None, 2][seed % 2]) for seed in range(12)]
+RANDOM = [Case(f"random {seed}", RandomTemplate(seed).make, SLICES, [None, 2][seed % 2]) for seed in range(8)]
 CELLS = [db.cells.elman(3, 4, 2), db.cells.lstm(3, 4, 2), db.cells.gru(3, 4, 2)]
 
 
@@ -60,7 +60,7 @@ def test_jax_gives_what_numpy_gives(case):
     _agree(drawn.template, drawn.arguments(), "jax")
 
 
-@pytest.mark.parametrize("case", [*LONG, *RANDOM[:6]], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [*LONG, *RANDOM[:3]], ids=lambda case: case.name)
 def test_parallel_in_time_gives_what_numpy_gives(case):
     drawn = _drawn(case)
     _agree(drawn.template, drawn.arguments(), "parallel")
@@ -98,7 +98,7 @@ def _is_as_probable(model, evidence, paths, of):
 
 
 @pytest.mark.parametrize("engine", ["jax", "parallel"])
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_verbs_of_random_networks(seed, engine):
     rng = np.random.default_rng(seed)
     structure = random_structure(rng, int(rng.integers(1, 4)))
