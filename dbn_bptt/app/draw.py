@@ -10,7 +10,7 @@ from dbn_bptt import render
 from dbn_bptt.cells import CELLS
 from dbn_bptt.dbn.inference.tables import read_evidence
 from dbn_bptt.dbn.networks.bif import read_bif
-from dbn_bptt.dbn.networks.network import read
+from dbn_bptt.dbn.networks.reading import read
 from dbn_bptt.errors import DataError, unknown_name
 from dbn_bptt.render import Options
 from dbn_bptt.sweep.bptt import bptt

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from dbn_bptt import scale
-from dbn_bptt.dbn.evidence.forms import SEQUENCE, labels_of
+from dbn_bptt.dbn.evidence.forms import labels_of
 from dbn_bptt.dbn.inference import verbs
-from dbn_bptt.dbn.inference.query import Prepared, prepare
 from dbn_bptt.dbn.inference.tables import check_place, csv_text, read_evidence, write_table
+from dbn_bptt.dbn.inference.task import Prepared, prepare
 from dbn_bptt.dbn.networks.bif import bif_text, read_bif, write_bif
 from dbn_bptt.dbn.networks.description import summary
+from dbn_bptt.dbn.networks.network import SEQUENCE
 from dbn_bptt.errors import DataError
 
 Options = argparse.Namespace

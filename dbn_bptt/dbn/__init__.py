@@ -17,8 +17,8 @@ from dbn_bptt.dbn.inference.boyen_koller import factored
 from dbn_bptt.dbn.inference.online import Online, start
 from dbn_bptt.dbn.inference.particle_filter import Particles, particles
 from dbn_bptt.dbn.inference.posterior import Paths, Posterior
-from dbn_bptt.dbn.inference.query import Prepared, observe, prepare
 from dbn_bptt.dbn.inference.ranked import best_paths
+from dbn_bptt.dbn.inference.task import Prepared, observe, prepare
 from dbn_bptt.dbn.inference.verbs import (
     expected_counts,
     filter,

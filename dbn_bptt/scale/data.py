@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from dbn_bptt.dbn.evidence.forms import SEQUENCE, SLICE, entries, gathered, labels_of, sequences_of
+from dbn_bptt.dbn.evidence.forms import entries, gathered, labels_of, sequences_of
 from dbn_bptt.dbn.inference.tables import read_evidence, read_parquet
-from dbn_bptt.dbn.networks.network import Name, Network
+from dbn_bptt.dbn.networks.network import SEQUENCE, SLICE, Name, Network
 from dbn_bptt.errors import DataError, unknown_name
 from dbn_bptt.files import read_arrays
 from dbn_bptt.ops.kernels import Array

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from dbn_bptt.dbn.emissions.own import Expressed
-from dbn_bptt.dbn.inference.query import Prepared, given_task, prepare
+from dbn_bptt.dbn.inference.task import Prepared, given_task, prepare
 from dbn_bptt.dbn.learning.climb import Climb, Fit, Rules, climbed
-from dbn_bptt.dbn.learning.learn import Counts, counted, of_network, randomised
+from dbn_bptt.dbn.learning.counts import Counts, counted
+from dbn_bptt.dbn.learning.learn import of_network, randomised
 from dbn_bptt.dbn.networks.network import Name, Network
 from dbn_bptt.errors import DataError
 from dbn_bptt.files import read_arrays, write_arrays

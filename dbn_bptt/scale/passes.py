@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from dbn_bptt.dbn.inference import verbs
-from dbn_bptt.dbn.inference.query import Prepared, given_task, prepare, swept
+from dbn_bptt.dbn.inference.query import swept
 from dbn_bptt.dbn.inference.tables import check_parquet, write_table
+from dbn_bptt.dbn.inference.task import Prepared, given_task, prepare
 from dbn_bptt.dbn.polynomial.reductions import SUM
 from dbn_bptt.errors import DataError
 from dbn_bptt.ops.kernels import Array

@@ -13,7 +13,7 @@ import pytest
 
 from dbn_bptt import dbn
 from dbn_bptt.dbn.networks.convert import to_pgmpy
-from dbn_bptt.dbn.networks.network import read
+from dbn_bptt.dbn.networks.reading import read
 from tests.benchmarks.conftest import InTurn, Work, title
 from tests.dbn_models import build
 

@@ -24,7 +24,8 @@ import numpy as np
 import pandas as pd
 
 from dbn_bptt import scale
-from dbn_bptt.dbn.inference.query import Prepared, given_task, swept
+from dbn_bptt.dbn.inference.query import swept
+from dbn_bptt.dbn.inference.task import Prepared, given_task
 from dbn_bptt.dbn.learning.learn import randomised
 from dbn_bptt.dbn.networks.network import Network, Table
 from dbn_bptt.dbn.polynomial.reductions import SUM

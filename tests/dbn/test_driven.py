@@ -10,7 +10,6 @@ from scipy.optimize import approx_fprime
 
 import dbn_bptt as db
 from dbn_bptt import dbn, render
-from dbn_bptt.dbn.learning.learn import counted
 from dbn_bptt.dbn.learning.random_fields import flat, unflat, uphill
 from dbn_bptt.errors import DataError, ModelError, UnknownNameError
 from tests.dbn_models import build
@@ -55,7 +54,10 @@ def by_hand(which):
     if which == "neural":
         p = NEURAL.scores.parameters
         model = dbn.drive(model, "X", NEURAL)
-        moves = lambda x: softmax((p["W"] @ np.tanh(p["V"] @ x)).reshape(K, K))  # noqa: E731
+
+        def moves(x):
+            return softmax((p["W"] @ np.tanh(p["V"] @ x)).reshape(K, K))
+
     return model, tables["P0_Z"], moves, shows
 
 
@@ -248,7 +250,7 @@ def test_gradients_of_a_field(order, driven):
         hidden = np.logaddexp.reduce([log_probability(now, x[1], [1, 1, k]) for k in range(K)])
         return log_probability(now, x[0], z[0]) + hidden
 
-    value, slope = uphill(dbn.prepare(network), seen, counted)
+    value, slope = uphill(dbn.prepare(network), seen)
     assert value == pytest.approx(by_differences(flat(network)), abs=1e-9)
     np.testing.assert_allclose(slope, approx_fprime(flat(network), by_differences, 1e-6), atol=1e-4)
 

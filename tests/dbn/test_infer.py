@@ -179,7 +179,8 @@ def test_names_that_are_equal_are_not_the_same():
 
 
 def test_what_is_seen_in_every_slice_needs_no_gradient_and_has_its_own_states():
-    from dbn_bptt.dbn.inference.query import given_task, swept
+    from dbn_bptt.dbn.inference.query import swept
+    from dbn_bptt.dbn.inference.task import given_task
     from dbn_bptt.dbn.polynomial.reductions import SUM
 
     model = dbn.umbrella()

@@ -5,7 +5,7 @@ import pytest
 
 import dbn_bptt as db
 from dbn_bptt import dbn
-from dbn_bptt.dbn.learning.learn import counted
+from dbn_bptt.dbn.learning.counts import counted
 from dbn_bptt.dbn.learning.random_fields import flat, uphill
 
 torch = pytest.importorskip("torch", reason="the oracle is PyTorch")
@@ -53,7 +53,7 @@ def test_a_linear_chain_field():
     for tensor in of.values():
         tensor.grad = None
     theirs.sum().backward()
-    value, slope = uphill(dbn.prepare(model), dbn.observe(model, {"X": X, "Z": Z}), counted)
+    value, slope = uphill(dbn.prepare(model), dbn.observe(model, {"X": X, "Z": Z}))
     assert value == pytest.approx(float(theirs.detach().sum()), rel=1e-11)
     expected = np.concatenate([np.ravel(of[name].grad.numpy()) for name in ("first", "W", "V", "A")])
     assert slope.shape == flat(model).shape == expected.shape
@@ -78,7 +78,7 @@ def test_an_input_output_hidden_markov_model():
     np.testing.assert_allclose(dbn.log_likelihood(model, {"X": X, "Y": Y}), theirs().detach().numpy(), rtol=1e-11)
     theirs().sum().backward()
     seen = dbn.observe(model, {"X": X, "Y": Y})
-    _, counts = counted(dbn.inference.query.Task(dbn.prepare(model), seen.under(model)))
+    _, counts = counted(dbn.inference.task.Task(dbn.prepare(model), seen.under(model)))
     ours = model.drives["Z"].scores.gradient(counts["Z", "driven x"], counts["Z", "driven weights"])
     np.testing.assert_allclose(ours["weights"], of["V"].grad.numpy(), atol=1e-9)
     np.testing.assert_allclose(ours["bias"], of["A"].grad.numpy(), atol=1e-9)

@@ -39,11 +39,11 @@ def test_of_ragged_evidence_the_first_sequence_is_shown_to_its_end():
 
 
 def test_model_and_evidence_are_read_once(monkeypatch):
-    from dbn_bptt.dbn.inference import query
+    from dbn_bptt.dbn.inference import task
 
     reads = []
-    read = query.given_task
-    monkeypatch.setattr(query, "given_task", lambda *args, **more: reads.append(args) or read(*args, **more))
+    read = task.given_task
+    monkeypatch.setattr(task, "given_task", lambda *args, **more: reads.append(args) or read(*args, **more))
     for draw_it in (render.svg, render.html):
         reads.clear()
         draw_it(dbn.umbrella(), evidence={"Umbrella": [1, 0, 1]})

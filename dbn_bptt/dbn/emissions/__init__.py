@@ -13,7 +13,8 @@ from dbn_bptt.dbn.emissions.counts import poisson
 from dbn_bptt.dbn.emissions.mixtures import mixture
 from dbn_bptt.dbn.emissions.normal import gaussian
 from dbn_bptt.dbn.emissions.own import emission
-from dbn_bptt.dbn.networks.network import Emission, Name, Network, check_vector, read
+from dbn_bptt.dbn.networks.network import Emission, Name, Network, check_vector
+from dbn_bptt.dbn.networks.reading import read
 from dbn_bptt.errors import ModelError, unknown_name
 
 __all__ = ["emit", "gaussian", "mixture", "poisson", "emission"]
@@ -54,8 +55,7 @@ def emit(model: Any, name: Name, emission: Emission) -> Network:
         raise ModelError(f"{name!r} is a vector already; give this one another name")
     if isinstance(emission.parent, list) or emission.parent == ():
         raise ModelError(f"the parents of an emission are {emission.parent!r}; give one variable, or a tuple of some")
-    is_group = isinstance(emission.parent, tuple) and emission.parent not in network.states
-    parents: tuple[Name, ...] = emission.parent if is_group else (emission.parent,)  # type: ignore[assignment]
+    parents = network.members(emission.parent)
     for parent in parents:
         if parent not in network.states:
             raise unknown_name(parent, network.names, "variable")

@@ -7,11 +7,9 @@ from typing import Any
 import numpy as np
 
 from dbn_bptt.dbn.evidence.states import MISSING, indices
-from dbn_bptt.dbn.networks.network import Name, Network
+from dbn_bptt.dbn.networks.network import SEQUENCE, SLICE, Name, Network
 from dbn_bptt.errors import DataError, UnknownNameError, unknown_name
 from dbn_bptt.ops.kernels import Array
-
-SEQUENCE, SLICE = "sequence", "t"
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from dbn_bptt.dbn.networks.network import Name, Network, is_numbered
+from dbn_bptt.dbn.networks.network import Name, Network
+from dbn_bptt.dbn.networks.reading import is_numbered
 from dbn_bptt.errors import DataError
 from dbn_bptt.ops.kernels import Array
 

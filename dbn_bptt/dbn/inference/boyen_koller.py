@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from dbn_bptt.dbn.networks.network import Name, Network, read
+from dbn_bptt.dbn.networks.network import Name, Network
+from dbn_bptt.dbn.networks.reading import read
 from dbn_bptt.dbn.polynomial.forward import interface, structure
 from dbn_bptt.errors import ModelError, unknown_name
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from dbn_bptt.dbn.evidence.evidence import Observations, Soft, observations
 from dbn_bptt.dbn.inference.posterior import Posterior
-from dbn_bptt.dbn.inference.query import IMPOSSIBLE, Prepared, Task, engine_of, prepare
+from dbn_bptt.dbn.inference.task import IMPOSSIBLE, Prepared, Task, engine_of, prepare
 from dbn_bptt.dbn.networks.network import Name, Network, refuse_field
 from dbn_bptt.dbn.polynomial.forward import Structure, messages, polynomial, program, scales
 from dbn_bptt.dbn.polynomial.reductions import LOG_SUM

@@ -14,7 +14,7 @@ import numpy as np
 
 from dbn_bptt.dbn.evidence.evidence import Soft
 from dbn_bptt.dbn.inference.posterior import Posterior
-from dbn_bptt.dbn.inference.query import IMPOSSIBLE, Task, given_task, logarithms
+from dbn_bptt.dbn.inference.task import IMPOSSIBLE, Task, given_task, logarithms
 from dbn_bptt.dbn.networks.network import Name, Network, Table
 from dbn_bptt.errors import DataError, ModelError, positive
 from dbn_bptt.ops.kernels import Array

@@ -13,7 +13,8 @@ import numpy as np
 
 from dbn_bptt.dbn.evidence.evidence import Evidence, Soft
 from dbn_bptt.dbn.inference.posterior import Paths
-from dbn_bptt.dbn.inference.query import Answer, Task, given_task, in_portions, swept
+from dbn_bptt.dbn.inference.query import Answer, in_portions, swept
+from dbn_bptt.dbn.inference.task import Task, given_task
 from dbn_bptt.dbn.networks.network import Name
 from dbn_bptt.dbn.polynomial.reductions import MAX
 from dbn_bptt.errors import DataError, positive

@@ -8,8 +8,7 @@ from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any
 
-from dbn_bptt.dbn.evidence.forms import SEQUENCE, SLICE
-from dbn_bptt.dbn.networks.network import Network
+from dbn_bptt.dbn.networks.network import SEQUENCE, SLICE, Network
 from dbn_bptt.errors import DataError
 from dbn_bptt.files import write_whole
 

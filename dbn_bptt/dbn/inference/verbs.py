@@ -9,7 +9,8 @@ import numpy as np
 
 from dbn_bptt.dbn.evidence.evidence import Soft
 from dbn_bptt.dbn.inference.posterior import Paths, Posterior
-from dbn_bptt.dbn.inference.query import Answer, Task, alone, given_task, prepare, swept
+from dbn_bptt.dbn.inference.query import Answer, alone, swept
+from dbn_bptt.dbn.inference.task import Task, given_task, prepare
 from dbn_bptt.dbn.networks.network import Emission, Name, refuse_field
 from dbn_bptt.dbn.polynomial.forward import polynomial, program
 from dbn_bptt.dbn.polynomial.reductions import DRAW, MAX, SUM
@@ -262,7 +263,7 @@ def _joint(task: Task, emission: Emission, paths: dict[Name, Array]) -> Array:
     """The joint states of an emission's parents along paths; -1 after a sequence's end."""
     if emission.parent in paths:
         return paths[emission.parent]
-    states = [paths[name] for name in cast(tuple[Name, ...], emission.parent)]
+    states = [paths[name] for name in task.network.members(emission.parent)]
     inside = states[0] >= 0
     flat = np.ravel_multi_index([np.where(inside, a, 0) for a in states], task.network.sizes(emission.parent))
     return np.where(inside, flat, -1)

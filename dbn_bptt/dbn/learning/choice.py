@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from dbn_bptt.dbn.evidence.evidence import Soft
-from dbn_bptt.dbn.inference.query import Task, observe, prepare, swept
+from dbn_bptt.dbn.inference.query import swept
+from dbn_bptt.dbn.inference.task import Task, observe, prepare
 from dbn_bptt.dbn.learning.climb import Fit
 from dbn_bptt.dbn.learning.learn import fit
 from dbn_bptt.dbn.polynomial.reductions import SUM
@@ -89,7 +90,7 @@ def free_parameters(model: Any) -> int:
         sizes = {name: a.shape for name, a in model.parameters.items()}
         return int(sum(n[0] * (n[0] + 1) // 2 if name in symmetric else np.prod(n) for name, n in sizes.items()))
     network = prepare(model).network
-    tables = [table.values for table, start in network.each() if not network.is_driven(table.variable, start)]
+    tables = [table.values for table, _ in network.undriven()]
     if network.conditional:
         columns = sum(int((a > 0).sum()) for a in tables)
     else:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from dbn_bptt.dbn.evidence.evidence import Observations
-from dbn_bptt.dbn.evidence.forms import SEQUENCE, SLICE, is_pair
+from dbn_bptt.dbn.evidence.forms import is_pair
 from dbn_bptt.dbn.evidence.states import MISSING
-from dbn_bptt.dbn.inference.query import observe
-from dbn_bptt.dbn.networks.network import Name, Parent
+from dbn_bptt.dbn.inference.task import observe
+from dbn_bptt.dbn.networks.network import SEQUENCE, SLICE, Name, Network, Parent, Table
 from dbn_bptt.errors import DataError
 from dbn_bptt.ops.kernels import Array
 
@@ -182,33 +182,27 @@ def _occurring(name: Name, columns: list[Any]) -> tuple[Hashable, ...]:
         return tuple(sorted(whole, key=lambda state: (type(state).__name__, str(state))))
 
 
-def uniform(states: States) -> Any:
-    """A pgmpy network of variables without edges."""
-    return pgmpy_model(states, {name: [((), np.ones(len(of)))] for name, of in states.items()})
+def uniform(states: States) -> Network:
+    """A network of variables without edges."""
+    return network_of(states, {name: [((), np.ones(len(of)))] for name, of in states.items()})
 
 
-def pgmpy_model(states: States, tables: Mapping[Name, Sequence[tuple[tuple[Parent, ...], Array]]]) -> Any:
-    """A pgmpy network whose columns are shares of counts, all alike in a column without any.
+def network_of(states: States, tables: Mapping[Name, Sequence[tuple[tuple[Parent, ...], Array]]]) -> Network:
+    """A network whose columns are shares of counts, all alike in a column without any.
 
     Parameters
     ----------
     tables : by variable, the parents and the counts in slice 0 and, if they are others, in later slices
     """
-    from pgmpy.factors.discrete import TabularCPD
-    from pgmpy.models import DynamicBayesianNetwork
+    return Network(
+        states,
+        {
+            child: {start: Table(child, parents, _shares(counts)) for start, (parents, counts) in enumerate(own)}
+            for child, own in tables.items()
+        },
+    )
 
-    model = DynamicBayesianNetwork()
-    model.add_nodes_from(states)
-    for child, own in tables.items():
-        model.add_edges_from([((name, 0), (child, lag)) for name, lag in own[-1][0]])
-    for child, own in tables.items():
-        for slice_, (parents, counts) in enumerate(own):
-            total = counts.sum(0)
-            shares = np.where(total > 0, counts / np.where(total > 0, total, 1), 1 / len(counts))
-            nodes = {(child, slice_): child} | {(name, slice_ - lag): name for name, lag in parents}
-            titles = {node: list(states[name]) for node, name in nodes.items()}
-            node, *before = nodes
-            model.add_cpds(
-                TabularCPD(node, len(counts), shares.reshape(len(counts), -1), before, counts.shape[1:], titles)
-            )
-    return model
+
+def _shares(counts: Array) -> Array:
+    total = counts.sum(0)
+    return np.where(total > 0, counts / np.where(total > 0, total, 1), 1 / len(counts))

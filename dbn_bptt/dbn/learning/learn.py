@@ -11,18 +11,16 @@ from typing import Any
 import numpy as np
 
 from dbn_bptt.dbn.evidence.evidence import Observations, Soft
-from dbn_bptt.dbn.inference.query import Prepared, Task, observe, prepare, swept
+from dbn_bptt.dbn.inference.task import Prepared, Task, observe, prepare
 from dbn_bptt.dbn.learning.climb import Climb, Fit, Rules, Steps, best_of, climbed
+from dbn_bptt.dbn.learning.counts import DRIVEN_WEIGHTS, DRIVEN_X, Counts, counted
 from dbn_bptt.dbn.learning.random_fields import fit_conditional
 from dbn_bptt.dbn.networks.convert import to_pgmpy
-from dbn_bptt.dbn.networks.network import Name, Network, Table
-from dbn_bptt.dbn.polynomial.reductions import SUM
+from dbn_bptt.dbn.networks.network import Network, Table
 from dbn_bptt.dbn.state_space.kalman import KalmanFilter, refuse
 from dbn_bptt.dbn.state_space.learning import fit_gaussian
 from dbn_bptt.errors import DataError, positive
 from dbn_bptt.ops.kernels import Array
-
-Counts = dict[tuple[Name, int | str], Array]  # by variable and slice, and by emission and the name of a statistic
 
 
 def fit(
@@ -79,7 +77,7 @@ def fit(
             raise DataError(
                 "fit of a conditional network begins with the weights that it has; leave out seed and starts"
             )
-        return fit_conditional(prepared, seen, rules, counted, progress)
+        return fit_conditional(prepared, seen, rules, progress)
 
     def expected(network: Network) -> tuple[float, Counts]:
         return counted(Task(Prepared(network, prepared.engine), seen.under(network)))
@@ -102,24 +100,6 @@ def _finished(network: Network) -> Any:
     return network if network.channels or network.order > 1 else to_pgmpy(network)
 
 
-def counted(task: Task) -> tuple[float, Counts]:
-    """An E-step: log p(evidence), the expected counts of all tables, and the statistics of emissions."""
-    given, emissions = task.evidence, dict(task.network.emissions)
-    emissions = {name: emissions[name] for name in given.observed if name in emissions}
-    unknown = [task.structure.evidence(e.parent) for e in emissions.values() if e.parent not in given.seen]
-    answer = swept(task, SUM, ("params", *dict.fromkeys(unknown), *task.driven))
-    counts: Counts = {(name, slice_): a for (name, slice_), a in answer.counts().items()}
-    for name, emission in emissions.items():
-        x, weights = given.observed[name], answer.marginal(emission.parent)
-        found = emission.statistics(x.reshape(-1, emission.size), weights.reshape(-1, emission.states))
-        counts |= {(name, title): a for title, a in found.items()}
-    for name, drive in task.network.drives.items():
-        x, used = given.observed[drive.by].reshape(-1, drive.size), answer.used(name)
-        found = drive.scores.seen(x, used.reshape(-1, *drive.scores.shape))
-        counts |= {(name, f"driven {title}"): a for title, a in found.items()}
-    return float(np.sum(answer.log_likelihood)), counts
-
-
 def _maximised(network: Network, counts: Counts, prior: float) -> Network:
     """The network with the counts as distributions; a column without counts stays as it is, and so does an emission."""
 
@@ -133,7 +113,7 @@ def _maximised(network: Network, counts: Counts, prior: float) -> Network:
         found = {str(title): a for (of, title), a in counts.items() if of == name}
         emissions[name] = emission.maximised(found) if found else emission
     drives = {
-        name: replace(drive, scores=drive.scores.raised(counts[name, "driven x"], counts[name, "driven weights"]))
+        name: replace(drive, scores=drive.scores.raised(counts[name, DRIVEN_X], counts[name, DRIVEN_WEIGHTS]))
         for name, drive in network.drives.items()
     }
     return replace(network.retabled(learnt), emissions=emissions, drives=drives)
@@ -143,9 +123,8 @@ def _log_prior(network: Network, prior: float) -> float:
     """The logarithm of the prior's density, up to a constant; driven tables have none."""
     if not prior:
         return 0.0
-    free = [table for table, start in network.each() if not network.is_driven(table.variable, start)]
     with np.errstate(divide="ignore"):
-        return float(prior * sum(np.log(table.values).sum() for table in free))
+        return float(prior * sum(np.log(table.values).sum() for table, _ in network.undriven()))
 
 
 def randomised(network: Network, seed: int | np.random.Generator) -> Network:

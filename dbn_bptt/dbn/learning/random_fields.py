@@ -5,7 +5,6 @@ The gradient in the logarithm of a weight is the difference of its expected coun
 if some states are hidden, both counts are expectations.
 """
 
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,15 +13,16 @@ from tqdm import tqdm
 
 from dbn_bptt.dbn.emissions.own import Expressed
 from dbn_bptt.dbn.evidence.evidence import Observations
-from dbn_bptt.dbn.inference.query import Prepared, Task
+from dbn_bptt.dbn.inference.task import Prepared, Task
 from dbn_bptt.dbn.learning.climb import Fit, Rules
-from dbn_bptt.dbn.networks.network import Network, Table, read
+from dbn_bptt.dbn.learning.counts import DRIVEN_WEIGHTS, DRIVEN_X, Counts, counted
+from dbn_bptt.dbn.networks.network import Network
+from dbn_bptt.dbn.networks.reading import read
 from dbn_bptt.dbn.networks.scores import Scores
 from dbn_bptt.errors import DataError, ModelError
 from dbn_bptt.ops.kernels import Array
 
-X, DRIVEN_X = "x", "driven x"  # what `counted` calls the vectors of emissions and of tables
-Counted = Callable[[Task], tuple[float, Mapping[Any, Array]]]
+X, WEIGHTS = "x", "weights"  # what `Scores.seen` calls the vectors of emissions, and what their scores count for
 
 
 def conditional(model: Any) -> Network:
@@ -61,8 +61,8 @@ def conditional(model: Any) -> Network:
     return replace(network, drives=drives, conditional=True)
 
 
-def fit_conditional(model: Prepared, seen: Observations, rules: Rules, counted: Counted, progress: bool) -> Fit:
-    """`fit` for a conditional network; `counted` is what a sweep counts."""
+def fit_conditional(model: Prepared, seen: Observations, rules: Rules, progress: bool) -> Fit:
+    """`fit` for a conditional network."""
     from scipy.optimize import minimize
 
     network, told = model.network, list[float]()
@@ -76,7 +76,7 @@ def fit_conditional(model: Prepared, seen: Observations, rules: Rules, counted: 
 
     def loss(at: Array) -> tuple[float, Array]:
         now = Prepared(unflat(network, at), model.engine)
-        value, slope = uphill(now, seen, counted)
+        value, slope = uphill(now, seen)
         told.append(value)
         return -value + 0.5 * rules.prior * float(at @ at), rules.prior * at - slope
 
@@ -93,7 +93,7 @@ def fit_conditional(model: Prepared, seen: Observations, rules: Rules, counted: 
     return Fit(unflat(network, end.x), (told[0], *reached), bool(end.success))
 
 
-def uphill(model: Prepared, seen: Observations, counted: Counted) -> tuple[float, Array]:
+def uphill(model: Prepared, seen: Observations) -> tuple[float, Array]:
     """log p(states | vectors), and its gradient in all that is learnt."""
     joint = replace(model.network, conditional=False)
     value, slope = 0.0, np.zeros_like(flat(joint))
@@ -106,18 +106,18 @@ def uphill(model: Prepared, seen: Observations, counted: Counted) -> tuple[float
 
 def flat(network: Network) -> Array:
     """All that is learnt as one vector: the logarithms of weights that are not 0, and the parameters of scores."""
-    tables = [np.log(table.values[table.values > 0]) for table, _ in _free(network)]
+    tables = [np.log(table.values[table.values > 0]) for table, _ in network.undriven()]
     scores = [np.ravel(a) for _, of in _scores(network) for a in of.parameters.values()]
     return np.concatenate([*tables, *scores])
 
 
 def unflat(network: Network, vector: Array) -> Network:
     """The network with what a vector stands for."""
-    sizes = [int((table.values > 0).sum()) for table, _ in _free(network)]
+    sizes = [int((table.values > 0).sum()) for table, _ in network.undriven()]
     sizes += [np.size(a) for _, of in _scores(network) for a in of.parameters.values()]
     parts = iter(np.split(vector, np.cumsum(sizes)[:-1]))
     weights = {}
-    for table, start in _free(network):
+    for table, start in network.undriven():
         of = weights[table.variable, start] = np.zeros_like(table.values)
         of[table.values > 0] = np.exp(next(parts))
     learnt = {}
@@ -130,21 +130,16 @@ def unflat(network: Network, vector: Array) -> Network:
     return replace(tabled, emissions={**network.emissions, **emissions}, drives=drives)
 
 
-def _free(network: Network) -> list[tuple[Table, int]]:
-    """The tables whose weights are learnt."""
-    return [(table, start) for table, start in network.each() if not network.is_driven(table.variable, start)]
-
-
 def _scores(network: Network) -> list[tuple[tuple[Any, str, str], Scores]]:
     """All scores, each with what counts call its vectors and what these count for."""
     own = [(name, of) for name, of in network.emissions.items() if isinstance(of, Expressed)]
-    emissions = [((name, X, "weights"), of.scores) for name, of in own]
-    return emissions + [((name, DRIVEN_X, "driven weights"), of.scores) for name, of in network.drives.items()]
+    emissions = [((name, X, WEIGHTS), of.scores) for name, of in own]
+    return emissions + [((name, DRIVEN_X, DRIVEN_WEIGHTS), of.scores) for name, of in network.drives.items()]
 
 
-def _slopes(network: Network, counts: Mapping[Any, Array]) -> Array:
+def _slopes(network: Network, counts: Counts) -> Array:
     """The gradient of a log-weight in all that is learnt, from what is expected."""
-    parts = [counts[table.variable, start][table.values > 0] for table, start in _free(network)]
+    parts = [counts[table.variable, start][table.values > 0] for table, start in network.undriven()]
     for (name, x, weights), of in _scores(network):
         nothing = {what: np.zeros(np.shape(a)) for what, a in of.parameters.items()}
         found = of.gradient(counts[name, x], counts[name, weights]) if (name, x) in counts else nothing

@@ -14,8 +14,9 @@ import numpy as np
 
 from dbn_bptt.dbn.evidence.forms import is_pair
 from dbn_bptt.dbn.learning.choice import Score
-from dbn_bptt.dbn.learning.complete import Complete, complete, pgmpy_model
+from dbn_bptt.dbn.learning.complete import Complete, complete, network_of
 from dbn_bptt.dbn.learning.descent import Cost, Edge, Move, Rules, arrow, descended, edge_of
+from dbn_bptt.dbn.networks.convert import to_pgmpy
 from dbn_bptt.dbn.networks.network import Name, Parent
 from dbn_bptt.errors import DataError, positive, unknown_name
 from dbn_bptt.ops.kernels import Array
@@ -118,7 +119,7 @@ def search(
     found = sum(log_likelihood(a) for own in counts.values() for _, a in own)
     free = sum(table.free for own in tables.values() for table in own)
     edges = tuple(edge_of(name, parent) for name, own in tables.items() for parent in own[-1].parents)
-    return Search(pgmpy_model(data.states, counts), edges, Score(found, free, data.slices), moves, criterion)
+    return Search(to_pgmpy(network_of(data.states, counts)), edges, Score(found, free, data.slices), moves, criterion)
 
 
 def costs(data: Complete, penalty: float) -> Cost:

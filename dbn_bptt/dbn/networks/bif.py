@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from dbn_bptt.dbn.networks.convert import unrolled
-from dbn_bptt.dbn.networks.network import read
+from dbn_bptt.dbn.networks.reading import read
 from dbn_bptt.errors import DataError, ModelError
 from dbn_bptt.files import write_whole
 

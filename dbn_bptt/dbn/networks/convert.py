@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from dbn_bptt.dbn.networks.network import Network, Table, read
+from dbn_bptt.dbn.networks.network import Network, Table
+from dbn_bptt.dbn.networks.reading import read
 from dbn_bptt.dbn.polynomial.forward import titles
 from dbn_bptt.errors import ModelError, positive
 from dbn_bptt.template.domains import EVERY

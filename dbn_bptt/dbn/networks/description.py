@@ -3,7 +3,8 @@
 from math import prod
 from typing import Any
 
-from dbn_bptt.dbn.networks.network import Name, Network, read
+from dbn_bptt.dbn.networks.network import Name, Network
+from dbn_bptt.dbn.networks.reading import read
 from dbn_bptt.dbn.polynomial.contraction import Label, Labels, path
 from dbn_bptt.dbn.polynomial.forward import Structure, about, parts, structure
 from dbn_bptt.dbn.polynomial.forward import interface as interface_of

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from dbn_bptt import ops
-from dbn_bptt.dbn.networks.network import Driven, Name, Network, check_vector, read
+from dbn_bptt.dbn.networks.network import Driven, Name, Network, check_vector
+from dbn_bptt.dbn.networks.reading import read
 from dbn_bptt.dbn.networks.scores import scores
 from dbn_bptt.errors import DataError, ModelError, unknown_name
 from dbn_bptt.template.builder import SliceTemplate

@@ -12,7 +12,8 @@ from typing import Any
 import networkx as nx
 import numpy as np
 
-from dbn_bptt.dbn.networks.network import Name, Network, Table, check_probabilities, read
+from dbn_bptt.dbn.networks.network import Name, Network, Table, check_probabilities
+from dbn_bptt.dbn.networks.reading import read
 from dbn_bptt.errors import DataError, ModelError, unknown_name
 from dbn_bptt.ops.kernels import Array
 

@@ -1,13 +1,11 @@
 """A discrete dynamic Bayesian network as this package sees it: conditional probability tables for its slices.
 
-Each table of a variable holds from some slice on, until the next one does. `read` takes pgmpy's
-`DynamicBayesianNetwork`, which has two slices, checks it and leaves it as it is. A variable whose two tables are the
-same has one for all slices; where only one is given and the other follows from it, it is taken for both.
+Each table of a variable holds from some slice on, until the next one does; one that holds from slice 0 on is for all.
 """
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, Self, cast
+from typing import Any, Protocol, Self
 
 import numpy as np
 
@@ -16,7 +14,8 @@ from dbn_bptt.errors import ModelError
 from dbn_bptt.ops.kernels import Array
 
 Name = Hashable
-COLUMNS = {"sequence": "sequences apart", "t": "the slice"}
+SEQUENCE, SLICE = "sequence", "t"  # columns of DataFrames
+COLUMNS = {SEQUENCE: "sequences apart", SLICE: "the slice"}
 Parent = tuple[Name, int]  # a variable, and its lag: 1 for the slice before
 
 
@@ -162,12 +161,16 @@ class Network:
     @property
     def joint(self) -> tuple[tuple[Name, ...], ...]:
         """The groups of variables on whose joint state a vector depends."""
-        several = [e.parent for e in self.emissions.values() if e.parent not in self.states]
-        return tuple(dict.fromkeys(several))  # type: ignore[arg-type]
+        groups = [self.members(of.parent) for of in self.emissions.values() if of.parent not in self.states]
+        return tuple(dict.fromkeys(groups))
+
+    def members(self, of: Any) -> tuple[Name, ...]:
+        """The variables of a group; a variable is a group of itself."""
+        return tuple(of) if isinstance(of, tuple) and of not in self.states else (of,)
 
     def sizes(self, of: Name) -> tuple[int, ...]:
         """The number of states of a variable, or of each variable of a group."""
-        return tuple(len(self.states[name]) for name in ((of,) if of in self.states else of))  # type: ignore[attr-defined]
+        return tuple(len(self.states[name]) for name in self.members(of))
 
     def at(self, name: Name, t: int) -> Table:
         """The table of a variable in a slice."""
@@ -194,12 +197,30 @@ class Network:
                 if start in of:
                     yield of[start], start
 
+    def undriven(self) -> Iterator[tuple[Table, int]]:
+        """Every table but those that a vector drives, and the slice from which on it holds."""
+        return ((table, start) for table, start in self.each() if not self.is_driven(table.variable, start))
+
     def retabled(self, numbers: Callable[[Table, int], Array]) -> "Network":
         """With other numbers in its tables, as a function of each table and the slice from which on it holds."""
         changed: dict[Name, dict[int, Table]] = {name: {} for name in self.tables}
         for table, start in self.each():
             changed[table.variable][start] = replace(table, values=numbers(table, start))
         return replace(self, tables=changed)
+
+
+def check_probabilities(node: tuple[Name, int], values: Array) -> None:
+    """Refuse a table whose columns are no distributions."""
+    if not np.isfinite(values).all() or (values < 0).any():
+        raise ModelError(f"the CPD of {node!r} holds negative numbers or NaN; give probabilities")
+    total = values.sum(0)
+    if (np.abs(total - 1) > 1e-6).any():
+        columns = np.ravel(total)
+        k = int(np.abs(columns - 1).argmax())
+        turned = values.ndim == 2 and values.shape[0] == values.shape[1] and np.allclose(values.sum(1), 1)
+        columns_are = "each column is a distribution, for one state of the parents"
+        mend = "its rows do: is it transposed?" if turned else columns_are
+        raise ModelError(f"column {k} of the CPD of {node!r} sums to {columns[k]:g}, not 1; {mend}")
 
 
 def check_vector(network: Network, name: Name, size: int) -> None:
@@ -217,151 +238,3 @@ def refuse_field(network: Network, mend: str) -> None:
     """Refuse what means nothing in a conditional network, whose probabilities depend on all vectors."""
     if network.conditional:
         raise ModelError(f"a conditional network says nothing of what has not been observed: {mend}")
-
-
-def read(model: Any) -> Network:
-    """The network of a pgmpy `DynamicBayesianNetwork` with discrete CPDs.
-
-    Raises
-    ------
-    ModelError
-        Where a CPD is missing, does not fit the edges or another CPD, or does not hold probabilities.
-    """
-    if isinstance(model, Network):
-        return model
-    if isinstance(getattr(model, "network", None), Network):  # what `prepare` made of it
-        return cast(Network, model.network)
-    if not all(hasattr(model, name) for name in ("get_inter_edges", "cpds", "nodes")):
-        kinds = "a pgmpy DynamicBayesianNetwork, whose nodes are pairs (name, slice), or a Network"
-        what = f"give {kinds}, not {type(model).__name__}"
-        raise ModelError(what)
-    names = list(dict.fromkeys(node[0] for node in sorted(model.nodes(), key=lambda node: node[1])))
-    cpds = _cpds(model)
-    if not names:
-        raise ModelError("the network has no variables; add nodes, edges and CPDs")
-    states = {name: _states(name, cpds) for name in names}
-    graph: dict[Any, list[tuple[Name, int]]] = {(u[0], u[1]): [] for u in model.nodes()}
-    for u, v in model.edges():
-        graph.setdefault((v[0], v[1]), []).append((u[0], u[1]))
-    tables = {node: _table(node, cpd, states) for node, cpd in cpds.items()}
-    for node, table in tables.items():
-        _check_parents(node, table, graph.get(node, []))
-    whole: dict[Name, dict[int, Table]] = {}
-    for name in names:
-        a, b = _both(name, tables, graph)
-        same = a is b or (a.parents == b.parents and np.array_equal(a.values, b.values))
-        whole[name] = {0: a} if same else {0: a, 1: b}
-    return Network(states, whole)
-
-
-def _cpds(model: Any) -> dict[tuple[Name, int], Any]:
-    """The CPDs by variable and slice."""
-    found: dict[tuple[Name, int], Any] = {}
-    for cpd in model.cpds:
-        if not hasattr(cpd, "variables") or not hasattr(cpd, "values"):
-            raise ModelError(f"a CPD is of type {type(cpd).__name__}; only TabularCPD is understood")
-        node = cpd.variables[0][0], cpd.variables[0][1]
-        if node in found:
-            raise ModelError(f"there are two CPDs of {node}; remove one by model.remove_cpds")
-        found[node] = cpd
-    return found
-
-
-def _states(name: Name, cpds: Mapping[tuple[Name, int], Any]) -> tuple[Hashable, ...]:
-    """The states of a variable: named by any CPD that names them, and numbered if none does."""
-    own = [cpds[name, t] for t in (0, 1) if (name, t) in cpds]
-    if not own:
-        raise ModelError(f"{name!r} has no CPD; add one for {(name, 0)!r} by model.add_cpds")
-    sizes = {int(cpd.cardinality[0]) for cpd in own}
-    if len(sizes) > 1:
-        counts = " and ".join(map(str, sorted(sizes)))
-        raise ModelError(f"the CPDs of {name!r} have {counts} states; give both the same")
-    numbers = tuple(range(sizes.pop()))
-    given = [tuple(map(_plain, cpd.state_names[cpd.variables[0]])) for cpd in own]
-    named = [states for states in given if not is_numbered(states)]
-    if any(states != named[0] or not _same_types(states, named[0]) for states in named[1:]):
-        raise ModelError(f"{name!r} has states {named[0]} in slice 0 and {named[1]} in slice 1; name them alike")
-    return named[0] if named else numbers
-
-
-def is_numbered(states: tuple[Hashable, ...]) -> bool:
-    """Whether states are just 0, 1, ...: pgmpy's default, and not False and True or 0.0 and 1.0."""
-    return states == tuple(range(len(states))) and all(type(state) is int for state in states)
-
-
-def _same_types(a: tuple[Hashable, ...], b: tuple[Hashable, ...]) -> bool:
-    return [type(state) for state in a] == [type(state) for state in b]
-
-
-def _plain(state: Any) -> Hashable:
-    """A state's name as a plain Python object."""
-    return state.item() if isinstance(state, np.generic) else state
-
-
-def _table(node: tuple[Name, int], cpd: Any, states: Mapping[Name, tuple[Hashable, ...]]) -> Table:
-    """A CPD as a table, the axis of each parent in the order of its states."""
-    values = np.array(cpd.values, float)
-    parents = []
-    for axis, variable in enumerate(cpd.variables):
-        name, lag = variable[0], node[1] - variable[1]
-        if name not in states or lag not in (0, 1):
-            raise ModelError(f"the CPD of {node!r} has the parent {(variable[0], variable[1])!r}, which is no node")
-        if values.shape[axis] != len(states[name]):
-            raise ModelError(
-                f"the CPD of {node!r} has {values.shape[axis]} states of {name!r}, which has {len(states[name])}"
-            )
-        order = _order(node, name, cpd.state_names.get(variable), states[name])
-        if order is not None:
-            values = np.take(values, order, axis)
-        parents.append((name, lag))
-    check_probabilities(node, values)
-    values.setflags(write=False)
-    return Table(node[0], tuple(parents[1:]), values)
-
-
-def _order(node: Any, name: Name, given: Any, states: tuple[Hashable, ...]) -> list[int] | None:
-    """Where each state of a variable stands along an axis; None if they stand in their order, or by number."""
-    if given is None:  # a CPD that pgmpy copied to another slice before that of its parent
-        return None
-    given = [_plain(state) for state in given]
-    by_default = is_numbered(tuple(given)) and (is_numbered(states) or set(given) != set(states))
-    if given == list(states) or by_default:  # by default: numbers, where another CPD gives names
-        return None
-    if set(given) != set(states):
-        raise ModelError(f"the CPD of {node!r} calls the states of {name!r} {given}, but they are {list(states)}")
-    return [given.index(state) for state in states]
-
-
-def check_probabilities(node: tuple[Name, int], values: Array) -> None:
-    """Refuse a table whose columns are no distributions."""
-    if not np.isfinite(values).all() or (values < 0).any():
-        raise ModelError(f"the CPD of {node!r} holds negative numbers or NaN; give probabilities")
-    total = values.sum(0)
-    if (np.abs(total - 1) > 1e-6).any():
-        columns = np.ravel(total)
-        k = int(np.abs(columns - 1).argmax())
-        turned = values.ndim == 2 and values.shape[0] == values.shape[1] and np.allclose(values.sum(1), 1)
-        columns_are = "each column is a distribution, for one state of the parents"
-        mend = "its rows do: is it transposed?" if turned else columns_are
-        raise ModelError(f"column {k} of the CPD of {node!r} sums to {columns[k]:g}, not 1; {mend}")
-
-
-def _check_parents(node: tuple[Name, int], table: Table, edges: list[tuple[Name, int]]) -> None:
-    has = {(name, node[1] - lag) for name, lag in table.parents}
-    for parent in (*sorted(has - set(edges), key=repr), *sorted(set(edges) - has, key=repr)):
-        what = "is no edge of the model" if parent in has else f"is an edge, but not in the CPD of {node!r}"
-        raise ModelError(f"{parent!r} -> {node!r} {what}; give CPDs and edges the same parents")
-
-
-def _both(name: Name, tables: Mapping[Any, Table], graph: Mapping[Any, list[Any]]) -> tuple[Table, Table]:
-    """The tables of a variable in the first slice and in later ones; a missing one is the other, where it can be."""
-    crosses = any(parent[1] == 0 for parent in graph.get((name, 1), []))
-    first, later = tables.get((name, 0)), tables.get((name, 1))
-    if first is None and not crosses:
-        first = later
-    if later is None and not crosses:
-        later = first
-    if first is None or later is None:
-        slice_ = 0 if first is None else 1
-        raise ModelError(f"{(name, slice_)!r} has no CPD; add one by model.add_cpds")
-    return first, later

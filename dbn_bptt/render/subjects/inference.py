@@ -17,7 +17,7 @@ from dbn_bptt.sweep.bptt import bptt
 from dbn_bptt.sweep.results import Result
 
 if TYPE_CHECKING:
-    from dbn_bptt.dbn.inference.query import Task
+    from dbn_bptt.dbn.inference.task import Task
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Inference:
 
 def inference(model: Any, evidence: Any, T: int | None = None) -> Inference:
     """Read and ask; what was asked before is handed back as it is."""
-    from dbn_bptt.dbn.inference.query import given_task
+    from dbn_bptt.dbn.inference.task import given_task
     from dbn_bptt.dbn.inference.verbs import smoothed
 
     if isinstance(evidence, Inference):

@@ -167,7 +167,7 @@ def _of_network(model: Any, T: int | None) -> Source:
             for parent, lag in model.at(name, t).parents
         ]
         for name, emission in model.emissions.items():
-            above = (emission.parent,) if emission.parent in model.states else emission.parent
+            above = model.members(emission.parent)
             edges += [(parent, name, 0, t) for t in range(slices) for parent in above]
         edges += [
             (of.by, name, 0, t) for name, of in model.drives.items() for t in range(max(model.tables[name]), slices)
