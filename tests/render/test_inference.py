@@ -54,3 +54,13 @@ def test_evidence_of_single_slices_needs_its_number_of_slices():
     drawn = render.scene(dbn.umbrella(), evidence={("Umbrella", 1): 1}, T=4)
     assert {spot.t for spot in drawn.spots} == {0, 1, 2, 3}
     assert [spot.node for spot in drawn.spots if spot.kind == "observed"] == [("Umbrella", 1)]
+
+
+def test_vectors_are_observed_and_their_parents_are_not():
+    level = dbn.emit(dbn.umbrella(), "Level", dbn.gaussian("Rain", [0.0, 3.0], 1.0))
+    level = dbn.drive(level, "Wind", dbn.logistic("Rain", np.zeros((2, 2, 1))))
+    evidence = {"Level": [1.0, np.nan, 2.0], "Wind": [np.nan, 1.0, 2.0], "Umbrella": [1, -1, 0], "Rain": [-1, 1, -1]}
+    expected = {("Level", 0), ("Level", 2), ("Wind", 1), ("Wind", 2), ("Umbrella", 0), ("Umbrella", 2), ("Rain", 1)}
+    for given in (evidence, {name: [values, values] for name, values in evidence.items()}):
+        drawn = render.scene(level, evidence=given)
+        assert {spot.node for spot in drawn.spots if spot.kind == "observed"} == expected

@@ -3,7 +3,7 @@
 Of a batch of sequences the first is drawn, to its own end.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ class Inference:
     T: int  # the number of slices that are drawn
     sequences: int  # how many there are in a batch; 0 where there is none
     likelihoods: Mapping[Any, Array] = field(repr=False)  # by variable, (T, K)
+    observed: frozenset[tuple[Any, int]] = field(repr=False)  # what evidence is about
     data: Mapping[str, Array] = field(repr=False)  # the inputs of the network polynomial
     posterior: Mapping[Any, Array] = field(repr=False)
     log_likelihood: float  # log p(evidence) in nats
@@ -74,7 +75,22 @@ def inference(model: Any, evidence: Any, T: int | None = None) -> Inference:
         T=end,
         sequences=batch[0] if batch else 0,
         likelihoods={name: task.likelihood(name)[first] for name in posterior},
+        observed=frozenset(_observed(task, end, 0 if batch else None)),
         data={name: a[first] for name, a in task.data(logs=False).items()},
         posterior={name: np.moveaxis(a, -2, 0)[first] for name, a in posterior.items()},
         log_likelihood=float(np.ravel(answer.log_likelihood)[0]),
     )
+
+
+def _observed(task: "Task", T: int, sequence: int | None) -> Iterator[tuple[Any, int]]:
+    """The variables and vectors of one sequence that evidence is about, with their slices.
+
+    What a vector says of its parent is no evidence of the parent's state, which leaves some states out.
+    """
+    given = task.evidence
+    said = {name: a != 1 for name, a in given.likelihoods.items() if name in task.network.states}
+    said |= {name: np.isneginf(a) for name, a in given.logs.items() if name in task.network.states}
+    said |= {name: ~np.isnan(np.moveaxis(x, -2, 0)) for name, x in given.observed.items()}
+    for name, a in said.items():
+        of = (a if sequence is None else a[:, sequence])[:T].any(-1)
+        yield from ((name, t) for t in np.flatnonzero(of).tolist())

@@ -113,10 +113,7 @@ def of_inference(inference: Inference) -> Overlay:
         (name, t): Heat((tuple(round(p, 4) for p in probabilities),), 1.0, bars=True)
         for name, rows in inference.posterior.items() for t, probabilities in enumerate(rows.tolist())
     }  # fmt: skip
-    observed = {
-        (name, t) for name, a in inference.likelihoods.items() for t in np.flatnonzero((a != 1).any(-1)).tolist()
-    }
-    return Overlay(nodes=nodes, observed=frozenset(observed))
+    return Overlay(nodes=nodes, observed=inference.observed)
 
 
 def of_result(source: Source, graph: nx.MultiDiGraph, show: Show | None) -> Overlay:
