@@ -47,7 +47,7 @@ def _differentiated(program: Any, T: int, absent: frozenset[str]) -> Callable[..
 
     def run(groups: Groups, wrt: tuple[str, ...]) -> tuple[Any, Any]:
         given = _given(of, groups, T, absent)
-        made = program.made_for_tracing(given, wrt)
+        made = program.made_for(given, of.losses, wrt)
         out = made.traced(*arguments(of, given))
         partners = program.backward.partners if wrt else {}
         gradients = read_gradients(out, made.schedule, of, partners, given, wrt)

@@ -23,7 +23,8 @@ from dbn_bptt.program.instructions import (
     Sweep,
     Total,
 )
-from dbn_bptt.program.numpy_source import Printer, written
+from dbn_bptt.program.numpy_source import Printer
+from dbn_bptt.program.numpy_text import written
 from dbn_bptt.template.expressions import Apply
 
 _COPY = formula("{0}")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from dbn_bptt.ops import kernels
 
 RESERVED = {
-    "T", "B", "np", "math", "dtype", "parameters", "data", "initial", "run", "times", "flat", "empty", "zip",
+    "T", "B", "np", "math", "dtype", "parameters", "data", "initial", "run", "times", "flat", "empty", "cache", "zip",
     "jax", "jnp", "carry", "rows", "unscaled", "unroll", "affine_scan", "homogeneous_scan", "newton_scan",
     *(name for name, value in vars(kernels).items() if callable(value)),
 }  # fmt: skip

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from dbn_bptt.ops import kernels
-from dbn_bptt.ops.rows import Fold
+from dbn_bptt.ops.rows import Fold, Move
 from dbn_bptt.ops.shapes import Shape
 from dbn_bptt.program.assemble import listing
 from dbn_bptt.program.instructions import (
@@ -31,27 +31,11 @@ from dbn_bptt.program.instructions import (
 from dbn_bptt.program.lower import is_linear_map
 from dbn_bptt.program.memory import beyond, planned
 from dbn_bptt.program.names import Names
+from dbn_bptt.program.numpy_text import HELPERS, IN_PARTS, empty, slices_text, unit_axes, written, written_array
 from dbn_bptt.program.schedule import Schedule
 from dbn_bptt.program.shown_kernels import SHOWN, shown_kernels
 from dbn_bptt.template.expressions import Apply
 
-HELPERS = '''
-
-def times(a, matrix, out=None):
-    """The vectors a (T, B, n) of all slices times a matrix, as one product."""
-    rows = None if out is None else out.reshape(-1, out.shape[-1])
-    rows = np.matmul(a.reshape(-1, a.shape[-1]), matrix, out=rows)
-    return rows.reshape(*a.shape[:-1], matrix.shape[-1])
-
-
-def flat(a):
-    """The vectors (T, B, n) of all slices and sequences as the rows of one matrix."""
-    return a.reshape(-1, a.shape[-1])
-'''
-IN_PARTS = '''def in_parts(sweeps, T, B, dtype, *arrays):
-    """Loops over T slices of B sequences."""
-    sweeps(0, B, T, B, dtype, *arrays)
-'''
 HEAD = "def run(parameters, data, initial, T, B, dtype, empty=np.empty):"
 
 
@@ -93,7 +77,7 @@ def numpy_source(
     parts = [*guard, HEAD, *to.unpacked(results), *to.prelude, *to.memory(), *body]
     run = "\n".join([*parts, f"    return {{{to.returned(results)}}}"])
     loops = "".join(f"\n\n{text}" for text in [IN_PARTS, *(of.text for of in to.loops.values())]) if to.loops else ""
-    source = f"import numpy as np\n{HELPERS}{shown}{loops}\n\n{run}\n"
+    source = f"from functools import cache\n\nimport numpy as np\n{HELPERS}{shown}{loops}\n\n{run}\n"
     return Emitted(source, functions, plan.numbers, to.loops, to.reasons)
 
 
@@ -135,7 +119,7 @@ class Printer:
             case Note():
                 return [f"    # {item.text}"]
             case Fixed():
-                return [f"    {self.text(item.target)} = {_written_array(item.array)}"]
+                return [f"    {self.text(item.target)} = {written_array(item.array)}"]
             case Allocate():
                 return self._allocated(item)
             case Loop():
@@ -153,6 +137,11 @@ class Printer:
             return f"{target}[...] = {source}" if item.how == "into" else f"{target} = {source}"
         operands = [self.text(p) for p in item.operands]
         fills = writes_in_place(item, in_scan)
+        role, extent = item.applies.operation.role, self.of.extents.get(item.target.array)
+        repeats = isinstance(role, Move) and role.repeats and item.how == "new"
+        if self.schedule.exact and repeats and extent and extent.slices:
+            made = empty(self._count(extent.slices), extent.shape)
+            return f"{target} = {made}; {target}[...] = {operands[0]}"  # quicker than a view where slices are few
         if item.how == "into":
             made = self._call(item.applies, operands, target if fills else "", in_scan)
             return made if fills else f"{target}[...] = {made}"
@@ -165,8 +154,8 @@ class Printer:
         if extent.slices is None or (more := beyond(self.schedule, extent.slices)) is None:
             return ""
         if target.array not in self.plan.slots:
-            return empty(_slices(more), extent.shape)
-        rows = "" if more == self.plan.extra[extent.shape] else f", :{_slices(more)}"
+            return empty(slices_text(more), extent.shape)
+        rows = "" if more == self.plan.extra[extent.shape] else f", :{slices_text(more)}"
         return f"{self._memory_name(extent.shape)}[{self.plan.slots[target.array]}{rows}]"
 
     def _allocated(self, item: Allocate) -> list[str]:
@@ -237,7 +226,7 @@ class Printer:
     def _row(self, t: int, low: int) -> str:
         """The row of a slice in a series from slice `low` on: a number, or one that depends on T."""
         more = beyond(self.schedule, (low, t - 1))
-        return str(t - low) if more is None else _slices(more)
+        return str(t - low) if more is None else slices_text(more)
 
     def _count(self, slices: tuple[int, int]) -> str:
         """How many slices there are."""
@@ -258,7 +247,7 @@ class Printer:
         if is_linear_map(e):
             matrix, vectors = operands
             turned = matrix.removesuffix(".mT") if matrix.endswith(".mT") else self._turned(matrix, in_scan)
-            return f"{'np.dot' if in_scan else 'times'}({vectors}, {turned}{into})"
+            return f"{self._dot(in_scan)}({vectors}, {turned}{into})"
         if operation.role == Fold(np.add) and (text := self._row_sum(e, operands[0], into, in_scan)):
             return text
         return self._applied(e, operands)
@@ -269,7 +258,10 @@ class Printer:
         return f"{self._kernel(ufunc, e.operation.name)}({', '.join(operands)}{into})"
 
     def _applied(self, e: Apply, operands: list[str], *more: str) -> str:
-        """The kernel of an operation, called."""
+        """The kernel of an operation, called; axes of size 1 come and go without."""
+        role, view = e.operation.role, unit_axes(e.arguments[0].shape, e.shape)
+        if isinstance(role, Move) and role.in_order and view:
+            return operands[0] + view
         return self._called(self._kernel(e.operation.forward, e.operation.name), operands, dict(e.attributes), *more)
 
     def _called(self, title: str, operands: list[str], attributes: dict[str, Any], *more: str) -> str:
@@ -296,13 +288,17 @@ class Printer:
             return f"{matrix}.T"
         return self._made_once(f"{matrix}_T", f"np.ascontiguousarray({matrix}.T)")
 
+    def _dot(self, in_scan: bool) -> str:
+        """What multiplies vectors by a matrix: where slices are few, one product for each is quicker."""
+        return "np.dot" if in_scan else "np.matmul" if self.schedule.exact else "times"
+
     def _row_sum(self, e: Apply, operand: str, into: str, in_scan: bool) -> str:
         """A sum over the last axis as a product with ones, which is several times faster for short rows."""
         attributes, n = dict(e.attributes), e.arguments[0].shape[-1]
         axis, keepdims = attributes["axis"], attributes["keepdims"]
         if axis == (-1,) and (not in_scan or (keepdims and e.ndim == 1)):
-            ones = self._made_once(f"ones_{n}", f"np.ones(({n}, 1), dtype)")
-            product = f"{'np.dot' if in_scan else 'times'}({operand}, {ones}{into})"
+            ones = self._made_once(f"ones_{n}", f"ones({n}, dtype)")
+            product = f"{self._dot(in_scan)}({operand}, {ones}{into})"
             return product if keepdims else f"{product}[..., 0]"
         return f"np.add.reduce({operand}, {axis!r}, keepdims={keepdims!r}{into})" if into else ""
 
@@ -329,7 +325,7 @@ class Printer:
         """The lines that ask for the memory."""
         lines = ["    # each row of the memory is used again, by another array, once what it holds is no longer needed"]
         for shape, n in self.plan.counts.items():
-            sizes = ", ".join([str(n), _slices(self.plan.extra[shape]), "B", *map(str, shape)])
+            sizes = ", ".join([str(n), slices_text(self.plan.extra[shape]), "B", *map(str, shape)])
             lines.append(f"    {self._memory_name(shape)} = empty(({sizes}), dtype)")
         return lines if self.plan.counts else []
 
@@ -351,25 +347,3 @@ class Printer:
             return self.names.label(name) + (".copy()" if name in views else "")
 
         return ", ".join(f"{name!r}: {own(name)}" for name in results)
-
-
-def empty(slices: str, shape: Shape) -> str:
-    """An array without numbers yet, as text."""
-    sizes = ", ".join([*([slices] if slices else []), "B", *map(str, shape)])
-    return f"np.empty(({sizes}{'' if slices or shape else ','}), dtype)"
-
-
-def _slices(more: int) -> str:
-    return f"T{more:+d}" if more else "T"
-
-
-def _written_array(array: Any) -> str:
-    values = np.unique(array)
-    if len(values) == 1:
-        return f"np.full({array.shape}, {written(float(values[0]))}, dtype)"
-    return f"np.array({written(array.tolist())}, dtype)"
-
-
-def written(value: object) -> str:
-    """A number, or whatever an attribute is, as Python writes it."""
-    return re.sub(r"\binf\b", "np.inf", repr(value)) if isinstance(value, float | list) else repr(value)

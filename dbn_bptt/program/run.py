@@ -55,7 +55,7 @@ class Program(Runs):
         """
         if is_jax(self.engine):
             return {names: f"jax: {how}" for names, how in self._typical.reasons.items()}
-        made = self._made_for((), ("params",), None, frozenset(), rounded(sequences))
+        made = self._made_for(tuple(self.template.losses), ("params",), None, frozenset(), rounded(sequences))
         return {names: f"numpy: {reason}" if reason else "native" for names, reason in made.reasons.items()}
 
     @property
@@ -193,7 +193,7 @@ class Program(Runs):
         """
         program = self.fitting(lengths)
         given = checked(program.template, parameters, data, initial, lengths, T)
-        made = program.made_for_tracing(given, ())
+        made = program.made_for(given, program.template.losses)
         out = made(*arguments(program.template, given))
         taken = {
             name: int(n)

@@ -63,7 +63,8 @@ class Runs(Shown):
     def _typical(self) -> Compiled:
         """What `value_and_grad` runs for one long sequence."""
         target = self.engine if is_jax(self.engine) else None
-        return self._made_for((), ("params",), None, frozenset(), 1 if self.engine == "native" else target)
+        native = 1 if self.engine == "native" else target
+        return self._made_for(tuple(self.template.losses), ("params",), None, frozenset(), native)
 
     def like(self, template: Described) -> Self:
         """The program of another template on the same engine."""
@@ -95,7 +96,7 @@ class Runs(Shown):
         wrt : as in `value_and_grad`, or single inputs by name: the gradients of the losses, and these among the totals
         """
         totals = (*totals, *(self.template.losses if wrt else ()))
-        made = self._compiled((*totals, *((name, "slices") for name in series)), tuple(wrt), given)
+        made = self.made_for(given, (*totals, *((name, "slices") for name in series)), wrt)
         out, spans = made(*arguments(self.template, given)), made.schedule.spans
         partners = self.backward.partners if wrt else {}
         return Outcome(
@@ -111,12 +112,10 @@ class Runs(Shown):
         native = self.engine == "native" or (self.engine is None and given.T >= NATIVE_FROM and is_installed())
         return rounded(math.prod(given.batch)) if native else None
 
-    def _compiled(self, goals: tuple[Goal, ...], wrt: tuple[str, ...], given: Given) -> Compiled:
+    def made_for(self, given: Given, goals: Sequence[Goal], wrt: Sequence[str] = ()) -> Compiled:
+        """The function that computes some goals and gradients on input such as this."""
+        goals, wrt = tuple(goals), tuple(wrt)
         return self._made_for(goals, wrt, given.T if self.least > given.T else None, given.absent, self._target(given))
-
-    def made_for_tracing(self, given: Given, wrt: tuple[str, ...]) -> Compiled:
-        """What `function` traces: the losses, or with `wrt` these and their gradients."""
-        return self._compiled(tuple(self.template.losses), wrt, given)
 
     def _made_for(
         self,
@@ -130,13 +129,7 @@ class Runs(Shown):
         if key not in self._made:
             template = self.backward if wrt else self.template
             more = gradient_goals(self.template, self.backward.partners, wrt) if wrt else []
-            self._made[key] = compiled(
-                template,
-                tuple(dict.fromkeys((*self.template.losses, *goals, *more) if wrt else goals)),
-                T,
-                absent,
-                target,
-            )
+            self._made[key] = compiled(template, tuple(dict.fromkeys((*goals, *more))), T, absent, target)
         return self._made[key]
 
     def loss_on(self, given: Given) -> float:
@@ -156,7 +149,7 @@ class Runs(Shown):
         Each block stores its first state and is run once more on the way back.
         """
         if self.cuttable:
-            numbers = self._compiled((), tuple(wrt), given).numbers
+            numbers = self.made_for(given, self.template.losses, wrt).numbers
             size = numbers * given.dtype.itemsize * math.prod(given.batch)  # of one slice
             if given.T * size > BLOCKED_FROM:
                 block = max(1, BLOCK // size)

@@ -6,8 +6,7 @@ run has had is kept, up to a limit for all programs together, and lent to the ne
 
 import math
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,8 +20,7 @@ _kept: list[Array] = []  # of bytes; what was used last stands last
 _lock = threading.Lock()
 
 
-@contextmanager
-def lent() -> Iterator[Callable[[Shape, Any], Array]]:
+class lent:
     """A function like `numpy.empty`, whose arrays are good until the end of the block.
 
     Examples
@@ -31,19 +29,22 @@ def lent() -> Iterator[Callable[[Shape, Any], Array]]:
     ...     empty((3, 4), np.float32).shape
     (3, 4)
     """
-    taken: list[Array] = []
 
-    def empty(shape: Shape, dtype: Any) -> Array:
+    def __enter__(self) -> Callable[[Shape, Any], Array]:
+        self.taken: list[Array] = []
+        return self.empty
+
+    def __exit__(self, *_: object) -> None:
+        if self.taken:
+            _leave(self.taken)
+
+    def empty(self, shape: Shape, dtype: Any) -> Array:
+        """An array without numbers yet."""
         size = math.prod(shape) * np.dtype(dtype).itemsize
         if size <= SMALL:
             return np.empty(shape, dtype)
-        taken.append(_take(size))
-        return taken[-1][:size].view(dtype).reshape(shape)
-
-    try:
-        yield empty
-    finally:
-        _leave(taken)
+        self.taken.append(_take(size))
+        return self.taken[-1][:size].view(dtype).reshape(shape)
 
 
 def _take(size: int) -> Array:

@@ -97,6 +97,54 @@ def test_far_away_vectors_stay_numbers():
     np.testing.assert_allclose(found[-1]["Z", 3], dbn.filter(far, {"X": x})["Z", 3], atol=1e-9)
 
 
+def test_a_step_goes_to_logarithms_and_back_where_numbers_become_small():
+    chain = build({"Z": 2}, [("Z", "Z", 1)])
+    far = dbn.emit(chain, "X", dbn.gaussian("Z", [0.0, 60.0], 1.0))
+    x = np.array([0.0, 60.0, 0.0, 30.0, 30.0, 0.0, 30.0, 30.0])
+    state, kept = dbn.start(far), []
+    for t, seen in enumerate(x):
+        state, posterior = state.step({"X": seen})
+        kept.append(state.logs)
+        np.testing.assert_allclose(
+            posterior["Z", t], dbn.filter(far, {"X": x[: t + 1]})["Z", t], rtol=1e-12, atol=1e-300
+        )
+    assert kept == [True, True, True, True, False, True, True, False], "a message next to 0 and 1 is kept as logarithms"
+
+
+def test_states_that_cannot_follow_stay_impossible():
+    steps = build({"Z": 4, "Y": 3}, [("Z", "Z", 1), ("Z", "Y", 0)], seed=3)
+    steps.get_cpds(("Z", 0)).values[...] = [1.0, 0.0, 0.0, 0.0]
+    steps.get_cpds(("Z", 1)).values[...] = 0.9 * np.eye(4) + 0.1 * np.eye(4, k=-1)
+    steps.get_cpds(("Z", 1)).values[3, 3] = 1.0
+    y = dbn.sample(steps, 1, T=60, seed=0)["Y"][0]
+    found, state = _steps(dbn.start(steps), {"Y": y}, 60)
+    expected = dbn.filter(steps, {"Y": y})
+    np.testing.assert_allclose(np.concatenate([p["Z"] for p in found]), expected["Z"], rtol=1e-12)
+    assert not state.logs
+    assert (found[1]["Z"][0, 2:] == 0).all()
+
+
+NAMED = dbn.model(
+    [("Z", "Z", 1), ("Z", "Y", 0)], {"Z": {0: [0.5, 0.5], 1: [[0.8, 0.3], [0.2, 0.7]]}, "Y": [[0.9, 0.2], [0.1, 0.8]]},
+    {"Z": ["rain", "sun"], "Y": ["no", "yes"]},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("seen", ["yes", 1, np.int64(1), np.str_("yes"), 1.0], ids=repr)
+def test_a_state_is_read_as_ever(seen):
+    state, _ = dbn.start(NAMED).step({"Y": "no"})
+    expected = dbn.filter(NAMED, {"Y": ["no", "yes"]})["Z", 1]
+    np.testing.assert_allclose(state.step({"Y": seen})[1]["Z", 1], expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize("seen", [None, -1, np.nan], ids=repr)
+def test_a_state_may_be_missing(seen):
+    state, _ = dbn.start(NAMED).step({"Y": "no"})
+    found = state.step({"Y": seen})[1]
+    np.testing.assert_allclose(found["Z", 1], dbn.filter(NAMED, {"Y": ["no", None]})["Z", 1], rtol=1e-14)
+    assert found.log_likelihood == pytest.approx(0.0, abs=1e-14)
+
+
 def _impossible():
     model = build({"Y": 2}, [("Y", "Y", 1)])
     model.get_cpds(("Y", 1)).values[...] = np.eye(2)
@@ -114,6 +162,8 @@ MISTAKES = [
     (lambda: dbn.start(HMM, sequences=3).step({"Y": 1}), "give one for each of the 3 sequences"),
     (lambda: dbn.start(HMM, sequences=3).step({"Y": [1, 2]}), "give one for each of the 3 sequences"),
     (lambda: dbn.start(HMM).predict(0), "horizon is 0"),
+    (lambda: dbn.start(NAMED).step({})[0].step({"Y": "maybe"}), "evidence of 'Y' is 'maybe'"),
+    (lambda: dbn.start(NAMED).step({})[0].step({"Q": 1}), "unknown variable 'Q'"),
     (_impossible, "the evidence of slice 1 has probability 0 given that before"),
 ]  # fmt: skip
 

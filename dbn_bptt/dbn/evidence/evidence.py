@@ -4,6 +4,7 @@ Sequences are rows of time: (T,) for one, (B, T) for a batch. What comes out is 
 first: (T, K) or (T, B, K), one number a state, 1 where a state is possible and 0 where it is not.
 """
 
+import math
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -56,6 +57,15 @@ class Evidence:
         if any(bool((a < np.log(TOO_SMALL)).any()) for a in self.tables.values()):
             return True
         return any(bool((self.likelihoods[name] < TOO_SMALL)[np.isfinite(a)].any()) for name, a in self.logs.items())
+
+    @property
+    def least(self) -> float:
+        """The logarithm of the smallest product that likelihoods and driven tables make, one of each that is not 0."""
+        if len(self.seen) == len(self.likelihoods) and not self.tables:
+            return 0.0
+        likelihoods = (a for name, a in self.likelihoods.items() if name not in self.seen and name not in self.logs)
+        logs = (a.min(initial=0.0, where=np.isfinite(a)) for a in (*self.logs.values(), *self.tables.values()))
+        return sum(map(smallest, likelihoods)) + float(sum(logs))
 
     def of_vectors(self, network: Network) -> "Evidence":
         """What the observed vectors say alone."""
@@ -192,6 +202,12 @@ class Observations:
         if network.conditional:
             found = np.where(used.reshape(used.shape + (1,) * len(drive.scores.shape)), found, 0.0)
         return np.moveaxis(found, 1, 0) if self.batch else found
+
+
+def smallest(a: Array) -> float:
+    """The logarithm of the smallest of some numbers that is not 0."""
+    least = float(np.minimum.reduce(a, None))
+    return math.log(least if least > 0 else a.min(initial=1.0, where=a > 0))
 
 
 def evidence(

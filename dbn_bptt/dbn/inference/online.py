@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from dbn_bptt.dbn.evidence.evidence import Observations, Soft, observations
+from dbn_bptt.dbn.evidence.evidence import Evidence, Observations, Soft, observations
+from dbn_bptt.dbn.inference.one_slice import one_slice
 from dbn_bptt.dbn.inference.posterior import Posterior
-from dbn_bptt.dbn.inference.task import IMPOSSIBLE, Prepared, Task, engine_of, prepare
+from dbn_bptt.dbn.inference.task import IMPOSSIBLE, PLAIN, Prepared, Task, engine_of, logarithms, prepare
 from dbn_bptt.dbn.networks.network import Name, Network, refuse_field
 from dbn_bptt.dbn.polynomial.forward import Structure, messages, polynomial, program, scales
 from dbn_bptt.dbn.polynomial.reductions import LOG_SUM
@@ -31,9 +32,10 @@ class Online:
     batch : () for one sequence, (B,) for many at once
     lag : how many slices posteriors wait for evidence after them
     t : the number of slices seen
-    before : the logarithm of the message that came before the window, by variable of the template; {} at the start
+    before : the message that came before the window, by variable of the template; {} at the start
     window : the logarithms of likelihoods and driven tables of the last slices, at most `lag`, by name in the template:
         (n, [B,] K); as long as they are not more than edges reach back, of all slices
+    logs : whether the message before is kept as its logarithm
     """
 
     model: Prepared
@@ -42,6 +44,7 @@ class Online:
     t: int = 0
     before: Mapping[str, Array] = field(default_factory=dict, repr=False)
     window: Mapping[str, Array] = field(default_factory=dict, repr=False)
+    logs: bool = True
 
     def step(self, given: Mapping[Name, Any] | None = None, *, soft: Soft | None = None) -> "tuple[Online, Posterior]":
         """The state after one more slice, and the posterior of the slice `lag` before it, or of slice 0 until then.
@@ -62,15 +65,15 @@ class Online:
         ImpossibleEvidenceError
             Where the evidence has probability 0 given all before it.
         """
-        found = _of_one_slice(self.model.network, given or {}, soft or {}, self.batch).under(self.model.network, self.t)
-        task = Task(self.model, found)
-        new = task.data(logs=True)
+        task = Task(self.model, _of_one_slice(self, given, soft))
+        if self.t >= max(self.model.structure.order, 1) and not self.lag:
+            return self._stepped(task)
+        found, new = task.evidence, task.data(logs=True)
         window = {name: np.concatenate([self.window[name], a]) if self.window else a for name, a in new.items()}
         run = _run(self, window)
         scale = run.scale[-1]
         if (scale < IMPOSSIBLE / 2).any():
-            mend = "check it, or the zeros in the CPDs"
-            raise ImpossibleEvidenceError(f"the evidence of slice {self.t} has probability 0 given that before; {mend}")
+            raise self._impossible()
         n = _slices(window)
         row = max(n - 1 - self.lag, 0)
         marginals = {name: self._row(a[row : row + 1]) for name, a in run.marginals.items()}
@@ -83,6 +86,15 @@ class Online:
         message = {name: a[settled - 1] for name, a in run.messages.items()}
         rest = {name: a[settled:] for name, a in window.items()} if self.lag else {}
         return replace(self, t=self.t + 1, window=rest, before=message), posterior
+
+    def _stepped(self, task: Task) -> "tuple[Online, Posterior]":
+        """The same without a lag, after the first slices: the message before is enough."""
+        after = one_slice(task, self.before, self.logs)
+        if (after.scale.min() if self.batch else after.scale) < IMPOSSIBLE / 2:
+            raise self._impossible()
+        new = after.scale + task.evidence.offset
+        posterior = Posterior(after.marginals, new, self.model.network.states, self.t)
+        return Online(self.model, self.batch, 0, self.t + 1, after.messages, {}, after.logs), posterior
 
     def predict(self, horizon: int = 1) -> Posterior:
         """The distribution of every variable in the slices to come, as `dbn.predict` gives it."""
@@ -100,6 +112,10 @@ class Online:
         nothing_said = np.zeros(self.batch) if self.batch else 0.0
         marginals = {name: self._row(a[-ahead:]) for name, a in found.items()}
         return Posterior(marginals, nothing_said, network.states, self.t)
+
+    def _impossible(self) -> ImpossibleEvidenceError:
+        mend = "check it, or the zeros in the CPDs"
+        return ImpossibleEvidenceError(f"the evidence of slice {self.t} has probability 0 given that before; {mend}")
 
     def _row(self, a: Array) -> Array:
         """Slices (n, [B,] K) as rows ([B,] n, K)."""
@@ -169,7 +185,8 @@ def _run(state: Online, window: Mapping[str, Array]) -> _Run:
     runs = program(of, LOG_SUM, False, engine) if begins else _following(of, engine)
     given = trusted(runs.template, state.model.log_tables, dict(window), n, state.batch)
     if not begins:
-        given = replace(given, initial={name: a[None] for name, a in state.before.items()})
+        before = {name: a if state.logs else logarithms(a) for name, a in state.before.items()}
+        given = replace(given, initial={name: a[None] for name, a in before.items()})
     outcome = runs.run(given, series=(*scales(of), *messages(of)), wrt=("inputs",))
     reached = outcome.gradients.named()
     marginals = {}
@@ -195,8 +212,32 @@ def _vectors(value: Any, d: int, batch: Shape) -> Any:
     return x[..., None, :]
 
 
-def _of_one_slice(network: Network, given: Mapping[Name, Any], soft: Soft, batch: Shape) -> Observations:
+def _of_one_slice(state: Online, given: Mapping[Name, Any] | None, soft: Soft | None) -> Evidence:
     """The evidence of one slice, checked."""
+    if not state.batch and not soft and (found := _plain(state.model, given or {})):
+        return found
+    network = state.model.network
+    return _read(network, given or {}, soft or {}, state.batch).under(network, state.t)
+
+
+def _plain(model: Prepared, given: Mapping[Name, Any]) -> Evidence | None:
+    """The evidence of a slice that is plain states, of which nothing has to be checked; None for any other."""
+    if model.network.drives or type(given) is not dict:
+        return None
+    found = {}
+    for name, value in given.items():
+        state = value.item() if isinstance(value, np.integer) else value
+        place = model.places[name].get(state) if name in model.places and type(state) in PLAIN else None
+        if place is None:
+            return None
+        if place >= 0:
+            found[name] = row = np.zeros((1, len(model.network.states[name])))
+            row[0, place] = 1.0
+    return Evidence(1, (), found, None, 0.0, frozenset(found))
+
+
+def _read(network: Network, given: Mapping[Name, Any], soft: Soft, batch: Shape) -> Observations:
+    """The evidence of one slice, read as that of several is."""
     if not isinstance(given, Mapping):
         raise DataError(f"the evidence of a slice is a dict from variables to states, not {type(given).__name__}")
 

@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from dbn_bptt.dbn.evidence.evidence import Evidence, Observations, Soft, evidence, observations
+from dbn_bptt.dbn.evidence.evidence import Evidence, Observations, Soft, evidence, observations, smallest
+from dbn_bptt.dbn.evidence.states import MISSING, indices
 from dbn_bptt.dbn.networks.network import Name, Network
 from dbn_bptt.dbn.networks.reading import read
 from dbn_bptt.dbn.polynomial.forward import Structure, structure
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.program.engines import Engine, checked_engine
 
+PLAIN = frozenset({int, str, type(None)})  # values that mean what they look like, and are looked up
 IMPOSSIBLE = -1e200  # stands for the logarithm of 0: finite, and larger than any sum of logarithms of probabilities
 
 
@@ -39,6 +41,16 @@ class Prepared:
     def tables(self) -> dict[str, Array]:
         """The tables by their names in the template."""
         return {self.structure.parameter(t.variable, start): t.values for t, start in self.network.undriven()}
+
+    @cached_property
+    def least(self) -> float:
+        """The logarithm of the smallest product that their entries make, one of each that is not 0."""
+        return sum(map(smallest, self.tables.values()))
+
+    @cached_property
+    def places(self) -> dict[Name, dict[Any, int]]:
+        """By variable, which state a plain value is, as evidence is read; -1 where it says that one is missing."""
+        return {name: _places(self.network, name) for name in self.network.names}
 
     @cached_property
     def log_tables(self) -> dict[str, Array]:
@@ -110,8 +122,10 @@ class Task:
         found = {}
         for name in named:
             a = self.logarithms(name) if logs else self.evidence.likelihoods[name]
-            found[self.structure.evidence(name)] = a.reshape(*a.shape[:-1], *self.network.sizes(name))
-        return found | {name: a if logs else np.exp(a) for name, a in self.driven.items()}
+            sizes = () if name in self.network.states else self.network.sizes(name)
+            found[self.structure.evidence(name)] = a.reshape(*a.shape[:-1], *sizes) if sizes else a
+        driven = self.driven if self.evidence.tables else {}
+        return found | {name: a if logs else np.exp(a) for name, a in driven.items()}
 
     @property
     def driven(self) -> dict[str, Array]:
@@ -173,6 +187,12 @@ def given_task(
 def engine_of(model: Prepared) -> Engine:
     """What runs a model's scans: NumPy for factored messages unless asked, whose many equations compile for minutes."""
     return "numpy" if model.engine is None and model.network.clusters else model.engine
+
+
+def _places(network: Network, name: Name) -> dict[Any, int]:
+    """Which state of a variable a number, a text or None is."""
+    plain = [state for state in (*network.states[name], MISSING, None) if type(state) in PLAIN]
+    return dict(zip(plain, map(int, indices(network, name, plain)), strict=True))
 
 
 def logarithms(a: Array) -> Array:

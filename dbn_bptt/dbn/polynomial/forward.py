@@ -167,7 +167,7 @@ def _recursion(
     contraction = Contraction(t, sizes, reduction, suffix)
     log = (lambda e: e) if reduction.logs else ops.log
     wanted = sent or [(suffix, ())]
-    for k, (end, state) in enumerate(wanted[:1] if alone else wanted):
+    for k, (end, state) in enumerate(wanted):
         pieces = list[Piece]()
         for s in range(own):
             there, domain = tuple(label for label in state if label[1] <= s), only(s)
@@ -177,14 +177,17 @@ def _recursion(
         pieces.append(Piece(domain, contraction.of([*past, *_factors(t, of, part, of.order)], state, domain)))
         f = t.variable("f" + end, _shape(sizes, state))
         t.add(f.symbol, pieces)
-        if alone or not state:
+        if not state:
             t.loss("L" + end, -log(contraction.total(f)))
             return
-        alpha, scale = t["alpha" + end], t.variable("scale" + end, (1,) * len(state))
-        t.define(scale, ops.stop_gradient(contraction.total(f, keepdims=True)))
+        alpha = t.variable("alpha" + end, f.shape) if alone else t["alpha" + end]
+        scale = t.variable("scale" + end, (1,) * len(state))
+        total = contraction.total(f, keepdims=True)
+        t.define(scale, total if alone else ops.stop_gradient(total))
         t.define(alpha, f - scale if reduction.logs else f / scale)
         if k == 0:  # all messages of a part have the same scale
             t.loss("L" + end, -log(ops.reshape(scale, ())))
+        if k == 0 and not alone:
             t.loss("end" + end, -log(contraction.total(alpha)), at="last")
 
 
