@@ -70,7 +70,9 @@ def one_slice(task: Task, before: Mapping[str, Array], logs: bool) -> After:
     out = plan.run(tables, whole, {}, 1, *(batch or (1,)), FLOAT)
     here = 0 if batch else (0, 0)
     found = {name: out[name][here] for name, _ in plan.messages}
-    return After(_scale(plan, out, batch), found, reduction.logs, _marginals(plan, task, out))
+    reached = {name: out[adjoint][0] if adjoint else given.likelihoods[name] for name, adjoint in plan.adjoints}
+    marginals = {name: p.reshape(*batch, 1, p.shape[-1]) for name, p in reached.items()}
+    return After(_scale(plan, out, batch), found, reduction.logs, marginals)
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ def _plan(
 
 @lru_cache(maxsize=64)
 def _program(of: Structure, reduction: Reduction, engine: Engine) -> Program:
-    return compile(polynomial(of, reduction, alone=True, begun=True), engine)
+    return compile(polynomial(of, reduction, alone=True, begun=True, posteriors=True), engine)
 
 
 def _scale(plan: _Plan, out: Mapping[str, Array], batch: Shape) -> Any:
@@ -127,20 +129,6 @@ def _scale(plan: _Plan, out: Mapping[str, Array], batch: Shape) -> Any:
         return sum(out[name].reshape(-1) if plan.logs else logarithms(out[name].reshape(-1)) for name in plan.scales)
     numbers = [out[name].item() for name in plan.scales]
     return sum(numbers if plan.logs else [math.log(a) if a > 0 else IMPOSSIBLE for a in numbers])
-
-
-def _marginals(plan: _Plan, task: Task, out: Mapping[str, Array]) -> dict[Name, Array]:
-    """Of all variables, an indicator times its gradient, which is a probability but for rounding."""
-    likelihoods, found = task.evidence.likelihoods, {}
-    for name, adjoint in plan.adjoints:
-        p = -out[adjoint][0] if adjoint else likelihoods[name]
-        if plan.logs and adjoint:
-            total = p.sum(-1, keepdims=True)
-            np.divide(p, total, out=p, where=total > 0)
-        elif adjoint and name in likelihoods:
-            p *= likelihoods[name][0]
-        found[name] = p.reshape(*task.evidence.batch, 1, p.shape[-1])
-    return found
 
 
 def _turned(a: Array, logs: bool, wanted: bool) -> Array:

@@ -169,7 +169,7 @@ class _Run:
 @lru_cache(maxsize=64)
 def _following(of: Structure, engine: Engine) -> Program:
     """The program of slices that are alike, from the message of the slice before them."""
-    return compile(polynomial(of, LOG_SUM, begun=True), engine)
+    return compile(polynomial(of, LOG_SUM, begun=True, posteriors=True), engine)
 
 
 def _slices(window: Mapping[str, Array]) -> int:
@@ -189,11 +189,7 @@ def _run(state: Online, window: Mapping[str, Array]) -> _Run:
         given = replace(given, initial={name: a[None] for name, a in before.items()})
     outcome = runs.run(given, series=(*scales(of), *messages(of)), wrt=("inputs",))
     reached = outcome.gradients.named()
-    marginals = {}
-    for name in state.model.network.names:
-        p = np.maximum(-reached[of.evidence(name)], 0.0)
-        total = p.sum(-1, keepdims=True)
-        marginals[name] = np.divide(p, total, out=p, where=total > 0)
+    marginals = {name: reached[of.evidence(name)] for name in state.model.network.names}
     found = {name: outcome.series[name] for name in messages(of)}
     scale = np.sum([outcome.series[name].reshape(n, *state.batch) for name in scales(of)], 0)
     return _Run(scale, found, marginals)

@@ -80,25 +80,18 @@ class Answer:
         return np.stack([self.series[name].reshape(T, *batch) for name in scales(self.task.structure)])
 
     def _reached(self, name: Name) -> Array:
-        """What reached a variable's indicators, times these: (T, [B,] K), 0 after the end of a sequence."""
-        task = self.task
-        if name in task.evidence.seen:
-            return task.evidence.likelihoods[name]  # indicators made from the states, and nobody else's
-        reached = np.negative(self.gradients[task.structure.evidence(name)])
-        reached = reached.reshape(task.evidence.T, *task.evidence.batch, -1)
-        if name in task.evidence.likelihoods and not self.reduction.logs:
-            reached *= task.evidence.likelihoods[name]
-        if task.evidence.lengths is not None:
-            reached *= task.inside[..., None]
-        return np.maximum(reached, 0.0, out=reached)
+        """What reached a variable's indicators, (T, [B,] K); what comes after the end of a sequence means nothing."""
+        given = self.task.evidence
+        if name in given.seen:
+            return given.likelihoods[name]  # indicators made from the states, and nobody else's
+        return self.gradients[self.task.structure.evidence(name)].reshape(given.T, *given.batch, -1)
 
     def marginal(self, name: Name) -> Array:
-        """Probabilities, which what reached a variable's indicators is but for rounding: ([B,] T, K)."""
-        reached = self._reached(name)
-        if name not in self.task.evidence.seen:
-            total = reached @ np.ones((reached.shape[-1], 1))  # several times faster than a sum of short rows
-            np.divide(reached, total, out=reached, where=total > 0)
-        return np.moveaxis(reached, 0, -2) if self.task.evidence.batch else reached
+        """Probabilities ([B,] T, K), 0 after the end of a sequence."""
+        p = self._reached(name)
+        if self.task.evidence.lengths is not None:
+            p[~self.task.inside] = 0.0
+        return np.moveaxis(p, 0, -2) if self.task.evidence.batch else p
 
     def marginals(self) -> dict[Name, Array]:
         """Those of all variables."""
@@ -107,7 +100,11 @@ class Answer:
     def paths(self) -> dict[Name, Array]:
         """The states that the indicators reached, ([B,] T); -1 after the end of a sequence."""
         inside = self.task.inside
-        states = {name: np.where(inside, self._reached(name).argmax(-1), -1) for name in self.task.network.names}
+        places = {
+            name: self._reached(name).argmax(-1) if name in self.task.evidence.seen else self._reached(name).argmin(-1)
+            for name in self.task.network.names
+        }
+        states = {name: np.where(inside, at, -1) for name, at in places.items()}
         return {name: np.moveaxis(a, 0, -1) for name, a in states.items()}
 
     def counts(self) -> dict[tuple[Name, int], Array]:

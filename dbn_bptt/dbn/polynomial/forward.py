@@ -22,7 +22,7 @@ import networkx as nx
 from dbn_bptt import ops
 from dbn_bptt.dbn.networks.network import Name, Network
 from dbn_bptt.dbn.polynomial.contraction import Contraction, Factor, Labels
-from dbn_bptt.dbn.polynomial.reductions import SUM, Reduction
+from dbn_bptt.dbn.polynomial.reductions import LOG_SUM, SUM, Reduction, indicator
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.program import Program, compile
 from dbn_bptt.program.engines import Engine
@@ -111,12 +111,12 @@ def structure(network: Network) -> Structure:
 @lru_cache(maxsize=64)
 def program(of: Structure, reduction: Reduction = SUM, alone: bool = False, engine: Engine = None) -> Program:
     """The compiled template of a structure, kept for the next network of the same one."""
-    return compile(polynomial(of, reduction, alone), engine)
+    return compile(polynomial(of, reduction, alone, posteriors=reduction in (SUM, LOG_SUM)), engine)
 
 
 def polynomial(
     of: Structure, reduction: Reduction = SUM, alone: bool = False, tables: Mapping[str, Array] | None = None,
-    begun: bool = False,
+    begun: bool = False, posteriors: bool = False,
 ) -> SliceTemplate:  # fmt: skip
     """The template of a structure.
 
@@ -130,6 +130,8 @@ def polynomial(
     tables : the defaults of the template's parameters
     begun : bool
         Whether there were so many slices before that all that come are alike.
+    posteriors : bool
+        Whether the adjoint of indicators is their posterior.
     """
     t = SliceTemplate("network polynomial")
     sizes = dict(of.sizes)
@@ -146,13 +148,17 @@ def polynomial(
     for group in of.joint:
         t.input(of.evidence(group), tuple(sizes[name] for name in group), default=1.0)
     for suffix, part in _suffixed(of):
-        _recursion(t, of, suffix, part, reduction, alone, 0 if begun else max(of.order, 1))
+        said = {name: t[of.evidence(name)] for name in (*part, *(group for group in of.joint if group[0] in part))}
+        if posteriors:
+            said = {name: indicator(e, reduction, alone) for name, e in said.items()}
+        _recursion(t, of, suffix, part, said, reduction, alone, 0 if begun else max(of.order, 1))
     return t
 
 
 def _recursion(
-    t: SliceTemplate, of: Structure, suffix: str, part: list[Name], reduction: Reduction, alone: bool, own: int
-) -> None:
+    t: SliceTemplate, of: Structure, suffix: str, part: list[Name], said: Mapping[Name, Expression],
+    reduction: Reduction, alone: bool, own: int,
+) -> None:  # fmt: skip
     """The forward recursion of one part: its unscaled message f, the scale, and the message alpha.
 
     f_t = sum over all but the interface of alpha_{t-1} times the tables and indicators of slice t;
@@ -171,10 +177,10 @@ def _recursion(
         pieces = list[Piece]()
         for s in range(own):
             there, domain = tuple(label for label in state if label[1] <= s), only(s)
-            e = contraction.of([*(past if s else []), *_factors(t, of, part, s)], there, domain)
+            e = contraction.of([*(past if s else []), *_factors(t, of, said, s)], there, domain)
             pieces.append(Piece(domain, _widened(e, there, state, sizes, reduction)))
         domain = between(own, 0)
-        pieces.append(Piece(domain, contraction.of([*past, *_factors(t, of, part, of.order)], state, domain)))
+        pieces.append(Piece(domain, contraction.of([*past, *_factors(t, of, said, of.order)], state, domain)))
         f = t.variable("f" + end, _shape(sizes, state))
         t.add(f.symbol, pieces)
         if not state:
@@ -205,11 +211,11 @@ def _widened(e: Expression, there: Labels, state: Labels, sizes: Mapping[Name, i
     return ops.broadcast_to(ops.reshape(shared, shape), _shape(sizes, state))
 
 
-def _factors(t: SliceTemplate, of: Structure, part: list[Name], s: int) -> list[Factor]:
+def _factors(t: SliceTemplate, of: Structure, said: Mapping[Name, Expression], s: int) -> list[Factor]:
     """The tables and indicators of a slice, each with the variables of its axes."""
-    tables = [(t[of.parameter(name, s)], ((name, 0), *of.parents(name, s))) for name in part]
-    joint = [(t[of.evidence(group)], tuple((name, 0) for name in group)) for group in of.joint if group[0] in part]
-    return [*tables, *((t[of.evidence(name)], ((name, 0),)) for name in part), *joint]
+    tables = [(t[of.parameter(name, s)], ((name, 0), *of.parents(name, s))) for name in said if name not in of.joint]
+    about = {name: tuple((member, 0) for member in (name if name in of.joint else (name,))) for name in said}
+    return [*tables, *((e, about[name]) for name, e in said.items())]
 
 
 def parts(of: Structure) -> list[list[Name]]:

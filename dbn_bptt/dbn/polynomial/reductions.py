@@ -20,7 +20,7 @@ from dbn_bptt.ops import kernels, nests
 from dbn_bptt.ops.kernels import Array
 from dbn_bptt.ops.nests import Entries
 from dbn_bptt.ops.reductions import LARGEST
-from dbn_bptt.ops.rows import Fold, operation
+from dbn_bptt.ops.rows import ATOM, Fold, operation
 from dbn_bptt.ops.shapes import reduced_shape
 
 
@@ -167,6 +167,29 @@ _draw = operation(
     nest=lambda out, a, u, axis, keepdims, rank: nests.log_sum_exp(out, a, axis),
     role=Fold(np.logaddexp), traced=draw_traced,
 )  # fmt: skip
+
+
+_indicator = operation(
+    "indicator", lambda a, **of: a, [lambda g, y, a, logs, whole: _posterior(g if logs else g * a, whole)],
+    shape=lambda a, **of: a, latex="{0}", text="{0}", needs=(ATOM,), lower=lambda a, **of: a, stops=True,
+)  # fmt: skip
+NEXT_TO_NOTHING = 1e-300
+
+
+def _posterior(reached: Any, whole: bool) -> Any:
+    """What reached the states of a variable, none of it positive, as probabilities; 0 where nothing did."""
+    if whole:
+        return -reached
+    total = ops.sum(reached, tuple(range(len(reached.shape))), keepdims=True)
+    return reached / (total - NEXT_TO_NOTHING)
+
+
+def indicator(e: Any, by: Reduction, alone: bool) -> Any:
+    """Indicators of a variable whose adjoint is its posterior: minus what would reach them, times these.
+
+    Its sum is 1 but for rounding, which grows with the number of slices and the size of logarithms, and is made 1 then.
+    """
+    return _indicator(e, logs=by.logs, whole=alone and not by.logs)
 
 
 def _from_end(e: Any, axes: tuple[int, ...]) -> tuple[int, ...]:
