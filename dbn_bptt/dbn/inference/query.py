@@ -77,7 +77,8 @@ class Answer:
     def _scales(self) -> Array:
         """The scales of all messages, (messages, T, [B])."""
         T, batch = self.task.evidence.T, self.task.evidence.batch
-        return np.stack([self.series[name].reshape(T, *batch) for name in scales(self.task.structure)])
+        found = [self.series[name].reshape(1, T, *batch) for name in scales(self.task.structure)]
+        return found[0] if len(found) == 1 else np.concatenate(found)
 
     def _reached(self, name: Name) -> Array:
         """What reached a variable's indicators, (T, [B,] K); what comes after the end of a sequence means nothing."""
@@ -100,12 +101,8 @@ class Answer:
     def paths(self) -> dict[Name, Array]:
         """The states that the indicators reached, ([B,] T); -1 after the end of a sequence."""
         inside = self.task.inside
-        places = {
-            name: self._reached(name).argmax(-1) if name in self.task.evidence.seen else self._reached(name).argmin(-1)
-            for name in self.task.network.names
-        }
-        states = {name: np.where(inside, at, -1) for name, at in places.items()}
-        return {name: np.moveaxis(a, 0, -1) for name, a in states.items()}
+        states = {name: np.where(inside, _chosen(self._reached(name)), -1) for name in self.task.network.names}
+        return {name: np.moveaxis(a, 0, -1) if a.ndim > 1 else a for name, a in states.items()}
 
     def counts(self) -> dict[tuple[Name, int], Array]:
         """Expected counts, by variable and slice: an entry of a table times its gradient."""
@@ -153,8 +150,10 @@ def swept(task: Task, reduction: Reduction, wrt: tuple[str, ...], numbers: Mappi
 
 def in_portions(task: Task, reduction: Reduction, wrt: tuple[str, ...], numbers: Mapping[str, Array] | None) -> Answer:
     """An answer, found a portion of the sequences at a time where all would take much memory."""
+    if reduction not in (MAX, DRAW) or not task.evidence.batch:
+        return _run(task, reduction, wrt, numbers)
     most = max(1, PORTION // (task.evidence.T * max(table.values.size for table, _ in task.network.each())))
-    if reduction not in (MAX, DRAW) or not task.evidence.batch or task.evidence.batch[0] <= most:
+    if task.evidence.batch[0] <= most:
         return _run(task, reduction, wrt, numbers)
     runs = []
     for a in range(0, task.evidence.batch[0], most):
@@ -205,6 +204,11 @@ def alone(forward: Answer) -> Answer:
         alpha = np.maximum(alpha, IMPOSSIBLE) if forward.reduction.logs else alpha
         before[title] = np.concatenate([np.ones_like(alpha[:1]), alpha[:-1]])
     return _run(forward.task, forward.reduction, ("inputs",), before, alone=True)
+
+
+def _chosen(reached: Array) -> Array:
+    """The places of all 1 or -1 among zeros; several times quicker than `argmax` of short rows."""
+    return np.rint(np.abs(reached @ np.arange(reached.shape[-1], dtype=float))).astype(int)
 
 
 def _is_too_small(answer: Answer) -> bool:

@@ -105,6 +105,8 @@ class Task:
         """The logarithms of the likelihoods of a variable's states."""
         if name in self.evidence.logs:
             return np.maximum(self.evidence.logs[name], IMPOSSIBLE)
+        if name in self.evidence.seen:
+            return (self.evidence.likelihoods[name] - 1.0) * -IMPOSSIBLE  # of 0 and 1, several times quicker than log
         return logarithms(self.evidence.likelihoods[name]) if name in self.evidence.likelihoods else self.nothing(name)
 
     def nothing(self, name: Name) -> Array:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from numbers import Real
 from typing import Any
 
@@ -19,13 +20,20 @@ class Fit:
     ----------
     model : a new pgmpy DynamicBayesianNetwork; a `Network` where there are emissions, or edges that reach further
         back; or a template like the one that `linear_gaussian` returned
+    found : the same as learning has it, a `Network` or matrices by name
     log_likelihoods : log p(evidence) before each step and after the last
     converged : whether the last step raised it by less than the tolerance
     """
 
-    model: Any = field(repr=False)
+    found: Any = field(repr=False)
     log_likelihoods: tuple[float, ...]
     converged: bool
+    finished: Callable[[Any], Any] | None = field(default=None, repr=False)
+
+    @cached_property
+    def model(self) -> Any:
+        """What was learnt, made when it is first asked for."""
+        return self.finished(self.found) if self.finished else self.found
 
     def __str__(self) -> str:
         start, end = self.log_likelihoods[0], self.log_likelihoods[-1]
@@ -75,14 +83,20 @@ class Steps:
     ----------
     expected : the E-step: log p(evidence) under a model, and what is expected given the evidence
     improved : the M-step: the model under which that is most probable, with a prior
-    finished : what a user gets of a model
+    finished : what a user gets of a model; a function of a module's, if fits are to be pickled
     log_prior : the logarithm of a prior's density, up to a constant
+    scored : log p(evidence) alone, where that is less work than the E-step
     """
 
     expected: Callable[[Any], tuple[float, Any]]
     improved: Callable[[Any, Any, float], Any]
     finished: Callable[[Any], Any]
     log_prior: Callable[[Any, float], float] = lambda model, prior: 0.0
+    scored: Callable[[Any], float] | None = None
+
+    def of_the_last(self, model: Any) -> tuple[float, Any]:
+        """What the E-step finds, when no M-step follows."""
+        return (self.scored(model), None) if self.scored else self.expected(model)
 
 
 def climbed(
@@ -91,13 +105,14 @@ def climbed(
     """Steps of expectation maximisation, from where a climb has come to; `keep` is called after each."""
     with tqdm(desc="EM", total=int(rules.steps), initial=len(climb.log_likelihoods), disable=not progress) as bar:
         while True:
-            found, counts = steps.expected(climb.model)
+            last = len(climb.log_likelihoods) >= rules.steps
+            found, counts = steps.of_the_last(climb.model) if last else steps.expected(climb.model)
             bar.set_postfix_str(f"log-likelihood {found:.6g}")
             log_likelihoods = (*climb.log_likelihoods, found)
             reached = found + steps.log_prior(climb.model, rules.prior)
             converged = reached - climb.reached <= rules.tolerance * abs(reached)
-            if converged or len(log_likelihoods) > rules.steps:
-                return Fit(steps.finished(climb.model), log_likelihoods, converged)
+            if converged or last:
+                return Fit(climb.model, log_likelihoods, converged, steps.finished)
             climb = Climb(steps.improved(climb.model, counts, rules.prior), log_likelihoods, reached)
             keep(climb)
             bar.update()

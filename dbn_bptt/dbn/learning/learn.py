@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 
 from dbn_bptt.dbn.evidence.evidence import Observations, Soft
+from dbn_bptt.dbn.inference.query import swept
 from dbn_bptt.dbn.inference.task import Prepared, Task, observe, prepare
 from dbn_bptt.dbn.learning.climb import Climb, Fit, Rules, Steps, best_of, climbed
 from dbn_bptt.dbn.learning.counts import DRIVEN_WEIGHTS, DRIVEN_X, Counts, counted
 from dbn_bptt.dbn.learning.random_fields import fit_conditional
 from dbn_bptt.dbn.networks.convert import to_pgmpy
 from dbn_bptt.dbn.networks.network import Network, Table
+from dbn_bptt.dbn.polynomial.reductions import SUM
 from dbn_bptt.dbn.state_space.kalman import KalmanFilter, refuse
 from dbn_bptt.dbn.state_space.learning import fit_gaussian
 from dbn_bptt.errors import DataError, positive
@@ -82,17 +84,23 @@ def fit(
     def expected(network: Network) -> tuple[float, Counts]:
         return counted(Task(Prepared(network, prepared.engine), seen.under(network)))
 
+    def scored(network: Network) -> float:
+        task = Task(Prepared(network, prepared.engine), seen.under(network))
+        return float(np.sum(swept(task, SUM, ()).log_likelihood))
+
     if positive(starts, f"starts is {starts!r}; it must be a positive number") == 1 and seed is None:
         beginnings = [prepared.network]
     else:
         rng = np.random.default_rng(0 if seed is None else seed)
         beginnings = [scattered(randomised(prepared.network, rng), seen, rng) for _ in range(starts)]
-    return best_of(lambda start: climbed(of_network(expected), Climb(start), rules, progress), beginnings)
+    return best_of(lambda start: climbed(of_network(expected, scored), Climb(start), rules, progress), beginnings)
 
 
-def of_network(expected: Callable[[Network], tuple[float, Counts]]) -> Steps:
+def of_network(
+    expected: Callable[[Network], tuple[float, Counts]], scored: Callable[[Network], float] | None = None
+) -> Steps:
     """Steps that learn a network's tables and emissions, by expected counts."""
-    return Steps(expected, _maximised, _finished, _log_prior)
+    return Steps(expected, _maximised, _finished, _log_prior, scored)
 
 
 def _finished(network: Network) -> Any:

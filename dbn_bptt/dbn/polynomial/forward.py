@@ -78,9 +78,16 @@ class Structure:
 
     def parameter(self, name: Name, t: int) -> str:
         """The name in the template of the table that a variable has in slice t."""
-        start = self.start(name, t)
-        last = start == self.start(name, self.order)
-        return f"P_{self.title(name)}" if last else f"P{start}_{self.title(name)}"
+        return self._parameters[name, min(t, self.order)]
+
+    @cached_property
+    def _parameters(self) -> dict[tuple[Name, int], str]:
+        found = {}
+        for name, _ in self.sizes:
+            for t in range(self.order + 1):
+                start, title = self.start(name, t), self.title(name)
+                found[name, t] = f"P_{title}" if start == self.start(name, self.order) else f"P{start}_{title}"
+        return found
 
     def evidence(self, name: Name) -> str:
         """The name of a variable's indicators in the template."""
@@ -103,9 +110,14 @@ def structure(network: Network) -> Structure:
     """The structure of a network."""
     sizes = tuple((name, len(states)) for name, states in network.states.items())
     tables = tuple((n, tuple((s, t.parents) for s, t in sorted(of.items()))) for n, of in network.tables.items())
-    return Structure(
-        sizes, tables, tuple(map(repr, network.names)), frozenset(network.drives), network.clusters, network.joint
-    )
+    called = tuple(map(repr, network.names))
+    return _kept(Structure(sizes, tables, called, frozenset(network.drives), network.clusters, network.joint))
+
+
+@lru_cache(maxsize=256)
+def _kept(of: Structure) -> Structure:
+    """The first one that was like it, which knows its names already."""
+    return of
 
 
 @lru_cache(maxsize=64)

@@ -46,7 +46,12 @@ def fit_gaussian(
     def improved(theta: Theta, found: Moments, _: float) -> Theta:
         return maximised(theta, found, data.get("u"), wanted)
 
-    return climbed(Steps(expected, improved, lambda of: linear_gaussian(**of)), Climb(start), rules, progress)
+    return climbed(Steps(expected, improved, _finished), Climb(start), rules, progress)
+
+
+def _finished(of: Mapping[str, Array]) -> KalmanFilter:
+    """The template of matrices by name."""
+    return linear_gaussian(**of)
 
 
 def maximised(theta: Theta, found: Moments, u: Array | None, learn: frozenset[str]) -> Theta:
