@@ -53,14 +53,19 @@ class LoopsPrinter(Printer):
         return self._fused(item) if isinstance(item, Fused) else super().lines(item, in_scan)
 
     def _fused(self, item: Fused) -> list[str]:
-        """The call of a function, which is written; sums are taken of each sequence, then of these."""
-        frame = Frame(self, item)
-        body = [line for sweep in item.sweeps for line in frame.sweep(sweep)]
+        """The call of a function, which is written; sums are taken of each sequence, then of these.
+
+        Several sequences go through time side by side: what one waits for, another computes meanwhile.
+        """
+        frame, each = Frame(self, item), "for b in range(first, last):"
+        alone = self.sequences == 1
+        body = [line for sweep in item.sweeps for line in frame.sweep(sweep, "" if alone else each)]
         name = self.names.unused(f"sweeps_{len(self.loops) + 1}")
         names = ", ".join(["first", "last", "T", "B", "dtype", *frame.names.values()])
         head = [f"def {name}({names}):"]
         own = [f"{INDENT}{array} = np.empty({_tuple(shape)}, dtype)" for array, shape in sorted(frame.own.items())]
-        text = "\n".join([*head, *own, f"{INDENT}for b in range(first, last):", *(INDENT * 2 + x for x in body)])
+        body = [each, *(INDENT + line for line in body)] if alone else body
+        text = "\n".join([*head, *own, *(INDENT + line for line in body)])
         arrays = {frame.names[outside]: found for outside, found in frame.arrays.items()}
         results = {frame.names[outside] for outside in frame.arrays if outside in frame.results}
         self.loops[name] = Loops(text + "\n", arrays, frozenset(results))
@@ -91,8 +96,8 @@ class Frame:
     results: set[str] = field(default_factory=set)  # the names outside of what it writes
 
     # ------------------------------------------------------------------------------------------------------- sweeps
-    def sweep(self, sweep: Sweep) -> list[str]:
-        """One loop over slices."""
+    def sweep(self, sweep: Sweep, each: str) -> list[str]:
+        """One loop over slices, and inside of it another one if it is given."""
         first, last = self.time(sweep.slices[0]), self.time(sweep.slices[1], 1)
         over = f"range({first}, {last})"
         if sweep.direction < 0:
@@ -106,7 +111,8 @@ class Frame:
                 lines.append(here)
             guard = here
             lines += [INDENT + line for line in body] if here else body
-        return [f"for t in {over}:", *(INDENT + line for line in lines)]
+        inside = [each, *(INDENT + line for line in lines)] if each else lines
+        return [f"for t in {over}:", *(INDENT + line for line in inside)]
 
     def _guard(self, m: Member, sweep: Sweep) -> str:
         """The condition under which a member is done."""

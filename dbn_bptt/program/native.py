@@ -17,6 +17,7 @@ from dbn_bptt.program.machine import made
 
 POINTER = object.__basicsize__  # bytes into an array of NumPy's, where C's layout of it has the pointer to its numbers
 SHARED_FROM = 1 << 14  # rows of sequences in a run from which on threads pay
+SIDE, SLICES = 16, 1 << 12  # sequences that go side by side: so many, or of short ones as have so many slices
 
 
 def is_installed() -> bool:
@@ -65,12 +66,17 @@ def in_parts(sweeps: tuple[Library, str], T: int, B: int, dtype: Any, *arrays: A
     function = library.function(name, dtype)
     held = [a if _is_plain(a, dtype) else np.ascontiguousarray(a, dtype) for a in arrays]
     places = [id(a) + POINTER for a in held]
+
+    def part(first: int, last: int) -> int:
+        side = max(SIDE, SLICES // T)
+        return sum(function(k, min(k + side, last), T, B, *places) for k in range(first, last, side))
+
     if B < 2 or B * T < SHARED_FROM:
-        failed = function(0, B, T, B, *places)
+        failed = part(0, B)
     else:
         parts = min(B, os.cpu_count() or 1)
         bounds = [B * k // parts for k in range(parts + 1)]
-        runs = [_threads().submit(function, a, b, T, B, *places) for a, b in pairwise(bounds)]
+        runs = [_threads().submit(part, a, b) for a, b in pairwise(bounds)]
         failed = sum(run.result() for run in runs)  # of all, which use the arrays until they are done
     for title, a, own in zip(library.loops[name].arrays, arrays, held, strict=True):
         if own is not a and title in library.loops[name].results:
