@@ -1,9 +1,11 @@
 """Work moved out of scans, and work done once.
 
-What an equation of a scan computes from outside of it is computed for all slices before. What several equations
+What an equation of a scan computes from outside of it is computed for all slices before, unless it is large and no
+product with a matrix, as the places of the maxima that `viterbi` goes back along. What several equations
 compute over the same slices is computed once, under a name.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from functools import partial
 
@@ -13,6 +15,9 @@ from dbn_bptt.program.zones import Step, Zone
 from dbn_bptt.template.expressions import Apply, Expression, Reference, Symbol, reference
 from dbn_bptt.template.traversal import delayed, transformed, uses, walk
 
+LARGE = (
+    1 << 12
+)  # numbers in a slice from which on an operation gains nothing from many slices at once, but takes memory
 Place = tuple[Expression, int, int]  # an expression, and the first and the last slice for which it is computed
 
 
@@ -46,7 +51,7 @@ class Hoist:
         users: dict[Expression, list[str]] = {}
         for name, rule in rules.items():
             for e in outside(rule, inside):
-                if self.maps_only and not _maps([e]):
+                if (self.maps_only or math.prod(e.shape) > LARGE) and not _maps([e]):
                     continue
                 users.setdefault(e, []).append(name)
         for e, names in users.items():

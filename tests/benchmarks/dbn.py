@@ -18,7 +18,8 @@ from tests.benchmarks.conftest import InTurn, Work, title
 from tests.dbn_models import build
 
 SHAPES = [(4, 5, 100), (4, 5, 2000), (64, 64, 100), (64, 64, 2000)]
-PAGE, ROWS = "benchmarks_dbn.md", len(SHAPES) + 1
+ONLINE = [(2, 2), (4, 5), (64, 64)]
+PAGE, ROWS = "benchmarks_dbn.md", len(SHAPES) + 2
 HEAD = """
 # Benchmarks of inference
 
@@ -134,3 +135,27 @@ def test_memory_of_eight_chains(page: list[str]) -> None:
     peak = tracemalloc.get_traced_memory()[1] / 1e6
     tracemalloc.stop()
     page.append(f"\nEight independent binary chains, 16 variables a slice, take {peak:.1f} MB at T = 3.")
+
+
+def steps(K: int, M: int, n: int = 1000, sequences: int | None = None) -> Work:
+    """Steps of online inference in a hidden Markov model, one after the other."""
+    model = dbn.prepare(build({"Z": K, "Y": M}, [("Z", "Y", 0), ("Z", "Z", 1)]), "numpy")
+    y = np.random.default_rng(0).integers(0, M, (n, sequences or 1))
+    each = y if sequences else y[:, 0].tolist()
+
+    def work() -> None:
+        state = dbn.start(model, sequences)
+        for seen in each:
+            state, _ = state.step({"Y": seen})
+
+    return work
+
+
+def test_a_step(in_turn: InTurn, page: list[str]) -> None:
+    """Evidence that comes a slice at a time."""
+    found = in_turn({title(shape): steps(*shape) for shape in ONLINE} | {"many": steps(4, 5, 50, 1000)}, rounds=7)
+    each = ", ".join(f"{found[title(shape)] * 1e3:.0f} us for (K, M) = {shape}" for shape in ONLINE)
+    page.append(
+        f"\nA step of `dbn.start(model)`, on NumPy, takes {each}; one of a thousand sequences at once, (4, 5), takes"
+        f" {found['many'] / 50 * 1e6:.0f} us."
+    )

@@ -1,6 +1,7 @@
 """The most probable paths against enumeration of all."""
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -82,3 +83,24 @@ def test_what_cannot_be_is_refused():
         dbn.best_paths(dbn.umbrella(), 2, {"Umbrella": [[1, 0], [0, 1]]})
     with pytest.raises(DataError, match="k is 0"):
         dbn.best_paths(dbn.umbrella(), 0, {"Umbrella": [1, 0]})
+
+
+def test_many_states_take_no_table_for_each_slice():
+    K, T = 80, 200
+    model = dbn.prepare(build({"Z": K, "Y": 3}, [("Z", "Z", 1), ("Z", "Y", 0)], seed=2), "numpy")
+    y = np.random.default_rng(0).integers(0, 3, T)
+    dbn.viterbi(model, {"Y": y[:9]})
+    tracemalloc.start()
+    found = dbn.viterbi(model, {"Y": y})
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < T * K * K * 8 / 3
+    pi, A, B = (np.log(model.network.at(*node).values) for node in (("Z", 0), ("Z", 1), ("Y", 0)))
+    best, back = pi + B[y[0]], []
+    for seen in y[1:]:
+        back.append((A + best).argmax(1))
+        best = (A + best).max(1) + B[seen]
+    path = [int(best.argmax())]
+    for places in reversed(back):
+        path.append(int(places[path[-1]]))
+    assert found["Z"].tolist() == path[::-1]

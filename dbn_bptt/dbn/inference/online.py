@@ -242,7 +242,7 @@ def _read(network: Network, given: Mapping[Name, Any], soft: Soft, batch: Shape)
             return [value]
         if not hasattr(value, "__len__") or len(value) != batch[0]:
             raise DataError(f"evidence of {name!r} is {value!r}; give one for each of the {batch[0]} sequences")
-        return [[one] for one in value]
+        return value[:, None] if isinstance(value, np.ndarray) else [[one] for one in value]
 
     series = {
         name: _vectors(value, network.channels[name].size, batch)
