@@ -20,6 +20,7 @@ from dbn_bptt.ops.kernels import Array
 from dbn_bptt.ops.shapes import Shape
 
 Soft = Mapping[Name, Any]
+FEW = 64  # numbers of which Python finds the smallest sooner than NumPy
 TOO_SMALL = 1e-200  # numbers below it count as too small
 
 
@@ -206,7 +207,7 @@ class Observations:
 
 def smallest(a: Array) -> float:
     """The logarithm of the smallest of some numbers that is not 0."""
-    least = float(np.minimum.reduce(a, None))
+    least = min(a.ravel().tolist()) if a.size <= FEW else float(a.min())
     return math.log(least if least > 0 else a.min(initial=1.0, where=a > 0))
 
 
