@@ -15,9 +15,8 @@ from dbn_bptt.program.zones import Step, Zone
 from dbn_bptt.template.expressions import Apply, Expression, Reference, Symbol, reference
 from dbn_bptt.template.traversal import delayed, transformed, uses, walk
 
-LARGE = (
-    1 << 12
-)  # numbers in a slice from which on an operation gains nothing from many slices at once, but takes memory
+# numbers in a slice from which on an operation gains nothing from many slices at once, but takes memory
+LARGE = 1 << 12
 Place = tuple[Expression, int, int]  # an expression, and the first and the last slice for which it is computed
 
 

@@ -175,7 +175,7 @@ def _recursion(
 
     f_t = sum over all but the interface of alpha_{t-1} times the tables and indicators of slice t;
     alpha_t = f_t / scale_t; without an interface f is the probability of a slice's evidence. The first `own`
-    slices have equations of their own.
+    slices have equations of their own. The loss of a slice that stands alone is that of its scale, and no more.
     """
     sizes, sent = dict(of.sizes), _sent(of, suffix, part)
     past: list[Factor] = []
