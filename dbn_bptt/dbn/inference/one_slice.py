@@ -70,7 +70,7 @@ def one_slice(task: Task, before: Mapping[str, Array], logs: bool) -> After:
     out = plan.run(tables, whole, {}, 1, *(batch or (1,)), FLOAT)
     here = 0 if batch else (0, 0)
     found = {name: out[name][here] for name, _ in plan.messages}
-    reached = {name: out[adjoint][0] if adjoint else given.likelihoods[name] for name, adjoint in plan.adjoints}
+    reached = {name: out[adjoint][0] + 0.0 if adjoint else given.likelihoods[name] for name, adjoint in plan.adjoints}
     marginals = {name: p.reshape(*batch, 1, p.shape[-1]) for name, p in reached.items()}
     return After(_scale(plan, out, batch), found, reduction.logs, marginals)
 

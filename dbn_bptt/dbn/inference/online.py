@@ -189,7 +189,7 @@ def _run(state: Online, window: Mapping[str, Array]) -> _Run:
         given = replace(given, initial={name: a[None] for name, a in before.items()})
     outcome = runs.run(given, series=(*scales(of), *messages(of)), wrt=("inputs",))
     reached = outcome.gradients.named()
-    marginals = {name: reached[of.evidence(name)] for name in state.model.network.names}
+    marginals = {name: reached[of.evidence(name)] + 0.0 for name in state.model.network.names}
     found = {name: outcome.series[name] for name in messages(of)}
     scale = np.sum([outcome.series[name].reshape(n, *state.batch) for name in scales(of)], 0)
     return _Run(scale, found, marginals)

@@ -90,6 +90,7 @@ class Answer:
     def marginal(self, name: Name) -> Array:
         """Probabilities ([B,] T, K), 0 after the end of a sequence."""
         p = self._reached(name)
+        p += 0.0  # -0.0 becomes 0.0
         if self.task.evidence.lengths is not None:
             p[~self.task.inside] = 0.0
         return np.moveaxis(p, 0, -2) if self.task.evidence.batch else p

@@ -18,11 +18,10 @@ class Fit:
 
     Attributes
     ----------
-    model : a new pgmpy DynamicBayesianNetwork; a `Network` where there are emissions, or edges that reach further
-        back; or a template like the one that `linear_gaussian` returned
-    found : the same as learning has it, a `Network` or matrices by name
+    found : what was learnt, a `Network` or matrices by name
     log_likelihoods : log p(evidence) before each step and after the last
     converged : whether the last step raised it by less than the tolerance
+    finished : what makes of it what `model` is
     """
 
     found: Any = field(repr=False)
@@ -32,7 +31,11 @@ class Fit:
 
     @cached_property
     def model(self) -> Any:
-        """What was learnt, made when it is first asked for."""
+        """What was learnt, made when first asked for.
+
+        A new pgmpy DynamicBayesianNetwork; a `Network` where there are emissions, or edges that reach further back; or
+        a template like the one that `linear_gaussian` returned.
+        """
         return self.finished(self.found) if self.finished else self.found
 
     def __str__(self) -> str:
