@@ -104,6 +104,7 @@ def test_a_step_goes_to_logarithms_and_back_where_numbers_become_small():
     state, kept = dbn.start(far), []
     for t, seen in enumerate(x):
         state, posterior = state.step({"X": seen})
+        assert type(posterior.log_likelihood) is float
         kept.append(state.logs)
         np.testing.assert_allclose(
             posterior["Z", t], dbn.filter(far, {"X": x[: t + 1]})["Z", t], rtol=1e-12, atol=1e-300

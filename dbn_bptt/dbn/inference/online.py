@@ -92,8 +92,9 @@ class Online:
         after = one_slice(task, self.before, self.logs)
         if (after.scale.min() if self.batch else after.scale) < IMPOSSIBLE / 2:
             raise self._impossible()
-        new = after.scale + task.evidence.offset
-        posterior = Posterior(after.marginals, new, self.model.network.states, self.t)
+        found = after.scale + task.evidence.offset
+        log_likelihood = found if self.batch else float(found)
+        posterior = Posterior(after.marginals, log_likelihood, self.model.network.states, self.t)
         return Online(self.model, self.batch, 0, self.t + 1, after.messages, {}, after.logs), posterior
 
     def predict(self, horizon: int = 1) -> Posterior:
